@@ -1,0 +1,1 @@
+"""Object storage to Arrow to one committed snapshot."""

@@ -1,0 +1,1 @@
+"""What a stored flow is and where it lives; imports nothing of ours."""

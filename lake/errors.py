@@ -1,0 +1,210 @@
+"""Every error that flowlake raises on purpose.
+
+::
+
+    FlowlakeError                 retry = False, exit_code = 1, unless a class says so
+    ├─ SettingsError              exit 2   bad or missing configuration
+    ├─ UsageError                 exit 2   the command's words do not fit together
+    ├─ SourceError                         reading flow-log objects
+    │  ├─ SourceUnavailable       retry    throttled, 5xx, connection reset
+    │  ├─ SourceMissing                    deleted between listing and reading
+    │  ├─ SourceDenied                     access denied
+    │  ├─ SourceChanged                    rewritten between listing and reading
+    │  └─ SourceUnreadable                 no record in it can be read at all
+    ├─ LakeError                  exit 3   the stored tables
+    │  ├─ LakeMissing                      nothing has been ingested here yet
+    │  ├─ SchemaMismatch
+    │  ├─ BadDataFile                      a file without exactly one day and hour
+    │  ├─ CommitConflict          retry    the table moved on; plan again
+    │  ├─ CommitUnknown                    the catalog cannot be asked what happened
+    │  ├─ BatchExpired                     a batch is too old to be committed
+    │  └─ FollowerStopped                  its mark is no ancestor of the head
+    └─ QueryError                 exit 2   what the HTTP layer maps to 4xx and 504
+       ├─ UnknownReport           404
+       ├─ BadParameter            422
+       ├─ ResultTooLarge          422
+       └─ QueryTimeout            504
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class FlowlakeError(Exception):
+    """The root of flowlake's errors."""
+
+    retry = False
+    exit_code = 1
+
+
+class SettingsError(FlowlakeError):
+    """A setting is missing or does not fit; the message names it."""
+
+    exit_code = 2
+
+
+class UsageError(FlowlakeError):
+    """The words of a command do not fit together."""
+
+    exit_code = 2
+
+
+class SourceError(FlowlakeError):
+    """A flow-log object could not be read.
+
+    Attributes:
+        location: Where the object lies, as ``s3://bucket/key`` or a path.
+        reason: A short word for counting, such as ``access_denied``.
+    """
+
+    reason = "source_error"
+
+    def __init__(self, location: str, detail: str = "") -> None:
+        self.location = location
+        self.detail = detail
+        super().__init__(f"{location}: {self.reason.replace('_', ' ')}. {detail}".strip())
+
+
+class SourceUnavailable(SourceError):
+    """The store throttled, failed or hung up; the same read may work later."""
+
+    retry = True
+    reason = "unavailable"
+
+
+class SourceMissing(SourceError):
+    """The object was deleted between listing and reading."""
+
+    reason = "missing"
+
+
+class SourceDenied(SourceError):
+    """The store refused the read."""
+
+    reason = "access_denied"
+
+
+class SourceChanged(SourceError):
+    """The object was rewritten between listing and reading."""
+
+    reason = "changed_while_reading"
+
+
+class SourceUnreadable(SourceError):
+    """No record in the object can be read; it is quarantined whole.
+
+    Attributes:
+        code: The quarantine reason, such as ``not_a_flow_log``.
+    """
+
+    reason = "unreadable"
+
+    def __init__(self, location: str, code: str, detail: str = "") -> None:
+        self.code = code
+        super().__init__(location, f"{code}: {detail}" if detail else code)
+
+
+class LakeError(FlowlakeError):
+    """The stored tables cannot be read or written as asked."""
+
+    exit_code = 3
+
+
+class LakeMissing(LakeError):
+    """There is no lake at the configured place."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        super().__init__(
+            f"no lake at {where}: run `flowlake ingest SOURCE` first, "
+            "or set FLOWLAKE_LAKE to the directory that holds one"
+        )
+
+
+class SchemaMismatch(LakeError):
+    """A stored table's columns do not fit what this version writes."""
+
+
+class BadDataFile(LakeError):
+    """A data file does not lie within exactly one day and hour."""
+
+
+class CommitConflict(LakeError):
+    """Another writer moved the table; refresh, plan again, commit again."""
+
+    retry = True
+
+
+class CommitUnknown(LakeError):
+    """A commit failed and the catalog cannot be asked whether it landed.
+
+    Nothing is lost: the next run finds out from the snapshots themselves.
+    """
+
+
+class BatchExpired(LakeError):
+    """A batch is older than a day, so its files may have been collected."""
+
+
+class FollowerStopped(LakeError):
+    """A follower's mark is no ancestor of the head of the table it follows.
+
+    Attributes:
+        table: The table that stopped.
+    """
+
+    def __init__(self, table: str, mark: int | None, head: str) -> None:
+        self.table = table
+        super().__init__(
+            f"{table} has absorbed {head} up to snapshot {mark}, which {head} no "
+            f"longer has: run `flowlake repair {table}`"
+        )
+
+
+class QueryError(FlowlakeError):
+    """A question that cannot be answered as put."""
+
+    exit_code = 2
+    status = 400
+
+
+class UnknownReport(QueryError):
+    """No report has this name."""
+
+    status = 404
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.name = name
+        self.known = sorted(known)
+        super().__init__(f"no report is called {name!r}: try {', '.join(self.known)}")
+
+
+class BadParameter(QueryError):
+    """A parameter's value is not allowed.
+
+    Attributes:
+        param: The parameter's name.
+        value: What was given.
+        allowed: What would have been right, in words.
+    """
+
+    status = 422
+
+    def __init__(self, param: str, value: object, allowed: str) -> None:
+        self.param = param
+        self.value = value
+        self.allowed = allowed
+        super().__init__(f"{param}={value!r} is not allowed: {allowed}")
+
+
+class ResultTooLarge(QueryError):
+    """The answer has more rows or bytes than the limit."""
+
+    status = 422
+
+
+class QueryTimeout(QueryError):
+    """The question took longer than the limit."""
+
+    status = 504

@@ -1,0 +1,128 @@
+"""Every setting, in one frozen class; read once, passed down."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from lake.errors import SettingsError
+
+MIB = 1024 * 1024
+
+
+class Settings(BaseSettings):
+    """The settings of one process: ``FLOWLAKE_…``, then ``flowlake.toml``."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="FLOWLAKE_", toml_file="flowlake.toml", frozen=True, extra="forbid"
+    )
+
+    lake: str = Field("./lake", description="Directory of the embedded lake.")
+    catalog: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description="PyIceberg catalog properties as JSON (type, uri, warehouse, "
+        "s3.endpoint, …); empty: SQLite in the lake directory.",
+    )
+    warehouse: str | None = Field(
+        None, description="Where data files go, such as s3://bucket/prefix."
+    )
+    namespace: str = Field("flowlake", description="Iceberg namespace of the tables.")
+
+    workers: int = Field(
+        0, ge=0, le=64, description="Decoding threads; 0: one a core."
+    )
+    fetchers: int = Field(
+        16, ge=1, le=256, description="S3 connections kept at once."
+    )
+    memory_bytes: int = Field(
+        1024 * MIB, ge=128 * MIB, description="Budget of one ingest process, bytes."
+    )
+    batch_bytes: int = Field(
+        2048 * MIB, ge=1, description="Source bytes committed in one snapshot."
+    )
+    batch_objects: int = Field(
+        20_000, ge=1, description="Source objects committed in one snapshot."
+    )
+    max_object_bytes: int = Field(
+        8192 * MIB, ge=1, description="A larger object, decompressed, is quarantined."
+    )
+    max_line_bytes: int = Field(
+        64 * 1024, ge=256, description="A longer line is quarantined."
+    )
+    max_quarantine_rows: int = Field(
+        1000, ge=1, description="Quarantine rows kept an object; the rest is counted."
+    )
+    log_format: str | None = Field(
+        None, description="Fields of headerless text, as in DescribeFlowLogs."
+    )
+    list_days: int = Field(
+        3, ge=0, description="Days of prefixes that a frequent run lists; 0: all."
+    )
+    s3_retries: int = Field(8, ge=0, description="Attempts after a failed S3 call.")
+
+    snapshots_kept: int = Field(
+        100, ge=2, description="Snapshots kept a table, beyond the slowest mark."
+    )
+    gc_age_days: float = Field(
+        3.0, ge=0, description="Files younger than this are never collected."
+    )
+    target_file_bytes: int = Field(
+        256 * MIB, ge=1, description="Size of a compacted data file."
+    )
+
+    query_timeout_s: float = Field(30.0, gt=0, description="Limit of one question.")
+    query_memory_bytes: int = Field(
+        4096 * MIB, ge=128 * MIB, description="DuckDB memory limit."
+    )
+    max_rows: int = Field(10_000, ge=1, description="Rows in one REST answer.")
+    host: str = Field("127.0.0.1", description="Address that `serve` listens on.")
+    port: int = Field(8080, ge=0, le=65535, description="Port that `serve` listens on.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources: arguments, environment, ``flowlake.toml``."""
+        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls))
+
+    @property
+    def lake_path(self) -> Path:
+        """The lake directory, absolute."""
+        return Path(self.lake).expanduser().resolve()
+
+    def masked(self) -> dict[str, Any]:
+        """Return the effective values, secrets masked, for people to read."""
+        return self.model_dump(mode="json")
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings once.
+
+    Args:
+        overrides: Values from the command line; those that are None are left out.
+
+    Raises:
+        SettingsError: A value does not fit; the message names the variable.
+    """
+    given = {k: v for k, v in overrides.items() if v is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"FLOWLAKE_{'_'.join(str(p) for p in e['loc']).upper()}: {e['msg']}"
+            for e in error.errors()
+        )
+        raise SettingsError(problems) from None

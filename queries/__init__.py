@@ -1,0 +1,1 @@
+"""Reports as SQL files, the catalogue, and the engines."""

@@ -1,0 +1,1 @@
+"""Pure Arrow to Arrow: opens no file, reads no clock."""
