@@ -63,7 +63,9 @@ class SourceError(FlowlakeError):
     def __init__(self, location: str, detail: str = "") -> None:
         self.location = location
         self.detail = detail
-        super().__init__(f"{location}: {self.reason.replace('_', ' ')}. {detail}".strip())
+        super().__init__(
+            f"{location}: {self.reason.replace('_', ' ')}. {detail}".strip()
+        )
 
 
 class SourceUnavailable(SourceError):

@@ -86,7 +86,7 @@ _REGION = _aws("region", "string", 4, "Region of the interface.")
 _SRC_SERVICE = _aws("pkt-src-aws-service", "string", 5,
                     "AWS service whose range holds the packet's source.")  # fmt: skip
 _DST_SERVICE = _aws("pkt-dst-aws-service", "string", 5,
-                    "AWS service whose range holds the packet's destination.")  # fmt: skip
+                    "AWS service whose range holds its destination.")  # fmt: skip
 _DIRECTION = _aws("flow-direction", "string", 5, "ingress or egress.")
 
 VPC_FIELDS: tuple[Field, ...] = (

@@ -36,12 +36,8 @@ class Settings(BaseSettings):
     )
     namespace: str = Field("flowlake", description="Iceberg namespace of the tables.")
 
-    workers: int = Field(
-        0, ge=0, le=64, description="Decoding threads; 0: one a core."
-    )
-    fetchers: int = Field(
-        16, ge=1, le=256, description="S3 connections kept at once."
-    )
+    workers: int = Field(0, ge=0, le=64, description="Decoding threads; 0: one a core.")
+    fetchers: int = Field(16, ge=1, le=256, description="S3 connections kept at once.")
     memory_bytes: int = Field(
         1024 * MIB, ge=128 * MIB, description="Budget of one ingest process, bytes."
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import pyarrow as pa
 from pyiceberg.partitioning import PartitionField, PartitionSpec
@@ -212,7 +213,9 @@ def batch_schema(table: Table) -> pa.Schema:
 
 def _iceberg_type(type_: FieldType, next_id: int) -> IcebergType:
     if type_ == "strings":
-        return ListType(element_id=next_id, element=StringType(), element_required=False)
+        return ListType(
+            element_id=next_id, element=StringType(), element_required=False
+        )
     if type_ == "map":
         return MapType(
             key_id=next_id,
@@ -248,7 +251,7 @@ def iceberg_schema(table: Table) -> Schema:
 
 def partition_spec(table: Table, schema: Schema) -> PartitionSpec:
     """Return the partition spec: one field, called ``day``."""
-    transform: Transform[object, object] = (
+    transform: Transform[Any, Any] = (
         DayTransform() if table.is_head else IdentityTransform()
     )
     return PartitionSpec(

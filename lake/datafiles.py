@@ -1,0 +1,214 @@
+"""Writing data files: sorted Parquet with field ids, metrics and one day each."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyiceberg.io import FileIO
+from pyiceberg.io.pyarrow import (
+    PyArrowFileIO,
+    compute_statistics_plan,
+    data_file_statistics_from_parquet_metadata,
+    parquet_path_to_id_mapping,
+    schema_to_pyarrow,
+)
+from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
+from pyiceberg.table import Table as IcebergTable
+from pyiceberg.typedef import Record
+
+from lake.errors import BadDataFile
+from lake.tables import Table
+
+ROW_GROUP_ROWS = 262_144
+BLOOM_FALSE_POSITIVES = 0.02
+ZSTD_LEVEL = 1  # 3 costs a tenth more time for 1 % fewer bytes on v5 records
+HOUR_US = 3_600_000_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class DataFileWriter:
+    """Writes the data files of one batch for one table.
+
+    Safe to use from several threads.
+
+    Args:
+        table: What is written.
+        stored: The table as loaded; its field ids and location are used.
+        commit_id: Names the files.
+    """
+
+    def __init__(self, table: Table, stored: IcebergTable, commit_id: str) -> None:
+        self.table = table
+        self.io = stored.io
+        self._location = f"{stored.location().rstrip('/')}/data"
+        self._commit_id = commit_id
+        self._numbers = itertools.count()
+        self._schema = schema_to_pyarrow(stored.schema(), include_field_ids=True)
+        self._mapping = parquet_path_to_id_mapping(stored.schema())
+        self._plan = compute_statistics_plan(stored.schema(), stored.properties)
+        self._spec_id = stored.metadata.default_spec_id
+
+    def write(self, rows: pa.Table) -> DataFile:
+        """Write one data file.
+
+        Args:
+            rows: In ``batch_schema``'s types, any subset of the columns in any
+                order; for a head table all within one hour of ``start_time``, for
+                a ledger all of one ``day``. A column that is wholly null is left
+                out of the file, which readers by field id see as null.
+
+        Returns:
+            The file, ready to be committed.
+
+        Raises:
+            BadDataFile: The rows span more than one day, or one hour, or are none.
+        """
+        day = self._day(rows)
+        rows = _sorted(self._cast(rows), self.table.sort)
+        name = f"{self._commit_id}-{next(self._numbers):05d}.parquet"
+        folder = f"day={day.isoformat()}" if day else "day=null"
+        path = f"{self._location}/{folder}/{name}"
+        metadata, size = _write_parquet(self.io, path, rows, self.table.bloom)
+        statistics = data_file_statistics_from_parquet_metadata(
+            parquet_metadata=metadata,
+            stats_columns=self._plan,
+            parquet_column_mapping=self._mapping,
+        )
+        return DataFile.from_args(
+            content=DataFileContent.DATA,
+            file_path=path,
+            file_format=FileFormat.PARQUET,
+            partition=Record((day - EPOCH.date()).days if day else None),
+            file_size_in_bytes=size,
+            sort_order_id=None,
+            spec_id=self._spec_id,
+            equality_ids=None,
+            key_metadata=None,
+            **statistics.to_serialized_dict(),
+        )
+
+    def write_by_day(self, rows: pa.Table) -> Iterator[DataFile]:
+        """Write a ledger's rows, one data file a ``day``; null is a day of its own."""
+        for day in pc.unique(rows["day"]).to_pylist():
+            chosen = pc.is_null(rows["day"]) if day is None else pc.equal(
+                rows["day"], pa.scalar(day, pa.date32())
+            )  # fmt: skip
+            yield self.write(rows.filter(chosen))
+
+    def _day(self, rows: pa.Table) -> date | None:
+        if rows.num_rows == 0:
+            raise BadDataFile(f"{self.table.name}: a data file without rows")
+        if self.table.is_head:
+            return _day_of_hour(self.table.name, rows["start_time"])
+        days = pc.unique(rows["day"]).to_pylist()
+        if len(days) != 1:
+            raise BadDataFile(f"{self.table.name}: one file for the days {days}")
+        day: date | None = days[0]
+        return day
+
+    def _cast(self, rows: pa.Table) -> pa.Table:
+        """Order the columns as stored, with field ids, without the null ones."""
+        columns, fields = [], []
+        for stored in self._schema:
+            position = rows.schema.get_field_index(stored.name)
+            if position < 0:
+                continue
+            column = rows.column(position)
+            if column.null_count == rows.num_rows and stored.nullable:
+                continue
+            type_ = column.type if pa.types.is_dictionary(column.type) else stored.type
+            columns.append(column.cast(type_))
+            fields.append(stored.with_type(type_))
+        return pa.table(columns, schema=pa.schema(fields))
+
+
+def _day_of_hour(name: str, times: pa.ChunkedArray) -> date:
+    if times.null_count:
+        raise BadDataFile(f"{name}: a data file with a null start_time")
+    bounds = pc.min_max(times.cast(pa.int64()))
+    first, last = bounds["min"].as_py(), bounds["max"].as_py()
+    if first // HOUR_US != last // HOUR_US:
+        raise BadDataFile(f"{name}: one file for more than one hour")
+    return (EPOCH + timedelta(microseconds=first)).date()
+
+
+def _sorted(rows: pa.Table, by: tuple[str, ...]) -> pa.Table:
+    """Sort by up to two text columns, nulls last, ties in arrival order.
+
+    Ranks of the distinct values are sorted, not the texts of the rows: 24 ms in
+    place of 190 for 250,000 rows.
+    """
+    by = tuple(name for name in by if name in rows.column_names)
+    if not by or rows.num_rows < 2:
+        return rows
+    rows = rows.unify_dictionaries().combine_chunks()
+    key = np.zeros(rows.num_rows, dtype=np.uint64)
+    for name in by:
+        key = (key << np.uint64(32)) | _ranks(rows[name])
+    return rows.take(pa.array(np.argsort(key, kind="stable")))
+
+
+def _ranks(column: pa.ChunkedArray) -> Any:
+    encoded = column if pa.types.is_dictionary(column.type) else (
+        column.dictionary_encode()
+    )  # fmt: skip
+    array = encoded.unify_dictionaries().combine_chunks()
+    if isinstance(array, pa.ChunkedArray):
+        array = array.chunk(0)
+    last = len(array.dictionary) + 1
+    ranks = np.append(
+        np.asarray(pc.rank(array.dictionary, tiebreaker="dense"), dtype=np.uint64),
+        np.uint64(last),
+    )
+    codes = np.asarray(pc.fill_null(array.indices, len(array.dictionary)))
+    return ranks[codes]
+
+
+def _write_parquet(
+    io: FileIO, path: str, rows: pa.Table, bloom: tuple[str, ...]
+) -> tuple[pq.FileMetaData, int]:
+    filters = {
+        name: {"ndv": _distinct(rows[name]), "fpp": BLOOM_FALSE_POSITIVES}
+        for name in bloom
+        if name in rows.column_names
+    }
+    with io.new_output(path).create(overwrite=True) as sink:
+        writer = pq.ParquetWriter(
+            sink,
+            rows.schema,
+            compression="zstd",
+            compression_level=ZSTD_LEVEL,
+            store_schema=False,
+            bloom_filter_options=filters or None,
+        )
+        with writer:
+            writer.write_table(rows, row_group_size=ROW_GROUP_ROWS)
+        size = sink.tell()
+    return writer.writer.metadata, size
+
+
+def _distinct(column: pa.ChunkedArray) -> int:
+    """Bound the number of distinct values in one row group from above, cheaply."""
+    if pa.types.is_dictionary(column.type):
+        known = sum(len(chunk.dictionary) for chunk in column.chunks)
+    else:
+        known = len(column)
+    return max(1, min(known, len(column), ROW_GROUP_ROWS))
+
+
+@lru_cache(maxsize=8)
+def _filesystem(io: PyArrowFileIO, scheme: str, netloc: str) -> Any:
+    return io.fs_by_scheme(scheme, netloc)
+
+
+def open_parquet(io: FileIO, path: str) -> pq.ParquetFile:
+    """Open a Parquet file through the table's own file system."""
+    return pq.ParquetFile(io.new_input(path).open())

@@ -1,0 +1,92 @@
+"""Reading the lake: one pinned snapshot, and the files that a window needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pyiceberg.expressions import (
+    AlwaysTrue,
+    And,
+    BooleanExpression,
+    GreaterThanOrEqual,
+    LessThan,
+)
+from pyiceberg.schema import Schema
+from pyiceberg.table import Table as IcebergTable
+
+from lake.snapshots import head_id
+from lake.tables import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What must be read of one table at one snapshot.
+
+    Attributes:
+        table: The table.
+        snapshot: The snapshot id; None for an empty table.
+        schema: The stored schema, whose field ids the files carry.
+        files: Locations of the data files.
+        rows: Rows in those files, before any filter.
+        size: Bytes in those files.
+    """
+
+    table: Table
+    snapshot: int | None
+    schema: Schema
+    files: tuple[str, ...]
+    rows: int
+    size: int
+
+
+def plan(
+    table: Table,
+    stored: IcebergTable,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Plan:
+    """Choose the data files of ``[since, until)``; UTC, either end may be open.
+
+    Days are pruned by partition and files by the bounds of ``start_time`` (``day``
+    for a ledger). Rows must still be filtered.
+    """
+    row_filter = _window(table, since, until)
+    tasks = list(stored.scan(row_filter=row_filter).plan_files())
+    return Plan(
+        table=table,
+        snapshot=head_id(stored),
+        schema=stored.schema(),
+        files=tuple(task.file.file_path for task in tasks),
+        rows=sum(task.file.record_count for task in tasks),
+        size=sum(task.file.file_size_in_bytes for task in tasks),
+    )
+
+
+def _window(
+    table: Table, since: datetime | None, until: datetime | None
+) -> BooleanExpression:
+    parts: list[BooleanExpression] = []
+    if table.is_head and since is not None:
+        parts.append(_at_least("start_time", since))
+    if table.is_head and until is not None:
+        parts.append(_before("start_time", until))
+    return _all_of(parts)
+
+
+def _all_of(parts: Sequence[BooleanExpression]) -> BooleanExpression:
+    found: BooleanExpression = AlwaysTrue()
+    for part in parts:
+        found = And(found, part)
+    return found
+
+
+# PyIceberg's pydantic models hide their positional __init__ from mypy.
+def _at_least(column: str, time: datetime) -> BooleanExpression:
+    return GreaterThanOrEqual(column, time.isoformat())  # type: ignore[call-arg, arg-type]
+
+
+def _before(column: str, time: datetime) -> BooleanExpression:
+    return LessThan(column, time.isoformat())  # type: ignore[call-arg, arg-type]
