@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import structlog
 from pyiceberg.io import FileIO
 from pyiceberg.io.pyarrow import (
-    PyArrowFileIO,
     compute_statistics_plan,
     data_file_statistics_from_parquet_metadata,
     parquet_path_to_id_mapping,
@@ -25,7 +24,9 @@ from pyiceberg.table import Table as IcebergTable
 from pyiceberg.typedef import Record
 
 from lake.errors import BadDataFile
-from lake.tables import Table
+from lake.tables import DICTIONARY, Table
+
+log = structlog.get_logger()
 
 ROW_GROUP_ROWS = 262_144
 BLOOM_FALSE_POSITIVES = 0.02
@@ -57,13 +58,26 @@ class DataFileWriter:
         self._spec_id = stored.metadata.default_spec_id
 
     def write(self, rows: pa.Table) -> DataFile:
-        """Write one data file.
+        """Write one data file of one sorted run; see `write_runs`.
+
+        A column that is wholly null is left out of the file: readers go by field id
+        and see null.
+        """
+        columns = [
+            name
+            for name, column in zip(rows.column_names, rows.columns, strict=True)
+            if column.null_count < rows.num_rows
+        ]
+        return self.write_runs([rows], columns=columns)
+
+    def write_runs(self, runs: Iterable[pa.Table], *, columns: list[str]) -> DataFile:
+        """Write one data file of several sorted runs, each its own row groups.
 
         Args:
-            rows: In ``batch_schema``'s types, any subset of the columns in any
+            runs: In ``batch_schema``'s types, any subset of the columns in any
                 order; for a head table all within one hour of ``start_time``, for
-                a ledger all of one ``day``. A column that is wholly null is left
-                out of the file, which readers by field id see as null.
+                a ledger all of one ``day``.
+            columns: The columns to write; a run that lacks one gets nulls.
 
         Returns:
             The file, ready to be committed.
@@ -71,17 +85,36 @@ class DataFileWriter:
         Raises:
             BadDataFile: The rows span more than one day, or one hour, or are none.
         """
-        day = self._day(rows)
-        rows = _sorted(self._cast(rows), self.table.sort)
+        remaining = iter(runs)
+        first = next(remaining, None)
+        if first is None or first.num_rows == 0:
+            raise BadDataFile(f"{self.table.name}: a data file without rows")
+        span = self._span(first)
+        following = (self._prepared(run, columns, span) for run in remaining)
+        head = self._prepared(first, columns, span)
+        day = span if span is None or isinstance(span, date) else _day_of(span)
         name = f"{self._commit_id}-{next(self._numbers):05d}.parquet"
         folder = f"day={day.isoformat()}" if day else "day=null"
         path = f"{self._location}/{folder}/{name}"
-        metadata, size = _write_parquet(self.io, path, rows, self.table.bloom)
+        metadata, size = _write_parquet(
+            self.io, path, itertools.chain([head], following), self.table.bloom
+        )
+        return self._data_file(path, day, metadata, size)
+
+    def _prepared(self, rows: pa.Table, columns: list[str], span: object) -> pa.Table:
+        if self._span(rows) != span:
+            raise BadDataFile(f"{self.table.name}: one file for {span} and another")
+        return _sorted(self._cast(rows, columns), self.table.sort)
+
+    def _data_file(
+        self, path: str, day: date | None, metadata: pq.FileMetaData, size: int
+    ) -> DataFile:
         statistics = data_file_statistics_from_parquet_metadata(
             parquet_metadata=metadata,
             stats_columns=self._plan,
             parquet_column_mapping=self._mapping,
         )
+        log.debug("data_file_written", table=self.table.name, rows=metadata.num_rows)
         return DataFile.from_args(
             content=DataFileContent.DATA,
             file_path=path,
@@ -103,41 +136,50 @@ class DataFileWriter:
             )  # fmt: skip
             yield self.write(rows.filter(chosen))
 
-    def _day(self, rows: pa.Table) -> date | None:
-        if rows.num_rows == 0:
-            raise BadDataFile(f"{self.table.name}: a data file without rows")
+    def _span(self, rows: pa.Table) -> int | date | None:
+        """Return the one hour since 1970 (head) or day (ledger) of the rows."""
         if self.table.is_head:
-            return _day_of_hour(self.table.name, rows["start_time"])
+            return _hour(self.table.name, rows["start_time"])
         days = pc.unique(rows["day"]).to_pylist()
         if len(days) != 1:
             raise BadDataFile(f"{self.table.name}: one file for the days {days}")
         day: date | None = days[0]
         return day
 
-    def _cast(self, rows: pa.Table) -> pa.Table:
-        """Order the columns as stored, with field ids, without the null ones."""
-        columns, fields = [], []
+    def _cast(self, rows: pa.Table, columns: list[str]) -> pa.Table:
+        """Order the columns as stored, with field ids; fill in those of other runs."""
+        arrays, fields = [], []
         for stored in self._schema:
-            position = rows.schema.get_field_index(stored.name)
-            if position < 0:
+            if stored.name not in columns:
                 continue
-            column = rows.column(position)
-            if column.null_count == rows.num_rows and stored.nullable:
-                continue
-            type_ = column.type if pa.types.is_dictionary(column.type) else stored.type
-            columns.append(column.cast(type_))
+            if stored.name in rows.column_names:
+                column = rows[stored.name]
+            else:
+                column = pa.nulls(rows.num_rows, stored.type)
+            type_ = DICTIONARY if pa.types.is_string(stored.type) else stored.type
+            arrays.append(_as(column, type_))
             fields.append(stored.with_type(type_))
-        return pa.table(columns, schema=pa.schema(fields))
+        return pa.table(arrays, schema=pa.schema(fields))
 
 
-def _day_of_hour(name: str, times: pa.ChunkedArray) -> date:
+def _as(column: pa.ChunkedArray | pa.Array, type_: pa.DataType) -> Any:
+    if pa.types.is_dictionary(type_) and not pa.types.is_dictionary(column.type):
+        return pc.dictionary_encode(column)
+    return column.cast(type_)
+
+
+def _hour(name: str, times: pa.ChunkedArray) -> int:
     if times.null_count:
         raise BadDataFile(f"{name}: a data file with a null start_time")
     bounds = pc.min_max(times.cast(pa.int64()))
-    first, last = bounds["min"].as_py(), bounds["max"].as_py()
-    if first // HOUR_US != last // HOUR_US:
+    first, last = bounds["min"].as_py() // HOUR_US, bounds["max"].as_py() // HOUR_US
+    if first != last:
         raise BadDataFile(f"{name}: one file for more than one hour")
-    return (EPOCH + timedelta(microseconds=first)).date()
+    return int(first)
+
+
+def _day_of(hour: int) -> date:
+    return (EPOCH + timedelta(hours=hour)).date()
 
 
 def _sorted(rows: pa.Table, by: tuple[str, ...]) -> pa.Table:
@@ -173,24 +215,26 @@ def _ranks(column: pa.ChunkedArray) -> Any:
 
 
 def _write_parquet(
-    io: FileIO, path: str, rows: pa.Table, bloom: tuple[str, ...]
+    io: FileIO, path: str, runs: Iterator[pa.Table], bloom: tuple[str, ...]
 ) -> tuple[pq.FileMetaData, int]:
+    first = next(runs)
     filters = {
-        name: {"ndv": _distinct(rows[name]), "fpp": BLOOM_FALSE_POSITIVES}
+        name: {"ndv": _distinct(first[name]), "fpp": BLOOM_FALSE_POSITIVES}
         for name in bloom
-        if name in rows.column_names
+        if name in first.column_names
     }
     with io.new_output(path).create(overwrite=True) as sink:
         writer = pq.ParquetWriter(
             sink,
-            rows.schema,
+            first.schema,
             compression="zstd",
             compression_level=ZSTD_LEVEL,
             store_schema=False,
             bloom_filter_options=filters or None,
         )
         with writer:
-            writer.write_table(rows, row_group_size=ROW_GROUP_ROWS)
+            for run in itertools.chain([first], runs):
+                writer.write_table(run, row_group_size=ROW_GROUP_ROWS)
         size = sink.tell()
     return writer.writer.metadata, size
 
@@ -202,11 +246,6 @@ def _distinct(column: pa.ChunkedArray) -> int:
     else:
         known = len(column)
     return max(1, min(known, len(column), ROW_GROUP_ROWS))
-
-
-@lru_cache(maxsize=8)
-def _filesystem(io: PyArrowFileIO, scheme: str, netloc: str) -> Any:
-    return io.fs_by_scheme(scheme, netloc)
 
 
 def open_parquet(io: FileIO, path: str) -> pq.ParquetFile:
