@@ -22,8 +22,9 @@ from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.types import TimestamptzType
 
 from lake.catalog import Lake
-from lake.datafiles import EPOCH, HOUR_US, DataFileWriter, open_parquet
+from lake.datafiles import EPOCH, DataFileWriter, open_parquet
 from lake.errors import CommitConflict, LakeError
+from lake.ordering import HOUR_US
 from lake.snapshots import HOURS
 from lake.store import Change, commit
 from lake.tables import Table, batch_schema
