@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import structlog
 from pyiceberg.io import FileIO
+from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.snapshots import Snapshot
 
@@ -20,9 +21,10 @@ from lake import evidence
 from lake.catalog import Lake
 from lake.datafiles import DataFileWriter
 from lake.errors import CommitConflict, FollowerStopped
-from lake.snapshots import above, mark_of, mark_property
+from lake.rewrite import live_files, without
+from lake.snapshots import OP, above, mark_of, mark_property, summary
 from lake.store import Change, commit, refuse
-from lake.tables import HEADS, LEDGERS, Table, arrow_schema
+from lake.tables import HEADS, LEDGERS, SOURCES, Table, arrow_schema
 
 log = structlog.get_logger()
 
@@ -75,9 +77,14 @@ def unabsorbed(
 
 
 def _chunk(newer: list[Snapshot], ledger: Table) -> list[Snapshot]:
-    """Take as many of the oldest snapshots as one commit should absorb."""
+    """Take as many of the oldest snapshots as one commit should absorb.
+
+    A snapshot that replaces objects is absorbed alone: their old rows go with it.
+    """
     rows = 0
     for taken, snapshot in enumerate(newer[:CHUNK_SNAPSHOTS]):
+        if summary(snapshot, OP) == "replace":
+            return newer[: taken or 1]
         named = evidence.of_snapshot(snapshot)
         rows += sum(e.rows for e in named if e.ledger == ledger.name)
         if rows > CHUNK_ROWS and taken:
@@ -96,17 +103,31 @@ def _absorb(
     change_id = uuid.uuid4().hex
     writer = DataFileWriter(ledger, stored, change_id)
     begun = datetime.now(UTC)
-    files = list(writer.write_by_day(rows)) if rows.num_rows else []
+    removed, files = _replaced(stored, chunk[0], ledger, writer)
+    if rows.num_rows:
+        files.extend(writer.write_by_day(rows))
     change = Change(
         op="follow",
         commit_id=change_id,
         begun=begun,
         added=files,
+        removed=removed,
         properties={mark_property(head.name): str(chunk[-1].snapshot_id)},
     )
     commit(lake, ledger, change, base=stored, check=refuse)
     log.debug("followed", table=ledger.name, head=head.name, rows=rows.num_rows)
     return int(rows.num_rows)
+
+
+def _replaced(
+    stored: IcebergTable, snapshot: Snapshot, ledger: Table, writer: DataFileWriter
+) -> tuple[list[DataFile], list[DataFile]]:
+    """Return the swap that takes out the old rows of objects replaced there."""
+    if summary(snapshot, OP) != "replace":
+        return [], []
+    replaced = read_evidence(stored.io, [snapshot], SOURCES)["source_object"]
+    files = live_files(stored)
+    return without(ledger, stored, files, replaced.to_pylist(), writer)
 
 
 def read_evidence(

@@ -11,6 +11,7 @@ from pyiceberg.expressions import (
     And,
     BooleanExpression,
     GreaterThanOrEqual,
+    In,
     LessThan,
 )
 from pyiceberg.schema import Schema
@@ -53,7 +54,7 @@ def plan(
     Days are pruned by partition and files by the bounds of ``start_time`` (``day``
     for a ledger). Rows must still be filtered.
     """
-    row_filter = _window(table, since, until)
+    row_filter = window(since, until) if table.is_head else AlwaysTrue()
     tasks = list(stored.scan(row_filter=row_filter).plan_files())
     return Plan(
         table=table,
@@ -65,13 +66,12 @@ def plan(
     )
 
 
-def _window(
-    table: Table, since: datetime | None, until: datetime | None
-) -> BooleanExpression:
+def window(since: datetime | None, until: datetime | None) -> BooleanExpression:
+    """Return the filter of a head table's rows that start in ``[since, until)``."""
     parts: list[BooleanExpression] = []
-    if table.is_head and since is not None:
+    if since is not None:
         parts.append(_at_least("start_time", since))
-    if table.is_head and until is not None:
+    if until is not None:
         parts.append(_before("start_time", until))
     return _all_of(parts)
 
@@ -90,3 +90,8 @@ def _at_least(column: str, time: datetime) -> BooleanExpression:
 
 def _before(column: str, time: datetime) -> BooleanExpression:
     return LessThan(column, time.isoformat())  # type: ignore[call-arg, arg-type]
+
+
+def in_set(column: str, values: Sequence[str]) -> BooleanExpression:
+    """Return the filter of rows whose column is one of the values."""
+    return In(column, set(values))  # type: ignore[call-arg, arg-type]

@@ -1,4 +1,4 @@
-"""Rewriting: many small files of one hour to few, old days to none.
+"""Rewriting: data files of one hour streamed into others, and swapped for them.
 
 Each rewrite streams the files that it takes out, counts rows, and swaps exactly
 those files in one snapshot; rows that arrive meanwhile stay beside them.
@@ -9,13 +9,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import structlog
 from pyiceberg.conversions import from_bytes
-from pyiceberg.expressions import AlwaysTrue
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.snapshots import Snapshot
@@ -25,6 +25,7 @@ from lake.catalog import Lake
 from lake.datafiles import EPOCH, DataFileWriter, open_parquet
 from lake.errors import CommitConflict, LakeError
 from lake.ordering import HOUR_US
+from lake.reading import window
 from lake.snapshots import HOURS
 from lake.store import Change, commit
 from lake.tables import Table, batch_schema
@@ -32,8 +33,6 @@ from lake.tables import Table, batch_schema
 log = structlog.get_logger()
 
 RUN_ROWS = 1_000_000  # sorted in memory at once: 140-300 MB of v5 records
-FULL_ENOUGH = 0.75  # of the target size: such a file is left alone
-MIN_FILES = 2
 
 Transform = Callable[[pa.Table], pa.Table]
 
@@ -54,51 +53,14 @@ class Rewritten:
         )
 
 
-def compact(
-    lake: Lake,
-    table: Table,
+def live_files(
+    stored: IcebergTable,
     *,
     since: datetime | None = None,
     until: datetime | None = None,
-) -> Rewritten:
-    """Merge the small files of each hour (of each day, for a ledger).
-
-    Args:
-        lake: The open lake.
-        table: What to compact.
-        since: Only hours from here on; UTC.
-        until: Only hours before this; UTC.
-
-    Raises:
-        CommitConflict: Another rewrite took one of the files; run it again.
-    """
-    done = Rewritten()
-    stored = lake.load(table)
-    for span, files in sorted(_small_files(lake, table, stored).items()):
-        begins = EPOCH + timedelta(hours=span)
-        if (since and begins + timedelta(hours=1) <= since) or (
-            until and begins >= until
-        ):
-            continue
-        done += _merge(lake, table, files)
-    return done
-
-
-def _small_files(
-    lake: Lake, table: Table, stored: IcebergTable
-) -> dict[int, list[DataFile]]:
-    """Group the files worth merging by the hour in which their rows begin."""
-    limit = int(lake.settings.target_file_bytes * FULL_ENOUGH)
-    groups: dict[int, list[DataFile]] = {}
-    for file in live_files(stored):
-        if file.file_size_in_bytes < limit:
-            groups.setdefault(_span_of(table, stored, file), []).append(file)
-    return {k: v for k, v in groups.items() if len(v) >= MIN_FILES}
-
-
-def live_files(stored: IcebergTable) -> list[DataFile]:
-    """Return the data files of the current snapshot."""
-    scan = stored.scan(row_filter=AlwaysTrue())
+) -> list[DataFile]:
+    """Return the current snapshot's data files, a head's within ``[since, until)``."""
+    scan = stored.scan(row_filter=window(since, until))
     return [task.file for task in scan.plan_files()]
 
 
@@ -107,35 +69,6 @@ def hour_of(stored: IcebergTable, file: DataFile) -> int:
     column = stored.schema().find_field("start_time").field_id
     lowest: Any = from_bytes(TimestamptzType(), file.lower_bounds[column])
     return int(lowest) // HOUR_US
-
-
-def _span_of(table: Table, stored: IcebergTable, file: DataFile) -> int:
-    if table.is_head:
-        return hour_of(stored, file)
-    day = file.partition[0]
-    return -1 if day is None else int(day) * 24
-
-
-def _merge(lake: Lake, table: Table, files: Sequence[DataFile]) -> Rewritten:
-    """Merge one hour's files, in lots of the target size, one commit a lot."""
-    done = Rewritten()
-    for lot in _lots(files, lake.settings.target_file_bytes):
-        if len(lot) >= MIN_FILES:
-            done += swap(lake, table, lot, op="compact")
-    return done
-
-
-def _lots(files: Sequence[DataFile], target: int) -> Iterator[list[DataFile]]:
-    lot: list[DataFile] = []
-    size = 0
-    for file in files:
-        if lot and size + file.file_size_in_bytes > target:
-            yield lot
-            lot, size = [], 0
-        lot.append(file)
-        size += file.file_size_in_bytes
-    if lot:
-        yield lot
 
 
 def swap(
@@ -266,6 +199,8 @@ def still_there(
     paths = {file.file_path for file in files}
 
     def check(table: IcebergTable, since: Sequence[Snapshot]) -> None:
+        if not paths:
+            return
         gone = paths - {file.file_path for file in live_files(table)}
         if gone:
             raise CommitConflict(f"{len(gone)} files were rewritten meanwhile")
@@ -273,34 +208,49 @@ def still_there(
     return check
 
 
-def drop_days(
-    lake: Lake, table: Table, before: date, *, dry_run: bool = False
-) -> Rewritten:
-    """Drop whole days before ``before``; rows without a day stay.
-
-    Raises:
-        CommitConflict: Another rewrite took one of the files; run it again.
-    """
-    stored = lake.load(table)
-    limit = (before - EPOCH.date()).days
-    old = [
-        file
-        for file in live_files(stored)
-        if file.partition[0] is not None and file.partition[0] < limit
-    ]
-    dropped = Rewritten(len(old), 0, sum(file.record_count for file in old))
-    if old and not dry_run:
-        change = Change(
-            op="retain",
-            commit_id=uuid.uuid4().hex,
-            begun=datetime.now(UTC),
-            removed=old,
-        )
-        commit(lake, table, change, base=stored, check=still_there(old))
-    return dropped
-
-
 def hours_property(hours: Sequence[int]) -> dict[str, str]:
     """Return the snapshot property that lists the hours touched, as ISO 8601."""
     named = sorted({f"{EPOCH + timedelta(hours=h):%Y-%m-%dT%H}" for h in hours})
     return {HOURS: ",".join(named)}
+
+
+def without(
+    table: Table,
+    stored: IcebergTable,
+    files: Sequence[DataFile],
+    identities: Sequence[str],
+    writer: DataFileWriter,
+) -> tuple[list[DataFile], list[DataFile]]:
+    """Rewrite the files that hold rows of some source objects, without those rows.
+
+    Args:
+        table: Whose files they are.
+        stored: The table as loaded.
+        files: Where the rows may be.
+        identities: The source objects whose rows go.
+        writer: Writes what is left.
+
+    Returns:
+        The files to take out, and the files with what is left of them.
+    """
+    gone = pa.array(identities, pa.string())
+
+    def kept(rows: pa.Table) -> pa.Table:
+        present = rows["source_object"].cast(pa.string())
+        return rows.filter(pc.invert(pc.is_in(present, value_set=gone)))
+
+    removed = [f for f in files if _holds(stored, f, gone)]
+    added: list[DataFile] = []
+    for file in removed:
+        runs = (left for run in _runs(table, stored, [file]) if len(left := kept(run)))
+        first = next(runs, None)
+        if first is not None:
+            columns = _columns(table, stored, [file])
+            added.append(writer.write_runs(_chain(first, runs), columns=columns))
+    return removed, added
+
+
+def _holds(stored: IcebergTable, file: DataFile, identities: pa.Array) -> bool:
+    with open_parquet(stored.io, file.file_path) as parquet:
+        present = parquet.read(columns=["source_object"])["source_object"]
+    return bool(pc.any(pc.is_in(present, value_set=identities)).as_py())

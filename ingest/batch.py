@@ -1,0 +1,275 @@
+"""One batch: rows gathered from many objects, written by the hour, committed once."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import structlog
+from pyiceberg.manifest import DataFile
+from pyiceberg.table import Table as IcebergTable
+from pyiceberg.table.snapshots import Snapshot
+
+from ingest.ledger_rows import LedgerRows
+from ingest.source import Decoded, Tally
+from lake import evidence
+from lake.catalog import Lake
+from lake.datafiles import DataFileWriter
+from lake.errors import CommitConflict
+from lake.ordering import HOUR_US, by_hour
+from lake.reading import in_set
+from lake.rewrite import hour_of, hours_property, live_files, still_there, without
+from lake.store import Change, Check, commit
+from lake.tables import HEADS, QUARANTINE, SILENCES, SOURCES, Table
+
+log = structlog.get_logger()
+
+ONE_SECOND = timedelta(seconds=1)
+SHARE = 8  # of the memory budget that unwritten rows may take; sorting copies them
+
+
+class RowBuffer:
+    """Rows of one head table, written out as data files whenever they are many.
+
+    Args:
+        writer: Writes the data files.
+        limit: Bytes of rows held before they are written.
+    """
+
+    def __init__(self, writer: DataFileWriter, limit: int) -> None:
+        self._writer = writer
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._pending: list[pa.Table] = []
+        self._bytes = 0
+        self.files: list[DataFile] = []
+        self.hours: set[int] = set()
+
+    def add(self, rows: pa.Table) -> None:
+        """Take rows; the thread that fills the buffer writes it out."""
+        if rows.num_rows == 0:
+            return
+        with self._lock:
+            self._pending.append(rows)
+            self._bytes += rows.nbytes
+            full = self._take() if self._bytes >= self._limit else []
+        self._write(full)
+
+    def flush(self) -> None:
+        """Write out what is pending."""
+        with self._lock:
+            rest = self._take()
+        self._write(rest)
+
+    def adopt(self, other: RowBuffer) -> None:
+        """Take over another buffer's files and rows: its object is complete."""
+        with self._lock:
+            self.files.extend(other.files)
+            self.hours.update(other.hours)
+        for rows in other._take():
+            self.add(rows)
+
+    def empty_twin(self) -> RowBuffer:
+        """Return an empty buffer of the same table, for one object's rows."""
+        return RowBuffer(self._writer, self._limit)
+
+    def _take(self) -> list[pa.Table]:
+        taken, self._pending, self._bytes = self._pending, [], 0
+        return taken
+
+    def _write(self, parts: list[pa.Table]) -> None:
+        if not parts:
+            return
+        rows = pa.concat_tables(parts, promote_options="default")
+        parts.clear()
+        for cut in by_hour(rows, self._writer.table):
+            written = self._writer.write(cut, ordered=True)
+            hour = cut["start_time"][0].value // HOUR_US
+            with self._lock:
+                self.files.append(written)
+                self.hours.add(hour)
+
+
+@dataclass(slots=True)
+class _HeadBatch:
+    """What one batch brings to one head table."""
+
+    table: Table
+    buffer: RowBuffer
+    evidence: evidence.EvidenceWriter
+    identities: list[str] = field(default_factory=list)
+    removed: list[DataFile] = field(default_factory=list)
+
+
+class Batch:
+    """A batch being filled; safe to fill from several threads.
+
+    Args:
+        lake: The open lake.
+        heads: The head tables as they were when the batch was planned.
+        op: ingest or replace.
+    """
+
+    def __init__(self, lake: Lake, heads: dict[str, IcebergTable], op: str) -> None:
+        self.commit_id = uuid.uuid4().hex
+        self.begun = datetime.now(UTC)
+        self.op = op
+        self.tallies: list[Tally] = []
+        self._rows = LedgerRows(self.commit_id, self.begun)
+        self._lake = lake
+        self._bases = heads
+        self._lock = threading.Lock()
+        root = lake.evidence_root()
+        limit = lake.settings.memory_bytes // SHARE
+        self._heads = {
+            head.name: _HeadBatch(
+                table=head,
+                buffer=RowBuffer(
+                    DataFileWriter(head, heads[head.name], self.commit_id), limit
+                ),
+                evidence=evidence.EvidenceWriter(
+                    heads[head.name].io, root, f"{self.commit_id}-{head.name}"
+                ),
+            )
+            for head in HEADS
+        }
+
+    def stage(self, tally: Tally) -> Staged:
+        """Return a place for one object's rows until it has been read to its end."""
+        return Staged(self, tally)
+
+    def add(self, decoded: Decoded, tallies: Iterable[Tally]) -> None:
+        """Take the rows and tallies of objects that were read to their ends."""
+        self._buffer(decoded.head).add(decoded.flows)
+        self.add_evidence([decoded], tallies)
+
+    def add_evidence(self, parts: Sequence[Decoded], tallies: Iterable[Tally]) -> None:
+        """Take what the ledgers need of complete objects."""
+        done = list(tallies)
+        with self._lock:
+            for part in parts:
+                writer = self._heads[part.head.name].evidence
+                if part.silences is not None:
+                    writer.add(SILENCES, self._rows.silences(part.silences, part.head))
+                if part.quarantine is not None:
+                    writer.add(
+                        QUARANTINE, self._rows.quarantine(part.quarantine, part.head)
+                    )
+            for tally in done:
+                self._heads[tally.head.name].identities.append(tally.source.identity)
+            self.tallies.extend(done)
+            for head in HEADS:
+                mine = [t for t in done if t.head.name == head.name]
+                if mine:
+                    self._heads[head.name].evidence.add(
+                        SOURCES, self._rows.sources(mine)
+                    )
+        log.debug("objects_done", count=len(done))
+
+    def replace_old_rows(self) -> None:
+        """Take out what the lake holds of the batch's objects from an earlier read.
+
+        `sources` must have absorbed that read; the same commit takes the old rows
+        out and puts the new ones in.
+        """
+        identities = [tally.source.identity for tally in self.tallies]
+        known = self._lake.load(SOURCES).scan(
+            row_filter=in_set("source_object", identities),
+            selected_fields=("head", "first_start", "last_start"),
+        )
+        rows = known.to_arrow()
+        for name, head in self._heads.items():
+            mine = rows.filter(pc.equal(rows["head"], name))
+            first = pc.min(mine["first_start"]).as_py()
+            if first is None:
+                continue
+            last = pc.max(mine["last_start"]).as_py()
+            base = self._bases[name]
+            files = live_files(base, since=first, until=last + ONE_SECOND)
+            writer = DataFileWriter(head.table, base, self.commit_id + "-kept")
+            head.removed, kept = without(head.table, base, files, identities, writer)
+            head.buffer.files.extend(kept)
+            head.buffer.hours.update(hour_of(base, file) for file in head.removed)
+
+    def commit(self) -> None:
+        """Write what is pending and commit it, one snapshot a head.
+
+        Raises:
+            CommitConflict: An object of the batch was ingested meanwhile.
+            CommitUnknown: The catalog cannot be asked whether the commit landed.
+            BatchExpired: The batch is older than a day.
+        """
+        for head in self._heads.values():
+            if head.identities:
+                self._commit_head(head)
+
+    def _commit_head(self, head: _HeadBatch) -> None:
+        head.buffer.flush()
+        named = head.evidence.close()
+        change = Change(
+            op=self.op,
+            commit_id=self.commit_id,
+            begun=self.begun,
+            added=head.buffer.files,
+            removed=head.removed,
+            summary={
+                **hours_property(sorted(head.buffer.hours)),
+                **evidence.to_summary(named),
+            },
+        )
+        base = self._bases[head.table.name]
+        check = _no_overlap(set(head.identities), head.removed)
+        commit(self._lake, head.table, change, base=base, check=check)
+
+    def _buffer(self, head: Table) -> RowBuffer:
+        return self._heads[head.name].buffer
+
+
+class Staged:
+    """One object's rows, which join the batch only when the object is complete."""
+
+    def __init__(self, batch: Batch, tally: Tally) -> None:
+        self._batch = batch
+        self._tally = tally
+        self._buffers: dict[str, RowBuffer] = {}
+        self._parts: list[Decoded] = []
+
+    def add(self, decoded: Decoded) -> None:
+        """Keep some of the object's rows."""
+        name = decoded.head.name
+        if name not in self._buffers:
+            self._buffers[name] = self._batch._buffer(decoded.head).empty_twin()
+        self._buffers[name].add(decoded.flows)
+        decoded.flows = decoded.flows.slice(0, 0)
+        self._parts.append(decoded)
+
+    def join(self) -> None:
+        """Give the rows to the batch."""
+        for name, buffer in self._buffers.items():
+            self._batch._heads[name].buffer.adopt(buffer)
+        self._batch.add_evidence(self._parts, [self._tally])
+
+
+def _no_overlap(identities: set[str], removed: Sequence[DataFile]) -> Check:
+    """Return a check that nobody else has ingested or rewritten the same."""
+    files_stay = still_there(removed)
+
+    def check(table: IcebergTable, since: Sequence[Snapshot]) -> None:
+        files_stay(table, since)
+        for snapshot in since:
+            for named in evidence.of_snapshot(snapshot):
+                if named.ledger != SOURCES.name:
+                    continue
+                rows = evidence.read(table.io, named)
+                shared = identities.intersection(rows["source_object"].to_pylist())
+                if shared:
+                    raise CommitConflict(
+                        f"{len(shared)} objects were ingested meanwhile"
+                    )
+
+    return check

@@ -1,0 +1,178 @@
+"""The work of one batch: fetch and decode its objects, one decoder a core."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+
+import structlog
+
+from ingest.batch import Batch
+from ingest.decode.decoder import Decoder
+from ingest.fetch import Fetcher
+from ingest.source import SourceObject, Tally
+from lake.errors import SourceError, SourceUnreadable
+
+log = structlog.get_logger()
+
+SMALL_BYTES = 256 * 1024  # an object below this is decoded together with others
+GROUP_BYTES = 4 * 1024 * 1024
+GROUP_OBJECTS = 512
+READ_AHEAD = 8  # chunks fetched before the decoder asks for them
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(slots=True)
+class Worked:
+    """What came of a batch's objects besides their rows.
+
+    Attributes:
+        failures: Objects that could not be read this time; the next run tries again.
+    """
+
+    failures: list[SourceError] = field(default_factory=list)
+
+
+def work(
+    sources: Sequence[SourceObject],
+    batch: Batch,
+    *,
+    fetcher: Fetcher,
+    decoder: Decoder,
+    workers: int,
+    progress: Progress,
+) -> Worked:
+    """Read every object into the batch; memory does not grow with their number.
+
+    Args:
+        sources: The objects, in time order.
+        batch: Takes the rows.
+        fetcher: Reads objects.
+        decoder: Decodes them.
+        workers: Objects decoded at once.
+        progress: Called with (objects, bytes) as they are done.
+    """
+    worked = Worked()
+    items = list(group(sources))
+    with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
+        reader = _Reader(batch, fetcher, decoder)
+        pending = {pool.submit(reader.read, item): item for item in items}
+        try:
+            for done in as_completed(pending):
+                worked.failures.extend(done.result())
+                item = pending.pop(done)
+                progress(len(item), sum(source.size for source in item))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    for failure in worked.failures:
+        log.warning("object_failed", location=failure.location, reason=failure.reason,
+                    detail=failure.detail)  # fmt: skip
+    return worked
+
+
+def group(sources: Sequence[SourceObject]) -> Iterator[list[SourceObject]]:
+    """Cut the work into items: a large object alone, small ones together."""
+    small: list[SourceObject] = []
+    size = 0
+    for source in sources:
+        if source.size >= SMALL_BYTES:
+            yield [source]
+            continue
+        if small and (size + source.size > GROUP_BYTES or len(small) == GROUP_OBJECTS):
+            yield small
+            small, size = [], 0
+        small.append(source)
+        size += source.size
+    if small:
+        yield small
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    batch: Batch
+    fetcher: Fetcher
+    decoder: Decoder
+
+    def read(self, item: list[SourceObject]) -> list[SourceError]:
+        """Read one item; return the objects that failed."""
+        if len(item) == 1 and item[0].size >= SMALL_BYTES:
+            return self._read_large(item[0])
+        return self._read_small(item)
+
+    def _read_large(self, source: SourceObject) -> list[SourceError]:
+        tally = Tally(source)
+        staged = self.batch.stage(tally)
+        try:
+            with ReadAhead(self.fetcher.stream(source)) as chunks:
+                for decoded in self.decoder.decode(source, chunks, tally):
+                    staged.add(decoded)
+        except SourceUnreadable as error:
+            self.batch.add(self.decoder.whole(tally, error), [tally])
+        except SourceError as error:
+            return [error]
+        else:
+            staged.join()
+        return []
+
+    def _read_small(self, item: list[SourceObject]) -> list[SourceError]:
+        bodies: list[tuple[SourceObject, bytes, Tally]] = []
+        failures: list[SourceError] = []
+        for source, body in self.fetcher.read_many(item):
+            if isinstance(body, SourceError):
+                failures.append(body)
+            else:
+                bodies.append((source, body, Tally(source)))
+        parts, unreadable = self.decoder.decode_small(bodies)
+        wholes = [self.decoder.whole(tally, error) for tally, error in unreadable]
+        for decoded in parts:
+            self.batch.add(decoded, [])
+        self.batch.add_evidence(wholes, [tally for _, _, tally in bodies])
+        return failures
+
+
+class ReadAhead:
+    """Fetches chunks on a thread of its own, a bounded few ahead of the decoder."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._queue: queue.Queue[bytes | BaseException | None] = queue.Queue(READ_AHEAD)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="fetch", daemon=True)
+
+    def __enter__(self) -> Iterator[bytes]:
+        self._thread.start()
+        return self._received()
+
+    def __exit__(self, *exc: object) -> None:
+        self._stopped.set()
+        while self._thread.is_alive():
+            self._drain()
+            self._thread.join(0.01)
+
+    def _received(self) -> Iterator[bytes]:
+        while (item := self._queue.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+
+    def _run(self) -> None:
+        try:
+            for chunk in self._chunks:
+                if self._stopped.is_set():
+                    return
+                self._queue.put(chunk)
+            self._queue.put(None)
+        except BaseException as error:  # handed to the decoder's thread
+            self._queue.put(error)
+
+    def _drain(self) -> None:
+        while True:
+            try:
+                self._queue.get_nowait()
+            except queue.Empty:
+                return
