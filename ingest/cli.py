@@ -1,0 +1,274 @@
+"""The operator's commands: ingest and housekeeping."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from ingest.job import Ingest, Request, Summary
+from ingest.plan import Plan
+from ingest.progress import ProgressBar
+from lake.catalog import Lake
+from lake.compact import compact as compact_table
+from lake.compact import drop_days
+from lake.errors import UsageError
+from lake.expire import collect, expire
+from lake.repair import repair as repair_ledger
+from lake.rewrite import Rewritten
+from lake.settings import Settings, load_settings
+from lake.tables import LEDGERS, TABLES, Table
+
+CONTRACT = ("objects", "skipped", "failed", "lines", "headers", "flows", "silences",
+            "quarantined", "snapshot", "elapsed_s")  # fmt: skip
+BYTES_A_SECOND_A_WORKER = 18_000_000  # gzip text, v5: see tests/bench/README.md
+SECONDS_AN_OBJECT = 0.002
+
+
+def ingest(
+    sources: Annotated[
+        list[str],
+        typer.Argument(metavar="SOURCE...", help="s3://bucket/prefix, directory, file"),
+    ],
+    *,
+    since: Annotated[
+        str | None, typer.Option(help="Objects by key time from here: 24h, 2026-01-31")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Objects by key time before here")
+    ] = None,
+    slack: Annotated[
+        str, typer.Option(help="Widens --since/--until: keys do not bound records")
+    ] = "1d",
+    days: Annotated[
+        int | None, typer.Option(help="List only the prefixes of the last days")
+    ] = None,
+    shard: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Only the I-th of N parts")
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Read rewritten objects again")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be read, read nothing")
+    ] = False,
+    log_format: Annotated[
+        str | None, typer.Option(help="Fields of headerless text, as in the flow log")
+    ] = None,
+) -> None:
+    """Read every new flow-log object into the lake, each exactly once.
+
+    Exit codes: 0 done; 1 done, but something failed or was quarantined whole;
+    2 wrong usage or settings; 3 nothing could be done. Safe to run twice at once.
+    """
+    settings = load_settings()
+    now = datetime.now(UTC)
+    request = Request(
+        sources=tuple(sources),
+        since=parse_time(since, now, name="--since"),
+        until=parse_time(until, now, name="--until"),
+        slack=parse_span(slack, name="--slack"),
+        days=(settings.list_days or None) if days is None else days,
+        shard=_parse_shard(shard),
+        replace=replace,
+        log_format=log_format,
+    )
+    with Lake(settings, create=True) as lake:
+        if dry_run:
+            _dry_run(lake, request, settings)
+            return
+        with ProgressBar(shown=sys.stderr.isatty()) as bar:
+            job = Ingest(lake, request, progress=bar.advance, on_plan=bar.planned)
+            summary = job.run()
+    _tell(summary)
+    raise typer.Exit(summary.exit_code)
+
+
+def compact(
+    tables: Annotated[
+        list[str] | None, typer.Argument(metavar="[TABLE...]", help="Default: all")
+    ] = None,
+    *,
+    since: Annotated[str | None, typer.Option(help="Only hours from here on")] = None,
+    until: Annotated[str | None, typer.Option(help="Only hours before this")] = None,
+) -> None:
+    """Merge the small files of each hour into few."""
+    now = datetime.now(UTC)
+    with Lake(load_settings()) as lake:
+        done = {
+            table.name: compact_table(
+                lake,
+                table,
+                since=parse_time(since, now, name="--since"),
+                until=parse_time(until, now, name="--until"),
+            )
+            for table in _chosen(tables)
+        }
+    _print_json({name: asdict(result) for name, result in done.items()})
+
+
+def retain(
+    days: Annotated[int, typer.Option(min=1, help="Keep this many days")],
+    tables: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TABLE...]", help="Default: all but sources"),
+    ] = None,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what")] = False,
+) -> None:
+    """Drop whole days older than --days, with the snapshots that still hold them.
+
+    `sources` stays unless it is named: without it, objects that are still listed
+    would be read again.
+    """
+    before = (datetime.now(UTC) - timedelta(days=days)).date()
+    done: dict[str, Rewritten] = {}
+    with Lake(load_settings()) as lake:
+        wanted = tables or [name for name in TABLES if name != "sources"]
+        for table in _chosen(wanted):
+            done[table.name] = drop_days(lake, table, before, dry_run=dry_run)
+            if done[table.name].removed and not dry_run:
+                expire(lake, table, keep=1, slack=0)
+        if not dry_run:
+            collect(lake, min_age=timedelta(days=lake.settings.gc_age_days))
+    _print_json({name: asdict(result) for name, result in done.items()})
+
+
+def gc(
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count")] = False,
+) -> None:
+    """Delete the files that no snapshot names any more."""
+    with Lake(load_settings()) as lake:
+        min_age = timedelta(days=lake.settings.gc_age_days)
+        _print_json(asdict(collect(lake, min_age=min_age, dry_run=dry_run)))
+
+
+def repair(
+    tables: Annotated[
+        list[str] | None, typer.Argument(metavar="[TABLE...]", help="Default: all")
+    ] = None,
+) -> None:
+    """Rebuild ledgers from evidence and flows, `sources` first."""
+    names = tables or [ledger.name for ledger in LEDGERS]
+    with Lake(load_settings(), create=True) as lake:
+        lake.ensure_all()
+        done = {
+            ledger.name: asdict(repair_ledger(lake, ledger))
+            for ledger in LEDGERS
+            if ledger.name in names
+        }
+    _print_json(done)
+
+
+def parse_time(text: str | None, now: datetime, *, name: str) -> datetime | None:
+    """Read a time: ISO 8601 (UTC unless it says otherwise), `now`, `24h` ago.
+
+    Raises:
+        UsageError: It is none of these.
+    """
+    if text is None:
+        return None
+    if text == "now":
+        return now
+    if text[-1:] in _UNITS and text[:-1].isdigit():
+        return now - parse_span(text, name=name)
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(
+            f"{name} {text!r} is no time: try 24h, 7d, 2026-01-31 or "
+            "2026-01-31T12:00:00Z"
+        ) from None
+    return time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC)
+
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+def parse_span(text: str, *, name: str) -> timedelta:
+    """Read a span such as `90m`, `24h` or `7d`.
+
+    Raises:
+        UsageError: It is none.
+    """
+    unit = _UNITS.get(text[-1:])
+    if unit is None or not text[:-1].isdigit():
+        raise UsageError(f"{name} {text!r} is no span of time: try 90m, 24h or 7d")
+    return timedelta(**{unit: int(text[:-1])})
+
+
+def _parse_shard(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    part, _, of = text.partition("/")
+    if part.isdigit() and of.isdigit() and 1 <= int(part) <= int(of):
+        return int(part) - 1, int(of)
+    raise UsageError(f"--shard {text!r} is not I/N with 1 <= I <= N, such as 2/4")
+
+
+def _chosen(names: list[str] | None) -> list[Table]:
+    unknown = set(names or ()) - set(TABLES)
+    if unknown:
+        raise UsageError(
+            f"no table is called {', '.join(sorted(unknown))}: "
+            f"there are {', '.join(TABLES)}"
+        )
+    return [table for name, table in TABLES.items() if name in (names or TABLES)]
+
+
+def _dry_run(lake: Lake, request: Request, settings: Settings) -> None:
+    lake.ensure_all()
+    _, plan = Ingest(lake, request).plan()
+    seconds = _expected_seconds(plan, settings)
+    answer = {
+        "objects": len(plan.new),
+        "bytes": plan.size,
+        "skipped": plan.skipped,
+        "copies": plan.copies,
+        "rewritten": len(plan.rewritten),
+        "expected_s": round(seconds, 1),
+    }
+    if sys.stdout.isatty():
+        Console().print(
+            f"{len(plan.new):,} objects, {plan.size / 1e6:,.1f} MB, about "
+            f"{seconds:,.0f} s; {plan.skipped:,} are in the lake already"
+        )
+    else:
+        _print_json(answer)
+
+
+def _expected_seconds(plan: Plan, settings: Settings) -> float:
+    workers = settings.workers or os.cpu_count() or 1
+    return (
+        plan.size / BYTES_A_SECOND_A_WORKER + len(plan.new) * SECONDS_AN_OBJECT
+    ) / workers
+
+
+def _tell(summary: Summary) -> None:
+    if not sys.stdout.isatty():
+        _print_json({name: getattr(summary, name) for name in CONTRACT})
+        return
+    console = Console()
+    console.print(
+        f"{summary.objects:,} objects in {summary.elapsed_s:,.1f} s: "
+        f"{summary.flows:,} flows, {summary.silences:,} silences, "
+        f"{summary.quarantined:,} lines quarantined of {summary.lines:,}"
+    )
+    console.print(
+        f"{summary.skipped:,} known already ({summary.copies:,} copies), "
+        f"{summary.rewritten:,} rewritten, {summary.failed:,} failed, "
+        f"{summary.whole:,} quarantined whole; snapshot {summary.snapshot}"
+    )
+    for failure in summary.failures[:5]:
+        console.print(f"failed, will be tried again: {failure}", style="yellow")
+
+
+def _print_json(answer: dict[str, Any]) -> None:
+    print(json.dumps(answer, default=str))
