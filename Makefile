@@ -1,0 +1,47 @@
+# flowlake: `make help` lists the commands; each does its own set-up.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench soak lock clean
+
+help: ## List the commands
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: $(READY) ## Make the virtual environment from the lock file
+
+$(READY): requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "flowlake needs Python 3.11 or newer: make PYTHON=/path/to/python3 ..."; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup ## Simulated AWS, ingest, first answers; no account needed
+	$(BIN)/flowlake demo
+
+test: setup ## Every test but bench and soak
+	$(BIN)/python -m pytest -n 2
+
+check: setup ## Lint, types, format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup ## Measure beside polars and DuckDB
+	$(BIN)/python -m tests.bench.bench_ingest
+
+soak: setup ## Long chaos runs
+	$(BIN)/python -m pytest -m soak
+
+lock: setup ## Resolve the dependencies again
+	$(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-emit-find-links -o requirements.lock
+	$(BIN)/uv pip compile -q pyproject.toml --group dev --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-emit-find-links -o requirements-dev.lock
+
+clean: ## Remove what setup and tests made
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-lake
