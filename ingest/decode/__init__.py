@@ -1,0 +1,1 @@
+"""Flow-log objects of every format to rows; what does not fit is named."""

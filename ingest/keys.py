@@ -1,0 +1,65 @@
+"""What an object's name tells: account, Region, flow log, time; and its identity."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+_NAME = re.compile(
+    r"(?P<stem>(?P<account>[0-9]{12})_vpcflowlogs_(?P<region>[a-z0-9-]+)"
+    r"_(?P<flow_log>fl-[0-9a-z]+)_(?P<time>[0-9]{8}T[0-9]{4})Z_(?P<hash>[0-9A-Za-z]+))"
+    r"(?:\.[A-Za-z0-9.]+)?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFacts:
+    """The parts of an AWS-shaped base name.
+
+    Attributes:
+        stem: The base name without its suffix; the same wherever a copy lies and
+            however it is compressed.
+        key_time: Begin of the delivery window; it bounds no record's time. UTC.
+    """
+
+    stem: str
+    account_id: str
+    region: str
+    flow_log_id: str
+    key_time: datetime
+
+
+def parse_key(key: str) -> KeyFacts | None:
+    """Return what an AWS-shaped base name tells, None for any other name.
+
+    Source:
+        AWS VPC User Guide, "Flow log files": the file name format
+        ``account_vpcflowlogs_region_flow-log-id_YYYYMMDDTHHmmZ_hash.log.gz``.
+    """
+    match = _NAME.fullmatch(key.rpartition("/")[2])
+    if match is None:
+        return None
+    try:
+        time = datetime.strptime(match["time"], "%Y%m%dT%H%M").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return KeyFacts(
+        stem=match["stem"],
+        account_id=match["account"],
+        region=match["region"],
+        flow_log_id=match["flow_log"],
+        key_time=time,
+    )
+
+
+def identity_of(location: str, *, etag: str, local: bool) -> str:
+    """Return the name by which the lake knows an object for ever.
+
+    An AWS-shaped object is known by its stem wherever it lies, so a replicated bucket
+    is not read twice; any other by its place, a local file also by its content.
+    """
+    facts = parse_key(location)
+    if facts is not None:
+        return facts.stem
+    return f"{location}#{etag}" if local else location
