@@ -21,10 +21,17 @@ class Damage:
     Attributes:
         code: The quarantine reason.
         detail: What is wrong, in words.
+        tail: What stands behind the last whole line.
     """
 
     code: str = ""
     detail: str = ""
+    tail: bytes = b""
+
+    @property
+    def breaks_off(self) -> bool:
+        """Whether the last line may be cut."""
+        return self.code in ("truncated_gzip", "bad_gzip")
 
 
 def gunzip(chunks: Iterator[bytes], damage: Damage) -> Iterator[bytes]:
@@ -46,7 +53,7 @@ def gunzip(chunks: Iterator[bytes], damage: Damage) -> Iterator[bytes]:
                 member = isal_zlib.decompressobj(wbits=GZIP_WINDOW)
             try:
                 piece = member.decompress(data, PIECE)
-            except isal_zlib.error as error:
+            except isal_zlib.error as error:  # type: ignore[misc]  # untyped module
                 damage.code, damage.detail = "bad_gzip", str(error)
                 return
             if piece:

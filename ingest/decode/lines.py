@@ -1,0 +1,219 @@
+"""Odd lines, one object at a time: every check a mask, every bad line named."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ingest.decode.layout import Layout, looks_like_header, of_header
+from ingest.decode.tallying import Found
+from ingest.decode.text import Segment
+from lake.tables import DICTIONARY
+from transform.normalise import problems
+
+HEADER = r"^\"?[a-z][a-z0-9_\-]*\"?([ ,]\s?\"?[a-z][a-z0-9_\-]*\"?)*\s*$"
+INTEGER = r"^-?[0-9]{1,18}$"
+WIDTHS = {pa.int32(): 2**31 - 1, pa.int64(): 2**63 - 1}
+
+
+@dataclass(slots=True)
+class _Lines:
+    """Lines that are still good: their texts and numbers."""
+
+    texts: Any
+    numbers: Any
+
+    def keep(self, mask: Any) -> _Lines:
+        return _Lines(self.texts.filter(pa.array(mask)), self.numbers[mask])
+
+
+def parse_lines(
+    segment: Segment, layout: Layout, *, now: datetime, max_line_bytes: int
+) -> tuple[list[tuple[Layout, Found]], Layout]:
+    """Parse one object's lines, naming each that does not fit.
+
+    A header line inside switches the layout for the lines behind it.
+
+    Returns:
+        The good records, in parts of one layout each; and the layout at the end.
+    """
+    lines = _readable(segment, max_line_bytes)
+    parts: list[tuple[Layout, Found]] = []
+    for current, some in _by_layout(segment, lines, layout):
+        layout = current
+        if len(some.numbers) == 0:
+            continue
+        found = _records(segment, some, layout, now)
+        if found is not None:
+            parts.append((layout, found))
+    return parts, layout
+
+
+def _readable(segment: Segment, max_line_bytes: int) -> _Lines:
+    """Return the lines that are text of a bearable length; blank ones are none."""
+    raw = segment.body.removesuffix(b"\n").split(b"\n")
+    if b"\r" in segment.body:
+        raw = [line.removesuffix(b"\r") for line in raw]
+    encoded = pa.array(raw, pa.large_binary())
+    numbers = np.arange(segment.first_line, segment.first_line + len(raw))
+    lengths = np.asarray(pc.binary_length(encoded))
+    decoded = pl.Series(encoded).cast(pl.String, strict=False).to_arrow()
+    decoded = decoded.cast(pa.string())
+    invalid = np.asarray(pc.is_null(decoded), dtype=bool)
+    long = lengths > max_line_bytes
+    reject(segment, numbers, long, "line_too_long",
+           f"a line of more than {max_line_bytes:,} bytes",
+           lambda at: raw[at][:2000].decode("utf-8", "replace"))  # fmt: skip
+    bad = invalid & ~long
+    reject(segment, numbers, bad, "bad_encoding", "a line that is not UTF-8",
+           lambda at: raw[at][:2000].decode("utf-8", "replace"))  # fmt: skip
+    return _Lines(decoded, numbers).keep((lengths > 0) & ~invalid & ~long)
+
+
+def reject(
+    segment: Segment, numbers: Any, mask: Any, reason: str, detail: str, text: Any
+) -> None:
+    """Quarantine the lines of a mask; ``text`` gives the text at a position."""
+    positions = np.flatnonzero(mask)
+    if len(positions) == 0:
+        return
+    reading = segment.reading
+    reading.tally.lines += len(positions)
+    room = max(0, reading.max_rows - reading.kept)
+    texts = [text(int(at)) for at in positions[:room]]
+    reading.reject(numbers[positions].tolist(), reason, detail, texts)
+
+
+def _by_layout(
+    segment: Segment, lines: _Lines, layout: Layout
+) -> Iterator[tuple[Layout, _Lines]]:
+    """Cut the lines at header lines inside."""
+    like = pc.match_substring_regex(lines.texts, pattern=HEADER)
+    begin = 0
+    for at in np.flatnonzero(np.asarray(like, dtype=bool)).tolist():
+        text = lines.texts[at].as_py()
+        if not looks_like_header(text):
+            continue
+        named = of_header(text)
+        yield layout, _between(lines, begin, at)
+        begin = at + 1
+        tally = segment.reading.tally
+        if named is None:
+            where = np.zeros(len(lines.numbers), dtype=bool)
+            where[at] = True
+            reject(segment, lines.numbers, where, "bad_header",
+                   "a header that names a field twice",
+                   lambda _, text=text: text)  # fmt: skip
+            continue
+        tally.lines += 1
+        tally.headers += 1
+        layout = named
+    yield layout, _between(lines, begin, len(lines.numbers))
+
+
+def _between(lines: _Lines, begin: int, end: int) -> _Lines:
+    return _Lines(lines.texts.slice(begin, end - begin), lines.numbers[begin:end])
+
+
+def _records(
+    segment: Segment, lines: _Lines, layout: Layout, now: datetime
+) -> Found | None:
+    if layout.head is not segment.reading.tally.head:
+        everything = np.ones(len(lines.numbers), dtype=bool)
+        _reject_lines(segment, lines, everything, "other_head",
+                      f"a {layout.head.name} record in an object of "
+                      f"{segment.reading.tally.head.name}")  # fmt: skip
+        return None
+    lines, columns = _split(segment, lines, layout)
+    table, bad = _typed(segment, lines, layout, columns)
+    lines, table = lines.keep(~bad), table.filter(pa.array(~bad))
+    for _ in range(len(layout.columns) + 8):  # each round settles one kind of problem
+        problem = next(problems(table, now=now), None)
+        if problem is None:
+            break
+        _reject_lines(segment, lines, problem.rows, problem.reason, problem.detail)
+        lines = lines.keep(~problem.rows)
+        table = table.filter(pa.array(~problem.rows))
+    if table.num_rows == 0:
+        return None
+    return Found(table, np.array([table.num_rows]), [segment.reading])
+
+
+def _reject_lines(
+    segment: Segment, lines: _Lines, mask: Any, reason: str, detail: str
+) -> None:
+    reject(segment, lines.numbers, mask, reason, detail,
+           lambda at: lines.texts[at].as_py())  # fmt: skip
+
+
+def _split(segment: Segment, lines: _Lines, layout: Layout) -> tuple[_Lines, list[Any]]:
+    """Split the lines that have one token a field; quarantine the others."""
+    width = len(layout.columns) + layout.stamped
+    tokens = _tokens(lines.texts, layout.delimiter)
+    counts = np.asarray(pc.list_value_length(tokens))
+    for mask, reason in ((counts < width, "too_few_fields"),
+                         (counts > width, "too_many_fields")):  # fmt: skip
+        _reject_lines(segment, lines, mask, reason, f"the layout has {width} fields")
+    good = counts == width
+    flat = tokens.filter(pa.array(good)).flatten()
+    rows = int(good.sum())
+    columns = [
+        flat.take(pa.array(np.arange(rows) * width + position))
+        for position in range(int(layout.stamped), width)
+    ]
+    return lines.keep(good), columns
+
+
+def _tokens(texts: Any, delimiter: str) -> Any:
+    if isinstance(texts, pa.ChunkedArray):
+        texts = texts.combine_chunks()
+    if delimiter == " ":
+        return pc.split_pattern(texts, " ")
+    # quoted CSV is written by people and query tools, and only odd blocks come here
+    return pa.array(list(csv.reader(texts.to_pylist())), pa.list_(pa.string()))
+
+
+def _typed(
+    segment: Segment, lines: _Lines, layout: Layout, columns: list[Any]
+) -> tuple[pa.Table, Any]:
+    """Convert text columns; return the table and the mask of lines that failed."""
+    bad = np.zeros(len(lines.numbers), dtype=bool)
+    made: dict[str, Any] = {}
+    missing = pa.array(["-"] if layout.delimiter == " " else ["-", ""])
+    for column, texts in zip(layout.columns, columns, strict=True):
+        absent = pc.is_in(texts, value_set=missing)
+        texts = pc.if_else(absent, pa.scalar(None, pa.string()), texts)
+        if pa.types.is_integer(column.type):
+            texts, failed = _integers(texts, column.type, bad)
+            _reject_lines(segment, lines, failed, "bad_integer",
+                          f"{column.aws} is no integer of its width")  # fmt: skip
+            bad |= failed
+            made[column.name] = pa.chunked_array([texts])
+        else:
+            encoded = texts.dictionary_encode() if column.known else texts
+            kind = DICTIONARY if column.known else pa.string()
+            made[column.name] = pa.chunked_array([encoded.cast(kind)])
+    return pa.table(made), bad
+
+
+def _integers(texts: Any, type_: pa.DataType, before: Any) -> tuple[Any, Any]:
+    """Convert; a line that failed before is not reported twice."""
+    shaped = np.asarray(
+        pc.fill_null(pc.match_substring_regex(texts, pattern=INTEGER), True), dtype=bool
+    )
+    wide = pc.if_else(pa.array(shaped), texts, pa.scalar(None, pa.string()))
+    values = wide.cast(pa.int64())
+    limit = WIDTHS[type_]
+    fits = np.asarray(
+        pc.fill_null(pc.less_equal(pc.abs(values), limit), True), dtype=bool
+    )
+    kept = pc.if_else(pa.array(fits), values, pa.scalar(None, pa.int64()))
+    return kept.cast(type_), ~(shaped & fits) & ~before
