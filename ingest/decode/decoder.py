@@ -326,8 +326,8 @@ def _blocks(
     """Cut a stream into blocks of whole lines.
 
     Where the stream breaks off, the line it breaks off in is no record: a cut number
-    is another number. It goes to ``damage``. A line longer than a block is cut down to just over the limit, so that it is
-    found to be too long and its tail is not held.
+    is another number. It goes to ``damage``. A line longer than a block is cut down
+    to just over the limit, so that it is found to be too long and its tail not held.
     """
     parts: list[bytes] = []
     size = 0
