@@ -29,6 +29,7 @@ log = structlog.get_logger()
 
 ROW_GROUP_ROWS = 262_144
 BLOOM_FALSE_POSITIVES = 0.02
+NEVER_REPEATING = {"bytes", "srcport"}
 ZSTD_LEVEL = 1  # 3 costs a tenth more time for 1 % fewer bytes on v5 records
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -99,7 +100,7 @@ class DataFileWriter:
         name = f"{self._commit_id}-{next(self._numbers):05d}.parquet"
         folder = f"day={day.isoformat()}" if day else "day=null"
         path = f"{self._location}/{folder}/{name}"
-        metadata, size = _write_parquet(self.io, path, prepared, self.table.bloom)
+        metadata, size = _write_parquet(self.io, path, prepared, self.table)
         return self._data_file(path, day, metadata, size)
 
     def _prepared(
@@ -160,10 +161,14 @@ class DataFileWriter:
                 column = rows[stored.name]
             else:
                 column = pa.nulls(rows.num_rows, stored.type)
-            type_ = DICTIONARY if pa.types.is_string(stored.type) else stored.type
+            type_ = DICTIONARY if _is_text(stored.type) else stored.type
             arrays.append(trim_dictionary(_as(column, type_)))
             fields.append(stored.with_type(type_))
         return pa.table(arrays, schema=pa.schema(fields))
+
+
+def _is_text(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_))
 
 
 def _as(column: pa.ChunkedArray | pa.Array, type_: pa.DataType) -> pa.ChunkedArray:
@@ -189,12 +194,12 @@ def _day_of(hour: int) -> date:
 
 
 def _write_parquet(
-    io: FileIO, path: str, runs: Iterator[pa.Table], bloom: tuple[str, ...]
+    io: FileIO, path: str, runs: Iterator[pa.Table], table: Table
 ) -> tuple[pq.FileMetaData, int]:
     first = next(runs)
     filters = {
         name: {"ndv": _distinct(first[name]), "fpp": BLOOM_FALSE_POSITIVES}
-        for name in bloom
+        for name in table.bloom
         if name in first.column_names
     }
     with io.new_output(path).create(overwrite=True) as sink:
@@ -204,6 +209,8 @@ def _write_parquet(
             compression="zstd",
             compression_level=ZSTD_LEVEL,
             store_schema=False,
+            use_dictionary=_repeating(first.schema),
+            write_statistics=[n for n in table.metrics if n in first.column_names],
             bloom_filter_options=filters or None,
         )
         with writer:
@@ -211,6 +218,19 @@ def _write_parquet(
                 writer.write_table(run, row_group_size=ROW_GROUP_ROWS)
         size = sink.tell()
     return writer.writer.metadata, size
+
+
+def _repeating(schema: pa.Schema) -> list[str]:
+    """Return the columns worth a dictionary page: not byte counts and client ports.
+
+    A dictionary that is given up half-way costs 15 ms a column of 250,000 rows;
+    statistics of columns that prune nothing cost half as much as all the rest.
+    """
+    return [
+        field.name
+        for field in schema
+        if field.name not in NEVER_REPEATING and not pa.types.is_nested(field.type)
+    ]
 
 
 def _distinct(column: pa.ChunkedArray) -> int:

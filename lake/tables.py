@@ -85,9 +85,8 @@ class Table:
 
 
 _HEAD_METRICS = (
-    "start_time", "end_time", "account_id", "interface_id", "srcaddr", "dstaddr",
-    "src_address", "dst_address", "srcport", "dstport", "action", "verdict",
-    "observer", "tgw_attachment_id",
+    "start_time", "end_time", "account_id", "interface_id", "src_address",
+    "dst_address", "srcport", "dstport", "action", "verdict", "tgw_attachment_id",
 )  # fmt: skip
 
 FLOWS = Table(

@@ -15,7 +15,7 @@ from ingest.decode.envelopes import unwrap
 from ingest.decode.layout import Layout, looks_like_header, of_format, of_header
 from ingest.decode.lines import parse_lines
 from ingest.decode.tallying import Found, Reading, Window, finish
-from ingest.decode.text import Segment, parse_clean
+from ingest.decode.text import Segment, parse_clean, segment_of
 from ingest.source import Decoded, SourceObject, Tally
 from lake.errors import SourceUnreadable
 
@@ -44,7 +44,7 @@ class Limits:
     max_object_bytes: int
     max_line_bytes: int
     max_quarantine_rows: int
-    block_bytes: int = 8 * 1024 * 1024
+    block_bytes: int = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,7 @@ class Decoder:
                 layout, block, line = self._begin(block, blocks, reading)
                 if not block:
                     continue
-            segment = Segment(reading, block, line)
+            segment = segment_of(reading, block, line)
             line += segment.lines
             decoded, layout = self._parse([segment], layout)
             yield from decoded
@@ -265,7 +265,7 @@ class Decoder:
         reading = Reading(tally, self.limits.max_quarantine_rows)
         self._note(reading, layout)
         tally.lines = tally.headers = 1
-        return layout, Segment(reading, rest, 2)
+        return layout, segment_of(reading, rest, 2)
 
     def _parse(
         self, segments: Sequence[Segment], layout: Layout
