@@ -30,7 +30,7 @@ from lake.tables import HEADS, QUARANTINE, SILENCES, SOURCES, Table
 log = structlog.get_logger()
 
 ONE_SECOND = timedelta(seconds=1)
-SHARE = 8  # of the memory budget that unwritten rows may take; sorting copies them
+SHARE = 24  # of the memory budget that unwritten rows may take; sorting copies them
 
 
 class RowBuffer:

@@ -35,7 +35,7 @@ def by_hour(rows: pa.Table, table: Table) -> Iterator[pa.Table]:
     rows = rows.unify_dictionaries().combine_chunks()
     hours = np.asarray(rows["start_time"].cast(pa.int64())) // HOUR_US
     order = _order(rows, table.sort, major=hours)
-    rows, hours = rows.take(pa.array(order)), hours[order]
+    rows, hours = rows.take(pa.array(order.astype(np.int32))), hours[order]
     starts = np.flatnonzero(np.diff(hours, prepend=hours[0] - 1))
     for start, end in itertools.pairwise([*starts.tolist(), len(hours)]):
         yield rows.slice(start, end - start)
@@ -49,7 +49,7 @@ def _order(rows: pa.Table, by: tuple[str, ...], *, major: Any = None) -> Any:
     """
     keys = [_ranks(rows[name]) for name in by if name in rows.column_names]
     if major is not None:
-        keys.insert(0, np.unique(major, return_inverse=True)[1])
+        keys.insert(0, major - major.min())
     widths = [int(key.max()).bit_length() for key in keys]
     if sum(widths) > 64:
         return np.lexsort(keys[::-1])

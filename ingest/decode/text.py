@@ -23,6 +23,7 @@ from transform.normalise import problems
 
 HEX = (b" 0x", b" 0X")  # pyarrow reads these as integers, flow logs have none
 LONG_TOKEN = 4096
+NEWLINE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,8 @@ class Segment:
 
 def segment_of(reading: Reading, body: bytes, first_line: int) -> Segment:
     """Return a segment with its lines counted, blank ones included."""
-    lines = body.count(b"\n") + (not body.endswith(b"\n"))
+    newlines = int(np.count_nonzero(np.frombuffer(body, np.uint8) == NEWLINE))
+    lines = newlines + (not body.endswith(b"\n"))
     return Segment(reading, body, first_line, lines)
 
 
@@ -97,7 +99,7 @@ def read_columns(body: bytes, layout: Layout, *, typed: bool) -> pa.Table:
         names.insert(0, "stamp")
         types["stamp"] = pa.string()
     table = pacsv.read_csv(
-        pa.BufferReader(body),
+        pa.py_buffer(body),
         read_options=pacsv.ReadOptions(
             column_names=names,
             use_threads=False,
@@ -115,6 +117,7 @@ def read_columns(body: bytes, layout: Layout, *, typed: bool) -> pa.Table:
             null_values=["-"] if layout.delimiter == " " else ["-", ""],
             strings_can_be_null=True,
             quoted_strings_can_be_null=True,
+            check_utf8=not body.isascii(),
         ),
     )
     return table.drop_columns("stamp") if layout.stamped else table
