@@ -272,7 +272,12 @@ class Decoder:
     ) -> tuple[list[Decoded], Layout]:
         """Parse cleanly if possible, else in halves, at last line by line."""
         if all(s.reading.tally.head is layout.head for s in segments):
-            found = parse_clean(segments, layout, now=self.now)
+            found = parse_clean(
+                segments,
+                layout,
+                now=self.now,
+                max_line_bytes=self.limits.max_line_bytes,
+            )
             if found is not None:
                 return [self._finish(found, layout)], layout
         if len(segments) > 1:

@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -62,12 +61,9 @@ def _readable(segment: Segment, max_line_bytes: int) -> _Lines:
     raw = segment.body.removesuffix(b"\n").split(b"\n")
     if b"\r" in segment.body:
         raw = [line.removesuffix(b"\r") for line in raw]
-    encoded = pa.array(raw, pa.large_binary())
     numbers = np.arange(segment.first_line, segment.first_line + len(raw))
-    lengths = np.asarray(pc.binary_length(encoded))
-    decoded = pl.Series(encoded).cast(pl.String, strict=False).to_arrow()
-    decoded = decoded.cast(pa.string())
-    invalid = np.asarray(pc.is_null(decoded), dtype=bool)
+    lengths = np.fromiter(map(len, raw), dtype=np.int64, count=len(raw))
+    decoded, invalid = _decoded(raw)
     long = lengths > max_line_bytes
     reject(segment, numbers, long, "line_too_long",
            f"a line of more than {max_line_bytes:,} bytes",
@@ -76,6 +72,24 @@ def _readable(segment: Segment, max_line_bytes: int) -> _Lines:
     reject(segment, numbers, bad, "bad_encoding", "a line that is not UTF-8",
            lambda at: raw[at][:2000].decode("utf-8", "replace"))  # fmt: skip
     return _Lines(decoded, numbers).keep((lengths > 0) & ~invalid & ~long)
+
+
+def _decoded(raw: list[bytes]) -> tuple[Any, Any]:
+    """Return the lines as text, and the mask of those that are not UTF-8."""
+    invalid = np.zeros(len(raw), dtype=bool)
+    try:
+        return pa.array(raw, pa.binary()).cast(pa.string()), invalid
+    except pa.ArrowInvalid:  # only a block that has such a line is looked at by line
+        texts = [_text_or_none(line) for line in raw]
+    array = pa.array(texts, pa.string())
+    return array, np.asarray(pc.is_null(array), dtype=bool)
+
+
+def _text_or_none(line: bytes) -> str | None:
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
 
 
 def reject(

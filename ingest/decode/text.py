@@ -22,7 +22,7 @@ from ingest.decode.tallying import Found, Reading
 from transform.normalise import problems
 
 HEX = (b" 0x", b" 0X")  # pyarrow reads these as integers, flow logs have none
-LONG_TOKEN = 4096
+DIGITS = 20  # the longest number, and a space
 NEWLINE = 10
 
 
@@ -51,7 +51,11 @@ def segment_of(reading: Reading, body: bytes, first_line: int) -> Segment:
 
 
 def parse_clean(
-    segments: Sequence[Segment], layout: Layout, *, now: datetime
+    segments: Sequence[Segment],
+    layout: Layout,
+    *,
+    now: datetime,
+    max_line_bytes: int,
 ) -> Found | None:
     """Parse segments in one pass; None if anything in them is odd.
 
@@ -59,6 +63,7 @@ def parse_clean(
         segments: Lines of one or several objects, each with at least one line.
         layout: What all of them have.
         now: The present; UTC.
+        max_line_bytes: A longer line is odd.
     """
     lines = [segment.lines for segment in segments]
     body = segments[0].body if len(segments) == 1 else b"\n".join(
@@ -70,7 +75,7 @@ def parse_clean(
         table = read_columns(body, layout, typed=True)
     except pa.ArrowInvalid:
         return None
-    if table.num_rows != sum(lines) or _has_long_token(table):
+    if table.num_rows != sum(lines) or _may_be_long(table, max_line_bytes):
         return None
     if next(problems(table, now=now), None) is not None:
         return None
@@ -123,21 +128,22 @@ def read_columns(body: bytes, layout: Layout, *, typed: bool) -> pa.Table:
     return table.drop_columns("stamp") if layout.stamped else table
 
 
-def _has_long_token(table: pa.Table) -> bool:
-    """Whether some text is so long that its line may be over the limit."""
+def _may_be_long(table: pa.Table, max_line_bytes: int) -> bool:
+    """Whether some line may be over the limit, going by the longest text a column."""
+    longest = 0
     for column in table.columns:
-        if not pa.types.is_dictionary(column.type):
-            continue
         for chunk in column.chunks:
-            values = chunk.dictionary
-            if len(values) and values.nbytes > LONG_TOKEN:
-                longest = _longest(values)
-                if longest > LONG_TOKEN:
-                    return True
-    return False
+            longest += DIGITS
+            if pa.types.is_dictionary(column.type):
+                longest += _longest(chunk.dictionary)
+            elif pa.types.is_string(column.type):
+                longest += _longest(chunk)
+    return longest > max_line_bytes
 
 
 def _longest(values: pa.Array) -> int:
+    if len(values) == 0:
+        return 0
     offsets: Any = np.frombuffer(values.buffers()[1], dtype=np.int32)
     used = offsets[values.offset : values.offset + len(values) + 1]
     return int(np.diff(used).max(initial=0))
