@@ -193,7 +193,7 @@ def test_json_envelopes_are_unwrapped_back_to_back():
     tally, rows, _ = read(gzip.compress(body), decoder(log_format=V2.decode()))
     assert counts(tally) == (3, 0, 2, 1, 0)
     firehose = b"".join(b'{"message": "%s"}\n' % m for m in (GOOD, GOOD))
-    tally, rows, _ = read(firehose, decoder(log_format=V2.decode()))
+    tally, _, _ = read(firehose, decoder(log_format=V2.decode()))
     assert counts(tally) == (2, 0, 2, 0, 0)
 
 

@@ -1,0 +1,377 @@
+"""Faults at every step of the protocol: the next run makes what one would have made."""
+
+import gzip
+import os
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+import ingest.job
+from ingest.batch import Batch
+from ingest.job import Ingest, Request
+from lake.catalog import Lake
+from lake.errors import CommitUnknown, FlowlakeError
+from lake.settings import load_settings
+from lake.tables import TABLES
+
+ROOT = Path(__file__).parents[2]
+V2 = (
+    "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets "
+    "bytes start end action log-status"
+)
+TGW = (
+    "version resource-type tgw-id tgw-attachment-id srcaddr dstaddr srcport dstport "
+    "protocol packets bytes start end log-status packets-lost-no-route"
+)
+BEGIN = int(datetime(2026, 1, 1, 10, 50, tzinfo=UTC).timestamp())
+VOLATILE = {"commit_id", "ingested_at", "quarantined_at"}
+
+
+def record(number, start):
+    action = "REJECT" if number % 3 else "ACCEPT"
+    return (
+        f"2 123456789010 eni-{number % 5} 10.0.{number % 7}.1 10.0.0.2 {number} 443 6 "
+        f"3 {number} {start} {start + 59} {action} OK"
+    )
+
+
+def write_objects(place):
+    """Write one of everything: late, silent, broken, empty of flows, another head."""
+    place.mkdir(parents=True)
+
+    def put(number, lines, *, header=V2, raw=None):
+        time = datetime.fromtimestamp(BEGIN + 300 * number, UTC)
+        name = (
+            "123456789010_vpcflowlogs_us-east-1_fl-0123456789abcdef0_"
+            f"{time:%Y%m%dT%H%M}Z_{number:08x}.log.gz"
+        )
+        body = gzip.compress("\n".join([header, *lines, ""]).encode(), mtime=0)
+        (place / name).write_bytes(body if raw is None else raw)
+
+    for number in range(6):
+        start = BEGIN + 300 * number
+        put(number, [record(n, start + n * 9) for n in range(40)])
+    silent = "2 123456789010 eni-9 - - - - - - - {} {} - NODATA"
+    put(6, [silent.format(BEGIN, BEGIN + 60)])
+    put(7, ["what is this", record(1, BEGIN - 7200)])
+    put(8, ["nothing", "good", "here"])
+    put(9, [], raw=b"\x89PNG\r\n\x1a\n" + bytes(50))
+    lost = f"6 TransitGateway tgw-1 tgw-attach-1 10.0.0.1 10.1.0.1 5 443 6 1 40 {BEGIN}"
+    put(10, [f"{lost} {BEGIN + 60} OK 1"], header=TGW)
+    return place
+
+
+@pytest.fixture(scope="module")
+def objects(tmp_path_factory):
+    return write_objects(tmp_path_factory.mktemp("source") / "AWSLogs")
+
+
+def open_lake(path):
+    return Lake(load_settings(lake=str(path), workers=2), create=True)
+
+
+def run(path, *sources, **more):
+    with open_lake(path) as lake:
+        return Ingest(lake, Request(tuple(str(s) for s in sources), **more)).run()
+
+
+def state(path):
+    """Return every table's rows in an order of their own, without what varies."""
+    found = {}
+    with open_lake(path) as lake:
+        for table in TABLES.values():
+            rows = lake.load(table).scan().to_arrow().to_pylist()
+            found[table.name] = sorted(
+                repr(
+                    sorted(
+                        (k, v)
+                        for k, v in row.items()
+                        if k not in VOLATILE
+                        and not (k == "day" and table.name == "quarantine")
+                    )
+                )
+                for row in rows
+            )
+    return found
+
+
+@pytest.fixture(scope="module")
+def undisturbed(objects, tmp_path_factory):
+    path = tmp_path_factory.mktemp("undisturbed")
+    summary = run(path, objects)
+    assert summary.flows == 242
+    assert summary.exit_code == 1  # one object was quarantined whole
+    assert summary.lines == (
+        summary.flows + summary.silences + summary.quarantined + summary.headers
+    )
+    return state(path)
+
+
+def test_the_undisturbed_lake_has_one_row_of_everything(undisturbed):
+    sizes = {name: len(rows) for name, rows in undisturbed.items()}
+    assert sizes == {
+        "flows": 241, "tgw_flows": 1, "sources": 11, "silences": 1, "quarantine": 5,
+    }  # fmt: skip
+
+
+def test_ingesting_twice_changes_nothing(objects, undisturbed, tmp_path):
+    run(tmp_path, objects)
+    again = run(tmp_path, objects)
+    assert (again.objects, again.skipped, again.flows) == (0, 11, 0)
+    assert state(tmp_path) == undisturbed
+
+
+def test_a_replicated_folder_changes_nothing(objects, undisturbed, tmp_path):
+    copy = tmp_path / "replica" / "elsewhere"
+    copy.mkdir(parents=True)
+    for path in objects.iterdir():
+        (copy / path.name).write_bytes(path.read_bytes())
+    first = run(tmp_path / "lake", objects, copy)
+    assert (first.objects, first.copies) == (11, 11)
+    later = run(tmp_path / "lake", copy)
+    assert (later.objects, later.copies, later.skipped) == (0, 11, 11)
+    assert state(tmp_path / "lake") == undisturbed
+
+
+@pytest.mark.parametrize("batch_objects", [1, 4])
+def test_small_batches_make_the_same_lake(
+    objects, undisturbed, tmp_path, monkeypatch, batch_objects
+):
+    monkeypatch.setenv("FLOWLAKE_BATCH_OBJECTS", str(batch_objects))
+    run(tmp_path, objects)
+    assert state(tmp_path) == undisturbed
+
+
+def test_shards_together_make_the_same_lake(objects, undisturbed, tmp_path):
+    parts = [run(tmp_path, objects, shard=(n, 3)) for n in range(3)]
+    assert sum(part.objects for part in parts) == 11
+    assert state(tmp_path) == undisturbed
+
+
+KILLED_RUN = """
+import os, signal, sys
+import structlog
+event, count = sys.argv[1], int(sys.argv[2])
+seen = [0]
+
+def kill(logger, method, entry):
+    if entry["event"] == event:
+        seen[0] += 1
+        if seen[0] == count:
+            os.kill(os.getpid(), signal.SIGKILL)
+    raise structlog.DropEvent
+
+structlog.configure(processors=[kill])
+from tests_faults_run import main
+main(sys.argv[3], sys.argv[4])
+"""
+
+STEPS = [
+    ("table_created", 3),
+    ("data_file_written", 1),
+    ("data_file_written", 2),
+    ("evidence_written", 1),
+    ("evidence_written", 3),
+    ("commit_attempted", 1),  # flows: files and evidence are there, no snapshot
+    ("committed", 1),  # flows landed, tgw_flows and the ledgers did not
+    ("commit_attempted", 2),
+    ("committed", 2),  # both heads landed, no ledger
+    ("committed", 3),
+    ("followed", 1),
+    ("committed", 4),
+    ("followed", 3),
+    ("committed", 6),
+]
+
+
+@pytest.mark.parametrize(("event", "count"), STEPS)
+def test_sigkill_at_a_step_then_another_run(
+    objects, undisturbed, tmp_path, event, count
+):
+    program = tmp_path / "tests_faults_run.py"
+    program.write_text(
+        "from ingest.job import Ingest, Request\n"
+        "from lake.catalog import Lake\n"
+        "from lake.settings import load_settings\n"
+        "def main(lake, source):\n"
+        "    with Lake(load_settings(lake=lake), create=True) as opened:\n"
+        "        Ingest(opened, Request((source,))).run()\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{tmp_path}"}
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED_RUN, event, str(count), str(tmp_path / "lake"),
+         str(objects)],
+        env=environment, check=False, capture_output=True,
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    run(tmp_path / "lake", objects)
+    assert state(tmp_path / "lake") == undisturbed
+
+
+@pytest.mark.parametrize("shared", [range(11), range(3, 7)], ids=["all", "some"])
+def test_another_run_that_commits_first(
+    objects, undisturbed, tmp_path, monkeypatch, shared
+):
+    names = sorted(objects.iterdir())
+    others = [names[n] for n in shared]
+    real, raced = Batch.commit, []
+
+    def slow_commit(self):
+        if not raced:
+            raced.append(True)
+            run(tmp_path, *others)
+        real(self)
+
+    monkeypatch.setattr(Batch, "commit", slow_commit)
+    summary = run(tmp_path, objects)
+    assert raced
+    assert summary.objects == 11 - len(others)
+    assert state(tmp_path) == undisturbed
+
+
+def fail_commits(monkeypatch, lake_class, *, which, landed):
+    """Let the ``which``-th commit of a catalog fail, before or after it landed."""
+    real, seen = lake_class.commit_table, []
+
+    def failing(self, table, requirements, updates):
+        seen.append(table.name()[-1])
+        if len(seen) == which and not landed:
+            raise OSError("database is locked")
+        answer = real(self, table, requirements, updates)
+        if len(seen) == which:
+            raise ConnectionResetError("the answer was lost")
+        return answer
+
+    monkeypatch.setattr(lake_class, "commit_table", failing)
+    return seen
+
+
+@pytest.mark.parametrize("landed", [False, True], ids=["failed", "landed"])
+@pytest.mark.parametrize("which", range(1, 7))
+def test_any_commit_reported_as_failed(
+    objects, undisturbed, tmp_path, monkeypatch, which, landed
+):
+    from pyiceberg.catalog.sql import SqlCatalog
+
+    seen = fail_commits(monkeypatch, SqlCatalog, which=which, landed=landed)
+    run(tmp_path, objects)
+    assert len(seen) >= which
+    assert state(tmp_path) == undisturbed
+
+
+def test_a_catalog_that_is_down_at_the_commit(
+    objects, undisturbed, tmp_path, monkeypatch
+):
+    from pyiceberg.catalog.sql import SqlCatalog
+
+    with open_lake(tmp_path) as lake:
+        lake.ensure_all()
+    with monkeypatch.context() as down:
+        down.setattr(
+            SqlCatalog,
+            "commit_table",
+            lambda *a: (_ for _ in ()).throw(OSError("down")),
+        )
+        down.setattr("lake.store.FAILED_ATTEMPTS", 2)
+        with pytest.raises(CommitUnknown):
+            run(tmp_path, objects)
+    run(tmp_path, objects)
+    assert state(tmp_path) == undisturbed
+
+
+@pytest.mark.parametrize("nth", range(1, 12, 2))
+def test_a_disk_that_is_full_at_some_write(
+    objects, undisturbed, tmp_path, monkeypatch, nth
+):
+    from pyiceberg.io.pyarrow import PyArrowFile
+
+    with open_lake(tmp_path) as lake:
+        lake.ensure_all()
+    real, written = PyArrowFile.create, []
+
+    def full(self, overwrite=False):
+        written.append(self.location)
+        if len(written) >= nth:
+            raise OSError(28, "No space left on device")
+        return real(self, overwrite)
+
+    with monkeypatch.context() as disk:
+        disk.setattr(PyArrowFile, "create", full)
+        disk.setattr("lake.store.FAILED_ATTEMPTS", 1)
+        with pytest.raises((OSError, FlowlakeError)):
+            run(tmp_path, objects)
+    run(tmp_path, objects)
+    assert state(tmp_path) == undisturbed
+
+
+def test_expiry_compaction_and_gc_between_runs_change_no_row(
+    objects, undisturbed, tmp_path, monkeypatch
+):
+    from datetime import timedelta
+
+    from lake.compact import compact
+    from lake.expire import collect
+
+    monkeypatch.setenv("FLOWLAKE_SNAPSHOTS_KEPT", "2")
+    monkeypatch.setattr("lake.expire.EXPIRY_SLACK", 0)
+    for path in sorted(objects.iterdir()):
+        run(tmp_path, path)
+        with open_lake(tmp_path) as lake:
+            for table in TABLES.values():
+                compact(lake, table)
+            collect(lake, min_age=timedelta(0))
+    with open_lake(tmp_path) as lake:
+        hours = list(lake.load(TABLES["flows"]).scan().plan_files())
+    assert len(hours) == 3  # one file an hour: 08, 10 and 11 o'clock
+    assert state(tmp_path) == undisturbed
+
+
+def test_gc_beside_a_slow_batch_spares_its_files(
+    objects, undisturbed, tmp_path, monkeypatch
+):
+    from datetime import timedelta
+
+    from lake.expire import collect
+
+    real = Batch.commit
+
+    def slow_commit(self):
+        for head in self._heads.values():
+            head.buffer.flush()
+        with open_lake(tmp_path) as lake:
+            collect(lake, min_age=timedelta(days=3))
+        real(self)
+
+    monkeypatch.setattr(Batch, "commit", slow_commit)
+    run(tmp_path, objects)
+    assert state(tmp_path) == undisturbed
+
+
+def test_a_rewritten_object_is_reported_and_replaced_only_when_asked(tmp_path):
+    source = write_objects(tmp_path / "source")
+    run(tmp_path / "lake", source)
+    before = state(tmp_path / "lake")
+    first = sorted(source.iterdir())[0]
+    body = gzip.decompress(first.read_bytes()).decode().splitlines()
+    first.write_bytes(gzip.compress("\n".join(body[:11]).encode(), mtime=0))
+    told = run(tmp_path / "lake", source)
+    assert (told.rewritten, told.objects) == (1, 0)
+    assert state(tmp_path / "lake") == before
+    done = run(tmp_path / "lake", source, replace=True)
+    assert (done.rewritten, done.objects, done.flows) == (1, 1, 10)
+    fresh = run(tmp_path / "fresh", source)
+    assert fresh.flows == 242 - 30
+    after, expected = state(tmp_path / "lake"), state(tmp_path / "fresh")
+    assert after == expected
+    again = run(tmp_path / "lake", source, replace=True)
+    assert (again.rewritten, again.objects) == (0, 0)
+
+
+def test_a_job_needs_a_source_that_can_be_listed(tmp_path):
+    with pytest.raises(FlowlakeError, match="no such file"):
+        run(tmp_path, tmp_path / "missing")
+    assert ingest.job.DEFAULT_SLACK.days == 1
