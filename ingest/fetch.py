@@ -6,14 +6,12 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import structlog
-from botocore.exceptions import ClientError
-
-from ingest.s3 import TRANSPORT_ERRORS, Sleep, as_source_error, retrying
+from ingest.ahead import ahead
+from ingest.s3 import S3_ERRORS, Sleep, as_source_error, back_off
 from ingest.source import SourceObject
 from lake.errors import (
     SourceChanged,
@@ -23,9 +21,8 @@ from lake.errors import (
     SourceUnavailable,
 )
 
-log = structlog.get_logger()
-
 CHUNK_BYTES = 1024 * 1024
+BYTES_AHEAD = 32 * CHUNK_BYTES  # of small objects, read and not yet asked for
 
 
 class Fetcher:
@@ -50,6 +47,7 @@ class Fetcher:
     ) -> None:
         self._client_factory = client_factory
         self._retries = retries
+        self._connections = connections
         self._chunk_bytes = chunk_bytes
         self._sleep = sleep
         self._lock = threading.Lock()
@@ -67,24 +65,12 @@ class Fetcher:
             SourceMissing: Deleted since it was listed.
             SourceDenied: It may not be read.
             SourceChanged: Rewritten since it was listed.
-            SourceUnavailable: The store kept failing.
+            SourceUnavailable: The store kept failing; of an object that has been
+                yielded to its end, that its checksum is wrong.
         """
-        if not source.location.startswith("s3://"):
-            yield from _local(source, self._chunk_bytes)
-            return
-        reached = 0
-        failures = 0
-        while reached < source.size:
-            try:
-                for chunk in self._body(source, reached):
-                    reached += len(chunk)
-                    yield chunk
-                _all_read(source, reached)
-            except SourceUnavailable:
-                failures += 1
-                if failures > self._retries:
-                    raise
-                log.info("s3_resumed", location=source.location, at=reached)
+        if source.location.startswith("s3://"):
+            return self._remote(source)
+        return _local(source, self._chunk_bytes)
 
     def read(self, source: SourceObject) -> bytes:
         """Return a whole small object; raises as `stream` does."""
@@ -93,20 +79,21 @@ class Fetcher:
     def read_many(
         self, sources: Sequence[SourceObject]
     ) -> Iterator[tuple[SourceObject, bytes | SourceError]]:
-        """Read small objects, many at once, in their order.
+        """Read small objects, a bounded many at once, in their order.
 
         Yields:
             Each object with its bytes, or with the error that kept it from being read.
         """
         if all(not source.location.startswith("s3://") for source in sources):
-            for source in sources:
-                yield source, self._attempt(source)
-            return
-        pending: list[tuple[SourceObject, Future[bytes | SourceError]]] = [
-            (source, self._pool.submit(self._attempt, source)) for source in sources
-        ]
-        for source, future in pending:
-            yield source, future.result()
+            return ((source, self._attempt(source)) for source in sources)
+        return ahead(
+            self._pool,
+            self._attempt,
+            sources,
+            most=2 * self._connections,
+            weigh=lambda source: source.size,
+            most_weight=BYTES_AHEAD,
+        )
 
     def _attempt(self, source: SourceObject) -> bytes | SourceError:
         try:
@@ -114,32 +101,47 @@ class Fetcher:
         except SourceError as error:
             return error
 
+    def _remote(self, source: SourceObject) -> Iterator[bytes]:
+        """Yield an object's bytes; only attempts that gain nothing use up retries."""
+        reached = failures = 0
+        while reached < source.size:
+            began = reached
+            try:
+                for chunk in self._body(source, reached):
+                    reached += len(chunk)
+                    yield chunk
+                _all_read(source, reached)
+            except SourceUnavailable as error:
+                if reached - began >= self._chunk_bytes:
+                    failures = 0
+                if failures >= self._retries or reached >= source.size:
+                    raise
+                back_off(
+                    failures, location=source.location, error=error, sleep=self._sleep
+                )
+                failures += 1
+
     def _body(self, source: SourceObject, reached: int) -> Iterator[bytes]:
-        body = retrying(
-            lambda: self._open(source, reached),
-            location=source.location,
-            retries=self._retries,
-            sleep=self._sleep,
-        )
         try:
-            while chunk := body.read(self._chunk_bytes):
-                yield chunk
-        except TRANSPORT_ERRORS as error:
+            body = self._open(source, reached)
+            try:
+                while chunk := body.read(self._chunk_bytes):
+                    yield chunk
+            finally:
+                body.close()
+        except S3_ERRORS as error:
             raise as_source_error(error, source.location) from error
-        finally:
-            body.close()
 
     def _open(self, source: SourceObject, reached: int) -> Any:
         bucket, _, key = source.location.removeprefix("s3://").partition("/")
         more = {"Range": f"bytes={reached}-"} if reached else {}
-        try:
-            answer = self._s3().get_object(
-                Bucket=bucket, Key=key, IfMatch=f'"{source.etag}"', **more
-            )
-        except ClientError as error:
-            raise as_source_error(error, source.location) from error
-        except TRANSPORT_ERRORS as error:
-            raise as_source_error(error, source.location) from error
+        answer = self._s3().get_object(
+            Bucket=bucket, Key=key, IfMatch=f'"{source.etag}"', **more
+        )
+        begins = answer.get("ContentRange", "bytes 0-").startswith(f"bytes {reached}-")
+        if not begins:
+            answer["Body"].close()
+            raise SourceUnavailable(source.location, f"no part from byte {reached} on")
         return answer["Body"]
 
     def _s3(self) -> Any:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
+# A suffix outside this list (.md5, .tmp) makes another thing of the same stem.
 _NAME = re.compile(
     r"(?P<stem>(?P<account>[0-9]{12})_vpcflowlogs_(?P<region>[a-z0-9-]+)"
     r"_(?P<flow_log>fl-[0-9a-z]+)_(?P<time>[0-9]{8}T[0-9]{4})Z_(?P<hash>[0-9A-Za-z]+))"
-    r"(?:\.[A-Za-z0-9.]+)?"
+    r"(?:\.(?:log|gz|gzip|parquet|snappy|txt|csv|json|jsonl))*"
+)
+_FOLDER = re.compile(
+    r"(?:^|/)(?:(?:aws-)?service=)?vpcflowlogs/(?:aws-region=)?[a-z0-9-]+/"
+    r"(?:year=)?(?P<year>[0-9]{4})/"
+    r"(?:(?:month=)?(?P<month>[0-9]{2})/(?:(?:day=)?(?P<day>[0-9]{2})/)?)?"
 )
 
 
@@ -28,6 +35,18 @@ class KeyFacts:
     region: str
     flow_log_id: str
     key_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """Days from ``first`` to ``last``, both of them included; UTC."""
+
+    first: date
+    last: date
+
+    def overlap(self, other: Days) -> bool:
+        """Whether any day is in both."""
+        return self.first <= other.last and other.first <= self.last
 
 
 def parse_key(key: str) -> KeyFacts | None:
@@ -50,6 +69,32 @@ def parse_key(key: str) -> KeyFacts | None:
         region=match["region"],
         flow_log_id=match["flow_log"],
         key_time=time,
+    )
+
+
+def folder_days(key: str) -> Days | None:
+    """Return the days that an AWS-shaped folder is for, None for any other.
+
+    Args:
+        key: A key, or a prefix that ends in a slash: of a year, a month, a day or
+            an hour.
+
+    Source:
+        AWS VPC User Guide, "Flow log files": plain and Hive-compatible prefixes.
+    """
+    match = _FOLDER.search(key)
+    if match is None:
+        return None
+    year, month, day = (int(part) if part else None for part in match.groups())
+    try:
+        first = date(year or 0, month or 1, day or 1)
+    except ValueError:
+        return None
+    if day:
+        return Days(first, first)
+    last_month = month or 12
+    return Days(
+        first, date(first.year, last_month, monthrange(first.year, last_month)[1])
     )
 
 

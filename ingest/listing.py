@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
+import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
-from ingest.keys import identity_of, parse_key
-from ingest.s3 import TRANSPORT_ERRORS, as_source_error, retrying
+from ingest.bucket import Bucket
+from ingest.keys import Days, folder_days, identity_of, parse_key
+from ingest.s3 import Sleep
 from ingest.source import SourceObject
-from lake.errors import SourceDenied, SourceMissing, UsageError
+from lake.errors import SourceDenied, SourceError, SourceMissing, UsageError
 
 ClientFactory = Callable[[], Any]
 
 PAGE = 1000
-MOST_LEVELS = 10  # below a prefix; AWS's deepest layout has nine
-LIST_RETRIES = 5
-CHUNK_BYTES = 1024 * 1024
 NOT_LOGS = ("aws-logs-write-test",)  # CloudWatch writes it to test an export
 ONE_DAY = timedelta(days=1)
-
-_YEAR = re.compile(r"(?P<hive>year=)?(?P<year>[0-9]{4})/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,38 +32,63 @@ class Selection:
     """Which objects of a listing are wanted.
 
     Attributes:
-        since: Key times from here on; objects without one are always wanted. UTC.
+        since: Key times from here on; UTC.
         until: Key times before this; UTC.
+        days: Of AWS's dated folders only the last so many days, unless ``since`` or
+            ``until`` say more.
         shard: (i, n): the i-th of n parts, by identity.
+        now: The present; UTC.
     """
 
+    now: datetime
     since: datetime | None = None
     until: datetime | None = None
+    days: int | None = None
     shard: tuple[int, int] | None = None
 
     def wants(self, source: SourceObject) -> bool:
-        """Whether the object is selected."""
-        time = source.key_time
-        if time is not None and (
-            (self.since is not None and time < self.since)
-            or (self.until is not None and time >= self.until)
-        ):
+        """Whether the object is selected.
+
+        An object without a key time is, unless it lies in a dated folder that is not.
+        """
+        if source.key_time is None:
+            dated, wanted = folder_days(source.location), self._window()
+            if dated and wanted and not dated.overlap(wanted):
+                return False
+        elif not self._is_timely(source.key_time):
             return False
         if self.shard is None:
             return True
         part, parts = self.shard
         return zlib.crc32(source.identity.encode()) % parts == part
 
-    def days(self, now: datetime) -> list[datetime] | None:
-        """Return the days whose prefixes hold the selection, None for all of them.
+    def folders(self, prefix: str) -> Days | None:
+        """Return the days whose folders hold what is wanted, None for all.
 
-        A day more at either end: a key's day and its folder's may differ by a little.
+        ``days`` says nothing about a prefix that names a day itself.
         """
-        if self.since is None:
+        if self.since or self.until:
+            return self._window()
+        named = folder_days(prefix)
+        if self.days is None or (named and named.first == named.last):
             return None
-        last = (self.until or now) + ONE_DAY
-        day = (self.since - ONE_DAY).replace(hour=0, minute=0, second=0, microsecond=0)
-        return [day + n * ONE_DAY for n in range((last - day).days + 1)]
+        return Days((self.now - timedelta(days=self.days)).date(), date.max)
+
+    def _is_timely(self, key_time: datetime) -> bool:
+        return not (
+            (self.since is not None and key_time < self.since)
+            or (self.until is not None and key_time >= self.until)
+        )
+
+    def _window(self) -> Days | None:
+        """Return the window's days, one more at either end.
+
+        A key's day and its folder's may differ by a little.
+        """
+        if not (self.since or self.until):
+            return None
+        first = (self.since - ONE_DAY).date() if self.since else date.min
+        return Days(first, (self.until + ONE_DAY).date() if self.until else date.max)
 
 
 def list_sources(
@@ -78,6 +101,7 @@ def list_sources(
     slack: timedelta = ONE_DAY,
     days: int | None = None,
     shard: tuple[int, int] | None = None,
+    sleep: Sleep = time.sleep,
 ) -> Iterator[list[SourceObject]]:
     """List objects page by page; memory does not grow with their number.
 
@@ -88,89 +112,139 @@ def list_sources(
         since: Objects whose key time is at or after this less ``slack``; UTC.
         until: Objects whose key time is before this plus ``slack``; UTC.
         slack: How far a key's time may lie from its records' times.
-        days: Only objects whose key time lies in the last so many days.
+        days: In a bucket, of AWS's dated folders only the last so many days; without
+            ``since`` and ``until`` only.
         shard: (i, n): only the i-th of n parts.
+        sleep: Waits between attempts; seconds.
 
     Yields:
         At most 1,000 objects at a time, in the order of the listing.
 
     Raises:
-        SourceMissing: There is no such bucket, directory or file.
-        SourceDenied: It may not be listed.
+        SourceMissing: There is no such bucket, prefix, directory or file.
+        SourceDenied: It may not be listed; of a directory, after all that may.
         SourceUnavailable: The store kept failing.
         UsageError: It is no kind of source that flowlake knows.
     """
-    if days is not None:
-        recent = now - timedelta(days=days)
-        since = recent if since is None else max(since, recent)
     selection = Selection(
-        since=since - slack if since else None,
-        until=until + slack if until else None,
+        now=now,
+        since=_earlier(since, slack),
+        until=_later(until, slack),
+        days=days,
         shard=shard,
     )
     for place in sources:
-        for page in _pages(place, client_factory, selection, now):
+        for page in _pages(place, client_factory, selection, sleep):
             wanted = [source for source in page if selection.wants(source)]
             if wanted:
                 yield wanted
 
 
+def _earlier(moment: datetime | None, by: timedelta) -> datetime | None:
+    """Return a moment less a while and room for a day, within what a date can be."""
+    if moment is None:
+        return None
+    return max(moment, datetime.min.replace(tzinfo=UTC) + by + 2 * ONE_DAY) - by
+
+
+def _later(moment: datetime | None, by: timedelta) -> datetime | None:
+    if moment is None:
+        return None
+    return min(moment, datetime.max.replace(tzinfo=UTC) - by - 2 * ONE_DAY) + by
+
+
 def _pages(
-    place: str, client_factory: ClientFactory, selection: Selection, now: datetime
+    place: str, client_factory: ClientFactory, selection: Selection, sleep: Sleep
 ) -> Iterator[list[SourceObject]]:
     scheme, separator, rest = place.partition("://")
     if not separator:
         return _local_pages(Path(place))
     if scheme == "file":
-        return _local_pages(Path(rest))
+        return _local_pages(Path(unquote(rest.removeprefix("localhost"))))
     if scheme != "s3":
         raise UsageError(
             f"{place}: a source is s3://bucket/prefix, a directory or a file"
         )
-    bucket, _, prefix = rest.partition("/")
-    if not bucket:
+    name, _, prefix = rest.partition("/")
+    if not name:
         raise UsageError(f"{place}: it names no bucket; write s3://bucket/prefix")
-    listing = _Bucket(client_factory(), bucket)
-    return listing.pages(prefix, selection.days(now))
+    bucket = Bucket(client_factory(), name, sleep=sleep)
+    return _bucket_pages(bucket, prefix, selection.folders(prefix))
+
+
+def _bucket_pages(
+    bucket: Bucket, prefix: str, days: Days | None
+) -> Iterator[list[SourceObject]]:
+    for contents in bucket.below(prefix, days):
+        yield [
+            _source(
+                bucket.location(found["Key"]),
+                etag=found["ETag"].strip('"'),
+                size=found["Size"],
+                modified=found["LastModified"].astimezone(UTC),
+                local=False,
+            )
+            for found in contents
+            if not found["Key"].endswith("/")
+            and found["Key"].rpartition("/")[2] not in NOT_LOGS
+        ]
 
 
 def _local_pages(path: Path) -> Iterator[list[SourceObject]]:
     path = Path(os.path.abspath(path))  # noqa: PTH100  # keeps symlinks as given
-    if not path.exists():
-        raise SourceMissing(str(path), "no such file or directory")
-    page: list[SourceObject] = []
-    for file in _walk(path):
-        page.append(_local_source(file))
-        if len(page) == PAGE:
-            yield page
-            page = []
-    if page:
-        yield page
+    refused: list[SourceError] = []
+    files = _walk(path, refused)
+    while page := list(islice(files, PAGE)):
+        described = (_local_source(file) for file in page)
+        yield [source for source in described if source is not None]
+    if refused:
+        raise refused[0]
 
 
-def _walk(path: Path) -> Iterator[Path]:
+def _walk(
+    path: Path, refused: list[SourceError], above: tuple[tuple[int, int], ...] = ()
+) -> Iterator[Path]:
+    """Yield the files below a path in order; note what may not be read.
+
+    Args:
+        path: A file or a directory.
+        refused: Gets the errors.
+        above: Device and inode of the directories above, so that a link to one of
+            them is not followed.
+    """
     if path.is_file():
         yield path
         return
     try:
+        stat = path.stat()
         entries = sorted(os.scandir(path), key=lambda entry: entry.name)
-    except PermissionError as error:
-        raise SourceDenied(str(path), str(error)) from error
-    for entry in entries:
+    except FileNotFoundError as error:
+        refused.append(SourceMissing(str(path), str(error)))
+        return
+    except OSError as error:
+        refused.append(SourceDenied(str(path), str(error)))
+        return
+    here = (stat.st_dev, stat.st_ino)
+    for entry in entries if here not in above else ():
         if entry.is_dir():
-            yield from _walk(Path(entry.path))
+            yield from _walk(Path(entry.path), refused, (*above, here))
         elif entry.is_file() and entry.name not in NOT_LOGS:
             yield Path(entry.path)
 
 
-def _local_source(file: Path) -> SourceObject:
-    stat = file.stat()
+def _local_source(file: Path) -> SourceObject | None:
+    """Describe a file, None if it has been removed meanwhile."""
     try:
-        etag = local_etag(file)
-    except OSError:
-        etag = "unreadable"  # reading it will fail, be named, and be tried again
-    modified = datetime.fromtimestamp(stat.st_mtime, UTC)
-    return _source(str(file), etag, stat.st_size, modified, local=True)
+        stat = file.stat()
+        etag, size, seconds = local_etag(file), stat.st_size, stat.st_mtime
+    except FileNotFoundError:
+        return None
+    except OSError:  # reading it will fail, be named, and be tried again
+        etag, size, seconds = "unreadable", 0, 0.0
+    # A name that is no UTF-8 cannot be stored; spelled out it fails and is named.
+    location = os.fsencode(file).decode("utf-8", "backslashreplace")
+    modified = datetime.fromtimestamp(seconds, UTC)
+    return _source(location, etag=etag, size=size, modified=modified, local=True)
 
 
 def local_etag(file: Path) -> str:
@@ -180,7 +254,7 @@ def local_etag(file: Path) -> str:
 
 
 def _source(
-    location: str, etag: str, size: int, modified: datetime, *, local: bool
+    location: str, *, etag: str, size: int, modified: datetime, local: bool
 ) -> SourceObject:
     facts = parse_key(location)
     return SourceObject(
@@ -194,100 +268,3 @@ def _source(
         region=facts.region if facts else None,
         flow_log_id=facts.flow_log_id if facts else None,
     )
-
-
-class _Bucket:
-    """Lists one bucket."""
-
-    def __init__(self, client: Any, bucket: str) -> None:
-        self._client = client
-        self._bucket = bucket
-
-    def pages(
-        self, prefix: str, days: list[datetime] | None
-    ) -> Iterator[list[SourceObject]]:
-        """List what a prefix holds; with ``days``, of dated folders only those."""
-        if days is None:
-            yield from self._flat(prefix)
-        else:
-            yield from self._descend(prefix, days, MOST_LEVELS)
-
-    def _descend(
-        self, prefix: str, days: list[datetime], levels: int
-    ) -> Iterator[list[SourceObject]]:
-        """Walk the folders until dates begin; list whole what is not dated."""
-        folders: list[str] = []
-        for answer in self._answers(prefix, delimiter="/"):
-            yield self._sources(answer)
-            folders.extend(c["Prefix"] for c in answer.get("CommonPrefixes", ()))
-        for folder in folders:
-            year = _YEAR.fullmatch(folder.rpartition("/")[0].rpartition("/")[2] + "/")
-            if year is not None and "vpcflowlogs" in folder:
-                for dated in _dated(folder, year, days):
-                    yield from self._flat(dated)
-            elif levels:
-                yield from self._descend(folder, days, levels - 1)
-            else:
-                yield from self._flat(folder)
-
-    def _flat(self, prefix: str) -> Iterator[list[SourceObject]]:
-        for answer in self._answers(prefix):
-            sources = self._sources(answer)
-            exact = [s for s in sources if s.location == self._location(prefix)]
-            if exact:  # a key was given, not a prefix; it sorts before longer ones
-                yield exact
-                return
-            yield sources
-
-    def _answers(self, prefix: str, delimiter: str = "") -> Iterator[dict[str, Any]]:
-        token: dict[str, str] = {}
-        while True:
-            answer = self._answer(prefix, delimiter, token)
-            yield answer
-            if not answer.get("IsTruncated"):
-                return
-            token = {"ContinuationToken": answer["NextContinuationToken"]}
-
-    def _answer(
-        self, prefix: str, delimiter: str, token: dict[str, str]
-    ) -> dict[str, Any]:
-        location = self._location(prefix)
-
-        def call() -> dict[str, Any]:
-            try:
-                answer: dict[str, Any] = self._client.list_objects_v2(
-                    Bucket=self._bucket, Prefix=prefix, Delimiter=delimiter,
-                    MaxKeys=PAGE, **token,
-                )  # fmt: skip
-            except self._client.exceptions.ClientError as error:
-                raise as_source_error(error, location) from error
-            except TRANSPORT_ERRORS as error:
-                raise as_source_error(error, location) from error
-            return answer
-
-        return retrying(call, location=location, retries=LIST_RETRIES)
-
-    def _sources(self, answer: dict[str, Any]) -> list[SourceObject]:
-        return [
-            _source(
-                self._location(found["Key"]),
-                found["ETag"].strip('"'),
-                found["Size"],
-                found["LastModified"].astimezone(UTC),
-                local=False,
-            )
-            for found in answer.get("Contents", ())
-            if not found["Key"].endswith("/")
-            and found["Key"].rpartition("/")[2] not in NOT_LOGS
-        ]
-
-    def _location(self, key: str) -> str:
-        return f"s3://{self._bucket}/{key}"
-
-
-def _dated(folder: str, year: re.Match[str], days: list[datetime]) -> Iterator[str]:
-    """Yield the prefixes of the wanted days below a year's folder."""
-    shape = "month={:%m}/day={:%d}/" if year["hive"] else "{:%m}/{:%d}/"
-    for day in days:
-        if f"{day:%Y}" == year["year"]:
-            yield folder + shape.format(day, day)

@@ -10,9 +10,19 @@ from typing import Any, TypeVar
 import boto3
 import structlog
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+    UnauthorizedSSOTokenError,
+)
+from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
 
 from lake.errors import (
+    SettingsError,
     SourceChanged,
     SourceDenied,
     SourceError,
@@ -28,12 +38,24 @@ Answer = TypeVar("Answer")
 
 FIRST_WAIT_S = 0.1
 LONGEST_WAIT_S = 20.0
-TRANSPORT_ERRORS = (BotoCoreError, HTTPClientError, OSError)
+
+# What a call or a body may raise; urllib3's own come through botocore's bodies.
+S3_ERRORS = (BotoCoreError, ClientError, ResponseParserError, HTTPError, OSError)
+
+_NO_CREDENTIALS = (
+    NoCredentialsError,
+    PartialCredentialsError,
+    UnauthorizedSSOTokenError,
+)
 _STATUS: dict[int, type[SourceError]] = {
-    403: SourceDenied,
     404: SourceMissing,
+    408: SourceUnavailable,
+    409: SourceUnavailable,
     412: SourceChanged,
+    416: SourceChanged,
+    429: SourceUnavailable,
 }
+_TRANSIENT = {"RequestTimeout", "SlowDown", "InternalError", "ServiceUnavailable"}
 
 
 def client(settings: Settings) -> Any:
@@ -41,6 +63,9 @@ def client(settings: Settings) -> Any:
 
     Retries are ours (`retrying`), so that a body that breaks off is resumed and the
     number of attempts is one setting.
+
+    Raises:
+        SettingsError: The AWS configuration cannot be used.
     """
     config = Config(
         max_pool_connections=settings.fetchers,
@@ -48,7 +73,10 @@ def client(settings: Settings) -> Any:
         connect_timeout=10,
         read_timeout=60,
     )
-    return boto3.session.Session().client("s3", config=config)
+    try:
+        return boto3.session.Session().client("s3", config=config)
+    except (BotoCoreError, ValueError) as error:  # ValueError: a malformed endpoint
+        raise SettingsError(f"AWS configuration: {error}") from error
 
 
 def retrying(
@@ -66,26 +94,48 @@ def retrying(
         retries: Attempts after the first.
         sleep: Waits; seconds.
     """
-    for attempt in range(retries):
+    for failures in range(retries):
         try:
             return call()
         except SourceError as error:
             if not error.retry:
                 raise
-            wait = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**attempt)
-            log.info("s3_retry", location=location, attempt=attempt + 1,
-                     error=error.detail)  # fmt: skip
-        sleep(random.uniform(0, wait))  # noqa: S311  # jitter is no secret
+            back_off(failures, location=location, error=error, sleep=sleep)
     return call()
+
+
+def back_off(failures: int, *, location: str, error: Exception, sleep: Sleep) -> None:
+    """Wait after a failed attempt: up to twice as long each time, at random.
+
+    Args:
+        failures: Attempts that had failed before this one.
+        location: For the log.
+        error: For the log.
+        sleep: Waits; seconds.
+    """
+    longest = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**failures)
+    log.info("s3_retry", location=location, failures=failures + 1, error=str(error))
+    sleep(random.uniform(0, longest))  # noqa: S311  # jitter is no secret
 
 
 def as_source_error(error: Exception, location: str) -> SourceError:
     """Return our error for what boto3 raised: which of them are worth a retry."""
     if isinstance(error, ClientError):
-        code = str(error.response.get("Error", {}).get("Code", ""))
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        kind = _STATUS.get(status, SourceUnavailable)
-        if code == "NoSuchBucket":
-            kind = SourceMissing
-        return kind(location, f"{code} ({status})")
+        return _of_answer(error, location)
+    if isinstance(error, _NO_CREDENTIALS):
+        return SourceDenied(location, str(error))
+    if isinstance(error, ParamValidationError):
+        return SourceMissing(location, str(error))
     return SourceUnavailable(location, f"{type(error).__name__}: {error}")
+
+
+def _of_answer(error: ClientError, location: str) -> SourceError:
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    detail = f"{code} ({status})"
+    if code in _TRANSIENT or status >= 500:
+        return SourceUnavailable(location, detail)
+    if code == "NoSuchBucket":
+        return SourceMissing(location, detail)
+    # What is left of 3xx and 4xx (credentials, Region, archive) no retry can cure.
+    return _STATUS.get(status, SourceDenied)(location, detail)
