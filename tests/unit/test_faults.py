@@ -372,6 +372,6 @@ def test_a_rewritten_object_is_reported_and_replaced_only_when_asked(tmp_path):
 
 
 def test_a_job_needs_a_source_that_can_be_listed(tmp_path):
-    with pytest.raises(FlowlakeError, match="no such file"):
+    with pytest.raises(FlowlakeError, match="missing"):
         run(tmp_path, tmp_path / "missing")
     assert ingest.job.DEFAULT_SLACK.days == 1
