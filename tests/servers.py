@@ -8,8 +8,9 @@ import sysconfig
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -34,8 +35,10 @@ def moto():
     try:
         yield "http://{}:{}".format(*server.get_host_and_port())
     finally:
+        listening = server._server
         server.stop()
-        server._server.server_close()
+        if listening is not None:
+            listening.server_close()
 
 
 @dataclass(frozen=True)
@@ -64,18 +67,22 @@ class Script:
     """A server that answers as it is told to, and remembers what it was asked."""
 
     endpoint: str
-    replies: deque[Reply]
+    replies: deque[Reply | Callable[[dict[str, str]], Reply]]
     requests: list[dict[str, str]]
 
     def will(self, *replies):
-        """Answer the next requests so; after the last reply with 500."""
+        """Answer the next requests so, or as a function of the request says.
+
+        After the last reply the answer is 500.
+        """
         self.replies.extend(replies)
 
 
 @contextmanager
 def scripted():
     """Run a server of scripted answers."""
-    replies, requests, lock = deque(), [], threading.Lock()
+    script = Script("", deque(), [])
+    replies, requests, lock = script.replies, script.requests, threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -84,6 +91,8 @@ def scripted():
             with lock:
                 requests.append({"path": self.path, **self.headers})
                 reply = replies.popleft() if replies else Reply(500)
+            if callable(reply):
+                reply = reply(requests[-1])
             self.send_response(reply.status)
             for name, value in reply.headers.items():
                 self.send_header(name, value)
@@ -109,7 +118,7 @@ def scripted():
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
-            yield Script(f"http://{HOST}:{server.server_port}", replies, requests)
+            yield replace(script, endpoint=f"http://{HOST}:{server.server_port}")
         finally:
             server.shutdown()
             thread.join()
