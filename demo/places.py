@@ -1,0 +1,54 @@
+"""Where the simulation writes: a directory, or an S3 prefix."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+
+class Place(Protocol):
+    """Something that keeps objects by key."""
+
+    def write(self, key: str, body: bytes) -> None:
+        """Keep an object."""
+
+
+class Directory:
+    """A directory on disk."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def write(self, key: str, body: bytes) -> None:
+        """Write a file, its folders too."""
+        path = self._root / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(body)
+
+
+class Bucket:
+    """A prefix of an S3 bucket; endpoint and credentials as AWS tools take them."""
+
+    def __init__(self, bucket: str, prefix: str) -> None:
+        self._bucket = bucket
+        self._prefix = f"{prefix.rstrip('/')}/" if prefix else ""
+
+    def write(self, key: str, body: bytes) -> None:
+        """Put one object."""
+        _client().put_object(Bucket=self._bucket, Key=self._prefix + key, Body=body)
+
+
+@lru_cache(maxsize=1)
+def _client() -> Any:
+    import boto3
+
+    return boto3.session.Session().client("s3")
+
+
+def place_of(out: str) -> Place:
+    """Return the place that ``out`` names."""
+    if out.startswith("s3://"):
+        bucket, _, prefix = out.removeprefix("s3://").partition("/")
+        return Bucket(bucket, prefix)
+    return Directory(Path(out))

@@ -1,0 +1,300 @@
+"""The simulation: windows in any order on any number of processes, the same bytes."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from demo import inventory, odd, truth
+from demo.objects import FORMATS, V2, V5, V11, FlowLog, columns_of, sliced
+from demo.places import Place, place_of
+from demo.traffic import WINDOW, Legs, Plant, records_of_window
+from demo.world import World, build, ident
+
+ROWS_LARGE = 250_000
+ROWS_SMALL = 300
+TASK_RECORDS = 120_000  # mixed and small windows a task
+FULL_TRUTH = 5_000_000
+INLINE = 150_000  # below this, processes cost more than they save
+LATE = timedelta(hours=2)
+VPCS = ("prod", "staging", "twin")
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationSpec:
+    """What to simulate.
+
+    Attributes:
+        records: Flow-log records to write (NODATA and the like come on top).
+        out: A directory or ``s3://bucket/prefix``.
+        shape: ``large`` 250,000 rows an object, ``small`` 300, ``mixed`` everything.
+        fields: Format of the clean shapes: v2, v3, v5 or all.
+        clean: No silences, late or copied objects.
+        truth: full, totals, or auto: full up to five million records.
+    """
+
+    records: int
+    out: str
+    seed: int = 7
+    start: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+    shape: str = "mixed"
+    fields: str = "v5"
+    clean: bool = False
+    truth: str = "auto"
+    workers: int = 0
+
+    @property
+    def full_truth(self) -> bool:
+        """Whether each record's truth is written."""
+        return self.truth == "full" or (
+            self.truth == "auto" and self.records <= FULL_TRUTH
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Some records of one VPC and one window, cut into objects."""
+
+    vpc: str
+    window: int
+    records: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationResult:
+    """What was written."""
+
+    objects: int
+    bytes: int
+    records: int
+
+
+def simulate(
+    spec: SimulationSpec, *, progress: Callable[[int], None] = lambda records: None
+) -> SimulationResult:
+    """Write the world's objects, inventory and truth; the same for the same spec."""
+    tasks = list(_tasks(spec))
+    place = place_of(spec.out)
+    world, flow_logs = _world(spec, tasks[-1].window)
+    for path, body in inventory.documents(world, flow_logs):
+        place.write(f"inventory/{path}", body)
+    with tempfile.TemporaryDirectory() as parts:
+        infos: list[dict[str, Any]] = []
+        for done in _run(spec, tasks, parts):
+            infos.extend(done)
+            progress(sum(info["records"] for info in done))
+        _write_truth(spec, place, infos, Path(parts))
+    return SimulationResult(
+        objects=len(infos),
+        bytes=sum(info["bytes"] for info in infos),
+        records=sum(info["records"] for info in infos if not info["copy_of"]),
+    )
+
+
+def _tasks(spec: SimulationSpec) -> Iterator[Task]:
+    left, number = spec.records, 0
+    clean_rows = {"large": ROWS_LARGE, "small": ROWS_SMALL}.get(spec.shape, 0)
+    while left > 0:
+        if spec.shape == "large":
+            size, vpc, window = ROWS_LARGE, "prod", number // 4
+        elif spec.shape == "small":
+            size, vpc, window = min(TASK_RECORDS, ROWS_SMALL * 100), "prod", number
+        else:
+            share = max(60, min(TASK_RECORDS, spec.records // 36))
+            size, vpc, window = (
+                share,
+                ("prod", "staging", "twin")[number % 3],
+                number // 3,
+            )
+        size = min(size, left)
+        yield Task(vpc, window, size, clean_rows)
+        left, number = left - size, number + 1
+
+
+@lru_cache(maxsize=2)
+def _world(spec: SimulationSpec, windows: int) -> tuple[World, list[FlowLog]]:
+    end = spec.start + WINDOW * (windows + 1)
+    world = build(spec.seed, spec.start, end)
+    prod, staging, twin = world.vpcs
+    if spec.shape != "mixed":
+        fields = FORMATS[spec.fields]
+        return world, [FlowLog(_log_id(spec, "prod"), prod, fields, "plain")]
+    return world, [
+        FlowLog(_log_id(spec, "prod"), prod, V5, "plain"),
+        FlowLog(_log_id(spec, "staging"), staging, V2, "hourly"),
+        FlowLog(_log_id(spec, "twin"), twin, V11, "hive-hourly", parquet=True),
+        FlowLog(
+            _log_id(spec, "transit"),
+            prod,
+            odd.TGW_FIELDS,
+            "hive",
+            organization="o-demo",
+        ),
+    ]
+
+
+def _log_id(spec: SimulationSpec, name: str) -> str:
+    return ident("fl", spec.seed, name)
+
+
+def _run(
+    spec: SimulationSpec, tasks: list[Task], parts: str
+) -> Iterator[list[dict[str, Any]]]:
+    workers = min(spec.workers or os.cpu_count() or 1, len(tasks))
+    windows = tasks[-1].window
+    if workers == 1 or spec.records <= INLINE:
+        for number, task in enumerate(tasks):
+            yield do_task(spec, task, number, windows, parts)
+        return
+    spawned = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=spawned) as pool:
+        count = len(tasks)
+        yield from pool.map(
+            do_task, [spec] * count, tasks, range(count), [windows] * count,
+            [parts] * count,
+        )  # fmt: skip
+
+
+@lru_cache(maxsize=2)
+def _plant(spec: SimulationSpec, windows: int) -> Plant:
+    return Plant(_world(spec, windows)[0])
+
+
+def do_task(
+    spec: SimulationSpec, task: Task, number: int, windows: int, parts: str
+) -> list[dict[str, Any]]:
+    """Write one task's objects; return what is true of each."""
+    _, flow_logs = _world(spec, windows)
+    plant = _plant(spec, windows)
+    random = np.random.default_rng([spec.seed, number])
+    at = spec.start + WINDOW * task.window
+    legs = records_of_window(plant, task.vpc, at, task.records, random)
+    legs = Legs({name: column[: task.records] for name, column in legs.columns.items()})
+    flow_log = next(f for f in flow_logs if f.vpc.name == task.vpc)
+    version = 2 if flow_log.fields == V2 else 11 if flow_log.fields == V11 else 5
+    columns = columns_of(plant, legs, flow_log.vpc, version)
+    writer = _Writer(spec, place_of(spec.out), at, number)
+    if spec.full_truth:
+        rows = truth.records(plant, legs, window=task.window, vpc=task.vpc)
+        writer.keep_truth(rows, Path(parts) / f"{number:08d}.parquet")
+    for begin, length in _cuts(task, len(legs), random):
+        writer.put(flow_log, sliced(columns, begin, length), length, first=begin)
+    if spec.shape == "mixed" and not spec.clean:
+        writer.put_odd(flow_log, version, task)
+        if task.vpc == "prod":
+            transit = next(f for f in flow_logs if f.organization)
+            records = odd.transit(transit.vpc, at, 20)
+            writer.put(transit, records, 20, first=None)
+    return writer.infos
+
+
+def _cuts(task: Task, rows: int, random: Any) -> Iterator[tuple[int, int]]:
+    begin = 0
+    while begin < rows:
+        size = task.rows or int(random.integers(50, 5000))
+        yield begin, min(size, rows - begin)
+        begin += size
+
+
+class _Writer:
+    """Writes objects, late and copied ones among them, and notes what is true."""
+
+    def __init__(
+        self, spec: SimulationSpec, place: Place, at: datetime, task: int
+    ) -> None:
+        self._spec, self._place, self._at, self._task = spec, place, at, task
+        self.infos: list[dict[str, Any]] = []
+
+    def keep_truth(self, rows: pa.Table, part: Path) -> None:
+        """Write the truth of the task's records aside, to be joined at the end."""
+        pq.write_table(rows, part)
+
+    def put(
+        self,
+        flow_log: FlowLog,
+        columns: dict[str, Any],
+        records: int,
+        *,
+        first: int | None,
+        silences: int = 0,
+    ) -> None:
+        """Write one object, and at times a copy of it elsewhere."""
+        faults = self._spec.shape == "mixed" and not self._spec.clean
+        number = len(self.infos) + self._task
+        late = faults and number % 17 == 3
+        body = flow_log.body(columns)
+        key = flow_log.key(self._at + (LATE if late else WINDOW * 0), body)
+        self._place.write(key, body)
+        info = {
+            "key": key,
+            "identity": key.rpartition("/")[2].partition(".")[0],
+            "records": records,
+            "silences": silences,
+            "headers": 0 if flow_log.parquet else 1,
+            "bytes": len(body),
+            "late": late,
+            "copy_of": None,
+            "first_record": first,
+            "head": "tgw_flows" if flow_log.organization else "flows",
+        }
+        self.infos.append(info)
+        if faults and number % 13 == 5:
+            copy = f"replica/{key}"
+            self._place.write(copy, body)
+            self.infos.append({**info, "key": copy, "copy_of": key})
+
+    def put_odd(self, flow_log: FlowLog, version: int, task: Task) -> None:
+        """Write an object of silences only, and one of the unusual records."""
+        quiet = odd.silences(flow_log.vpc, self._at, version)
+        self.put(flow_log, quiet, 0, first=None, silences=2)
+        strange = odd.unusual(flow_log.vpc, self._at, version)
+        mixed = odd.joined(strange, quiet)
+        self.put(flow_log, mixed, 4, first=None, silences=2)
+
+
+def _write_truth(
+    spec: SimulationSpec, place: Place, infos: list[dict[str, Any]], parts: Path
+) -> None:
+    originals = [info for info in infos if not info["copy_of"]]
+    totals = {
+        "spec": {**asdict(spec), "start": spec.start.isoformat(), "out": ""},
+        "objects": len(originals),
+        "copies": len(infos) - len(originals),
+        "late": sum(info["late"] for info in originals),
+        "records": sum(info["records"] for info in originals),
+        "silences": sum(info["silences"] for info in originals),
+        "headers": sum(info["headers"] for info in originals),
+        "tgw_records": sum(
+            info["records"] for info in originals if info["head"] == "tgw_flows"
+        ),
+    }
+    totals["lines"] = totals["records"] + totals["silences"] + totals["headers"]
+    place.write("truth/totals.json", (json.dumps(totals, indent=1) + "\n").encode())
+    place.write("truth/objects.parquet", _parquet([pa.Table.from_pylist(infos)]))
+    found = sorted(parts.glob("*.parquet"))
+    if found:
+        rows = [pq.read_table(part) for part in found]
+        place.write("truth/records.parquet", _parquet(rows))
+        place.write("truth/streams.parquet", _parquet([truth.streams(r) for r in rows]))
+
+
+def _parquet(tables: list[pa.Table]) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(sink, tables[0].schema, compression="zstd") as writer:
+        for table in tables:
+            writer.write_table(table)
+    return bytes(sink.getvalue().to_pybytes())
