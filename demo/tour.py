@@ -1,0 +1,100 @@
+"""The demo: a simulated AWS on loopback, the main job, first answers."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lake.errors import UsageError
+
+BUCKET = "flowlake-demo"
+LATEST = "2026-01-02"
+
+
+def demo(
+    *,
+    records: Annotated[str, typer.Option(help="How many to simulate")] = "60k",
+    lake: Annotated[Path, typer.Option(help="Made anew each time")] = Path("demo-lake"),
+) -> None:
+    """Simulate an AWS account, ingest its flow logs from S3, ask the first questions.
+
+    Nothing to configure, nothing leaves this machine: S3 is a server on loopback that
+    ends with the demo. What is printed are the commands that ran.
+    """
+    try:
+        from moto.server import ThreadedMotoServer
+    except ImportError:
+        raise UsageError(
+            "the demo needs its own S3 server: pip install 'flowlake[demo]'"
+        ) from None
+    shutil.rmtree(lake, ignore_errors=True)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        environment = _environment(f"http://{host}:{port}", lake)
+        _make_bucket(environment)
+        _tour(environment, records)
+    finally:
+        server.stop()
+    print(f"\nThe lake stays in {lake}: flowlake --lake {lake} sql | report | serve")
+
+
+def _tour(environment: dict[str, str], records: str) -> None:
+    source = f"s3://{BUCKET}/AWSLogs"
+    _run(environment, "simulate", "--records", records, "--out", f"s3://{BUCKET}")
+    _run(environment, "ingest", source)
+    _run(environment, "ingest", source)  # again: nothing is read twice
+    _run(environment, "status")
+    window = ("--since", "2026-01-01", "--until", LATEST)
+    _run(environment, "report", "rejected_traffic", "--by", "eni", *window,
+         "--limit", "5", "--format", "table")  # fmt: skip
+    _run(environment, "report", "top_talkers", "--by", "address", *window,
+         "--limit", "5", "--format", "table")  # fmt: skip
+    _run(environment, "sql", "--format", "table",
+         "SELECT action, count(*) AS records FROM flows GROUP BY 1 ORDER BY 1")  # fmt: skip
+
+
+def _environment(endpoint: str, lake: Path) -> dict[str, str]:
+    return {
+        **os.environ,
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": "demo",
+        "AWS_SECRET_ACCESS_KEY": "demo",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "FLOWLAKE_LAKE": str(lake),
+    }
+
+
+def _make_bucket(environment: dict[str, str]) -> None:
+    import boto3
+
+    session = boto3.session.Session(
+        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+        region_name=environment["AWS_DEFAULT_REGION"],
+    )
+    client = session.client("s3", endpoint_url=environment["AWS_ENDPOINT_URL"])
+    client.create_bucket(Bucket=BUCKET)
+
+
+def _run(environment: dict[str, str], *arguments: str) -> None:
+    """Show a command, run it as a user would, stop the demo if it fails."""
+    print(f"\n$ flowlake {shlex.join(arguments)}", flush=True)
+    done = subprocess.run(  # noqa: S603  # our own command line, no shell
+        [sys.executable, "-m", "flowlake", *arguments],
+        env=environment,
+        check=False,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    if done.returncode:
+        sys.stderr.write(done.stderr)
+        raise typer.Exit(done.returncode)
