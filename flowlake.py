@@ -1,130 +1,177 @@
-"""The front door: one command, which imports a leg only when its sub-command runs."""
+"""The front door: one command that imports a leg only when its sub-command runs."""
 
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
+import json
 import logging
 import os
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import structlog
 import typer
 from typer.core import TyperGroup
 
-VERSION = "0.1.0"
+from lake.errors import FlowlakeError
 
-# Sub-command → where its function lives, and its line in the help.
-COMMANDS: dict[str, tuple[str, str]] = {
-    "demo": ("demo.tour", "Simulated AWS, ingest, first answers; no account needed"),
-    "ingest": ("ingest.cli", "Read every new flow-log object into the lake"),
-    "report": ("queries.cli", "Answer a question; without a name: the catalogue"),
-    "sql": ("queries.cli", "Run one SQL query over the lake, or a shell"),
-    "status": ("queries.cli", "Tables, rows, data through, lag, quarantine"),
-    "serve": ("api.cli", "The REST service"),
-    "compact": ("ingest.cli", "Merge small files"),
-    "retain": ("ingest.cli", "Drop old days"),
-    "gc": ("ingest.cli", "Delete files that no snapshot names"),
-    "repair": ("ingest.cli", "Rebuild ledgers"),
-    "simulate": ("demo.cli", "Write the simulated AWS's objects somewhere"),
-    "settings": ("queries.cli", "Print the effective settings, secrets masked"),
+# name: module, function, and what --help says of it without importing them
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "demo": ("demo.tour", "demo", "Simulated AWS, ingest, first answers."),
+    "ingest": ("ingest.cli", "ingest", "Read every new flow-log object, each once."),
+    "report": ("queries.cli", "report", "Answer a question; no name: the catalogue."),
+    "sql": ("queries.cli", "sql", "Ask in SQL, once or in a shell; read-only."),
+    "status": ("queries.cli", "status", "What the lake holds and how fresh it is."),
+    "serve": ("api.cli", "serve", "REST over the same reports."),
+    "simulate": ("demo.cli", "simulate", "Write what AWS would, with known truth."),
+    "compact": ("ingest.cli", "compact", "Merge the small files of each hour."),
+    "retain": ("ingest.cli", "retain", "Drop old days."),
+    "gc": ("ingest.cli", "gc", "Delete the files that nothing names any more."),
+    "repair": ("ingest.cli", "repair", "Rebuild ledgers from evidence and flows."),
+    "settings": ("flowlake", "settings", "Print the effective settings."),
 }
+LEVELS = (logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
 
 
-class _Lazy(TyperGroup):
-    """A group whose commands are imported when they are run or asked for help."""
+class LazyGroup(TyperGroup):
+    """A group whose sub-commands are imported when one runs, not to be listed."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Return the names, in the order of the table."""
+        """Return the names in the order of the table."""
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return one command, imported only now."""
+        """Return the command; while only helping or completing, its name and line."""
         if cmd_name not in COMMANDS:
             return None
-        return _command(cmd_name)
+        module, function, sentence = COMMANDS[cmd_name]
+        if ctx.resilient_parsing or not _is_asked(ctx, cmd_name):
+            return _command(cmd_name, _placeholder, sentence)
+        found = getattr(importlib.import_module(module), function)
+        return _command(cmd_name, found, None)
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """List the commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
-
-
-def _command(name: str) -> Any:
-    module, text = COMMANDS[name]
-    function = getattr(importlib.import_module(module), name)
-    single = typer.Typer(add_completion=False)
-    single.command(name, help=function.__doc__ or text)(function)
-    return typer.main.get_command(single)
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Note which command is asked for, so that it is the one to be imported."""
+        ctx.meta["flowlake.asked"] = args[0]
+        return super().resolve_command(ctx, args)
 
 
 app = typer.Typer(
-    cls=_Lazy, add_completion=False, no_args_is_help=True, rich_markup_mode=None
+    cls=LazyGroup,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
 )
 
 
+def main() -> None:
+    """Run the command line; exit codes are those of `FlowlakeError`.
+
+    0 done; 1 done but something failed or was quarantined whole; 2 wrong usage or
+    settings; 3 nothing could be done; 130 interrupted.
+    """
+    try:
+        app()
+    except FlowlakeError as error:
+        _tell(error)
+        sys.exit(error.exit_code)
+    finally:
+        _flush_quietly()
+
+
 @app.callback()
-def _options(
+def options(
     *,
     lake: Annotated[
-        str | None, typer.Option(help="The lake's directory; else FLOWLAKE_LAKE")
+        str | None, typer.Option(help="Directory of the lake; default ./lake")
     ] = None,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Log every step")
+        int, typer.Option("--verbose", "-v", count=True, help="Log more; twice: all")
+    ] = 0,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Log errors only")
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=lambda v: _version(v))
     ] = False,
 ) -> None:
-    """Turn VPC Flow Logs into answers: who talked to whom, what was rejected, why."""
+    """AWS VPC Flow Logs into answers: who talked to whom, what was rejected, why."""
     if lake is not None:
         os.environ["FLOWLAKE_LAKE"] = lake
-    _configure_logs(verbose=verbose)
+    # A scheduled job's log should say what it did; a person is shown it otherwise.
+    usual = 1 if sys.stderr.isatty() else 2
+    configure_logging(LEVELS[0 if quiet else min(usual + verbose, 3)])
 
 
-def _configure_logs(*, verbose: bool) -> None:
-    """Log to standard error: text on a terminal, JSON lines elsewhere."""
+def settings() -> None:
+    """Print the effective settings as JSON, secrets masked."""
+    from lake.settings import load_settings
+
+    typer.echo(json.dumps(load_settings().masked(), indent=2))
+
+
+def configure_logging(level: int) -> None:
+    """Log to stderr: for people on a terminal, one JSON object a line elsewhere."""
     terminal = sys.stderr.isatty()
-    quiet = logging.WARNING if terminal else logging.INFO
+    render: Any = (
+        structlog.dev.ConsoleRenderer()
+        if terminal
+        else structlog.processors.JSONRenderer()
+    )
     structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(
-            logging.DEBUG if verbose else quiet
-        ),
         processors=[
+            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.dev.ConsoleRenderer()
-            if terminal
-            else structlog.processors.JSONRenderer(),
+            structlog.processors.format_exc_info,
+            render,
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
     )
 
 
-def main() -> None:
-    """Run the command line; errors of ours are one line and an exit code."""
-    from lake.errors import FlowlakeError
+def _command(name: str, function: Callable[..., None], sentence: str | None) -> Any:
+    single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    single.command(name, help=sentence)(function)
+    return typer.main.get_command(single)
 
+
+def _placeholder() -> None:
+    """Stand in the list of commands for one that is not imported."""
+
+
+def _is_asked(ctx: Any, name: str) -> bool:
+    return bool(ctx.meta.get("flowlake.asked") == name)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        try:
+            number = importlib.metadata.version("flowlake")
+        except importlib.metadata.PackageNotFoundError:
+            number = "(not installed: run from its source)"
+        typer.echo(f"flowlake {number}")
+        raise typer.Exit
+
+
+def _tell(error: FlowlakeError) -> None:
+    if os.environ.get("FLOWLAKE_DEBUG") == "1":
+        raise error
+    typer.echo(f"flowlake: {error}", err=True)
+
+
+def _flush_quietly() -> None:
+    """Write out what is left; a reader that has gone away is no error."""
     try:
-        code: Any = app(standalone_mode=False)
-    except FlowlakeError as error:
-        if os.environ.get("FLOWLAKE_DEBUG") == "1":
-            raise
-        _fail(str(error), error.exit_code)
-    except typer.Abort:
-        _fail("interrupted; run the same command again to go on", 130)
-    except KeyboardInterrupt:
-        _fail("interrupted; run the same command again to go on", 130)
+        sys.stdout.flush()
     except BrokenPipeError:
-        sys.exit(0)
-    except Exception as error:
-        if not hasattr(error, "show"):  # what Typer's parser raises can show itself
-            raise
-        error.show()
-        sys.exit(2)
-    sys.exit(code if isinstance(code, int) else 0)
-
-
-def _fail(message: str, code: int) -> None:
-    sys.stderr.write(f"flowlake: {message}\n")
-    sys.exit(code)
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -51,10 +51,10 @@ def plan(
 ) -> Plan:
     """Choose the data files of ``[since, until)``; UTC, either end may be open.
 
-    Days are pruned by partition and files by the bounds of ``start_time`` (``day``
-    for a ledger). Rows must still be filtered.
+    Days are pruned by partition and files by the bounds of ``start_time``; a table
+    without it is read whole. Rows must still be filtered.
     """
-    row_filter = window(since, until) if table.is_head else AlwaysTrue()
+    row_filter = window(since, until) if is_timed(table) else AlwaysTrue()
     tasks = list(stored.scan(row_filter=row_filter).plan_files())
     return Plan(
         table=table,
@@ -66,8 +66,13 @@ def plan(
     )
 
 
+def is_timed(table: Table) -> bool:
+    """Whether the table's rows have a ``start_time`` that a window can choose by."""
+    return any(field.name == "start_time" for field in table.fields)
+
+
 def window(since: datetime | None, until: datetime | None) -> BooleanExpression:
-    """Return the filter of a head table's rows that start in ``[since, until)``."""
+    """Return the filter of rows that start in ``[since, until)``."""
     parts: list[BooleanExpression] = []
     if since is not None:
         parts.append(_at_least("start_time", since))

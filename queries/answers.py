@@ -1,0 +1,191 @@
+"""Asking a report: the question made definite, its answer, and what to know of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from lake.reading import Plan, is_timed
+from queries.contract import Report
+from queries.engine import Engine, Pinned, Session
+from queries.values import Window, bind, window_of
+
+META_TABLES = ("sources", "silences")  # what `meta` is made from
+NOT_COUNTED_ONCE = (
+    "records are not yet counted once: packets that several interfaces saw are added "
+    "up at each of them"
+)
+NO_COVERAGE = "how many records to expect is not known yet"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A report with every parameter and every snapshot fixed.
+
+    Attributes:
+        parameters: A value for each parameter of the contract.
+        window: The window asked about; None for a report without one.
+        pinned: The tables read, the report's own first.
+    """
+
+    report: Report
+    parameters: Mapping[str, Any]
+    window: Window | None
+    pinned: Mapping[str, Pinned]
+
+    @property
+    def etag(self) -> str:
+        """What names the answer: equal questions of an equal lake share it."""
+        state = [p.metadata for p in self.pinned.values()]
+        text = json.dumps(
+            [self.report.version, dict(self.parameters), state], default=str
+        )
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Rows, and `meta`: what they were computed from and how far to trust them."""
+
+    meta: dict[str, Any]
+    rows: pa.Table
+
+
+def pose(
+    engine: Engine,
+    report: Report,
+    given: Mapping[str, Sequence[str]],
+    *,
+    now: datetime,
+) -> Question:
+    """Fix a report's parameters and pin the tables that it reads.
+
+    Args:
+        engine: Over the lake.
+        report: What to ask.
+        given: Parameters as text.
+        now: What relative times count from; UTC.
+
+    Raises:
+        BadParameter: A parameter is unknown or not allowed.
+        LakeError: The catalog cannot be reached.
+    """
+    parameters = bind(report, given, now)
+    names = dict.fromkeys((*report.reads, *META_TABLES))
+    return Question(
+        report, parameters, window_of(report, parameters), engine.pin(list(names))
+    )
+
+
+def answer(engine: Engine, question: Question) -> Answer:
+    """Compute the answer.
+
+    A window without rows gives an empty answer whose `meta` says so.
+
+    Raises:
+        QueryError: It takes too long or too much.
+    """
+    begun = time.perf_counter()
+    report = question.report
+    plans = {
+        name: engine.plan(pinned, question.window if is_timed(pinned.table) else None)
+        for name, pinned in question.pinned.items()
+    }
+    with engine.session(list(plans.values())) as session:
+        rows = session.query(report.sql, question.parameters)
+        facts = _facts(session, question)
+    read = [plans[name] for name in report.reads]
+    meta = _meta(question, read, facts)
+    meta["elapsed_ms"] = round((time.perf_counter() - begun) * 1000, 1)
+    return Answer(meta, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    data_through: datetime | None
+    skipped: int
+    uncounted: bool
+
+
+def _facts(session: Session, question: Question) -> _Facts:
+    through = session.query(_sql("data_through"))["data_through"][0].as_py()
+    if question.window is None:
+        return _Facts(through, 0, uncounted=False)
+    window = {"since": question.window.since, "until": question.window.until}
+    skipped = session.query(_sql("skipped"), window)["skipped"][0].as_py()
+    uncounted = False
+    if "flows" in question.report.reads:
+        found = session.query(_sql("uncounted"), window)
+        uncounted = found["uncounted"][0].as_py() > 0
+    return _Facts(through, skipped, uncounted)
+
+
+def _meta(question: Question, read: Sequence[Plan], facts: _Facts) -> dict[str, Any]:
+    report = question.report
+    snapshots = {p.table.name: _id(p.snapshot) for p in read}
+    return {
+        "report": report.name,
+        "parameters": {k: _plain(v) for k, v in question.parameters.items()},
+        "window": _window(question.window),
+        "snapshot": snapshots[report.reads[0]],
+        "snapshots": snapshots,
+        "table": report.reads[0],
+        "data_through": _plain(facts.data_through),
+        "completeness": {
+            "share": None,
+            "reason": NO_COVERAGE,
+            "skipdata": facts.skipped,
+        },
+        "attributed": None,
+        "files": sum(len(p.files) for p in read),
+        "rows_read": sum(p.rows for p in read),
+        "warnings": _warnings(question, read, facts),
+    }
+
+
+def _warnings(question: Question, read: Sequence[Plan], facts: _Facts) -> list[str]:
+    found = []
+    window, through = question.window, facts.data_through
+    if facts.uncounted:
+        found.append(NOT_COUNTED_ONCE)
+    if facts.skipped:
+        found.append(
+            f"AWS skipped records in {facts.skipped} intervals of the window (SKIPDATA)"
+        )
+    if window and not any(p.rows for p in read):
+        found.append("the lake holds no records of this window")
+    elif window and through and through < window.until:
+        found.append(f"records are known only up to {_plain(through)}")
+    return found
+
+
+def _window(window: Window | None) -> dict[str, Any] | None:
+    if window is None:
+        return None
+    return {"since": _plain(window.since), "until": _plain(window.until)}
+
+
+def _id(snapshot: int | None) -> str | None:
+    """Return a snapshot id as text: it does not fit a JSON reader's double."""
+    return None if snapshot is None else str(snapshot)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return value
+
+
+@cache
+def _sql(name: str) -> str:
+    folder = Path(__file__).parent / "meta"
+    return (folder / f"{name}.sql").read_text(encoding="utf-8")

@@ -1,0 +1,181 @@
+"""The commands that read: report, sql, status."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Annotated
+
+import pyarrow as pa
+import typer
+
+from lake.errors import UsageError
+from lake.settings import load_settings
+from queries import formats, tables
+from queries.answers import Answer, answer, pose
+from queries.catalogue import find_report, load_catalogue
+from queries.engine import Engine
+from queries.shell import run_shell
+from queries.sqldoor import SqlDoor
+from queries.status import lake_status, status_lines
+
+FormatOption = Annotated[
+    str | None,
+    typer.Option(
+        "--format", help="table, json, csv, parquet or arrow; table on a terminal"
+    ),
+]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Write here, not to the terminal")
+]
+
+
+def report(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="None: the catalogue")
+    ] = None,
+    *,
+    since: Annotated[str | None, typer.Option(help="24h, 7d, 2026-01-31")] = None,
+    until: Annotated[str | None, typer.Option(help="now, 2026-01-31T12:00Z")] = None,
+    by: Annotated[str | None, typer.Option(help="What a row stands for")] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FIELD=VALUE", help="Repeatable; one field: any of them"),
+    ] = None,
+    limit: Annotated[str | None, typer.Option(help="The most rows")] = None,
+    format_: FormatOption = None,
+    output: OutputOption = None,
+) -> None:
+    """Answer a question about the traffic in a window of time."""
+    kind = _format(format_, output)
+    if name is None:
+        _show_catalogue(kind, output)
+        return
+    found = find_report(name)
+    given = _given(where or (), since=since, until=until, by=by, limit=limit)
+    with Engine(load_settings()) as engine:
+        question = pose(engine, found, given, now=datetime.now(UTC))
+        result = answer(engine, question)
+    _write_answer(result, kind, output)
+
+
+def sql(
+    query: Annotated[
+        str | None, typer.Argument(metavar="[QUERY]", help="None: stdin, or a shell")
+    ] = None,
+    *,
+    since: Annotated[
+        str | None, typer.Option(help="See only records from here on")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="See only records before")] = None,
+    attach: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a DuckDB database of views instead"),
+    ] = None,
+    format_: FormatOption = None,
+    output: OutputOption = None,
+) -> None:
+    """Ask in SQL, read-only: tables, and every report as `FROM name(since := …)`."""
+    kind = _format(format_, output)
+    with Engine(load_settings()) as engine:
+        door = SqlDoor(engine, now=datetime.now(UTC), since=since, until=until)
+        if attach is not None:
+            door.write_database(attach)
+            return
+        with door.opened() as session:
+            if query is None and sys.stdin.isatty():
+                run_shell(session, sys.stdout)
+                return
+            with session.stream(query or sys.stdin.read()) as reader:
+                _write_rows(reader, kind, output)
+
+
+def status(*, format_: FormatOption = None, output: OutputOption = None) -> None:
+    """Say what the lake holds, how fresh it is, and what could not be read."""
+    kind = _format(format_, output)
+    if kind not in ("table", "json"):
+        raise UsageError(f"--format {kind}: status is table or json")
+    with Engine(load_settings()) as engine:
+        found = lake_status(engine, now=datetime.now(UTC))
+    if kind == "json":
+        _write_text(formats.json_text(found) + "\n", output)
+    else:
+        _write_text(status_lines(found), output)
+
+
+def _given(where: Iterable[str], **options: str | None) -> dict[str, list[str]]:
+    given = {name: [text] for name, text in options.items() if text is not None}
+    for item in where:
+        field, equals, value = item.partition("=")
+        if not equals or not field or not value:
+            raise UsageError(f"--where {item!r} is not FIELD=VALUE, such as eni=eni-1")
+        given.setdefault(field, []).append(value)
+    return given
+
+
+def _format(asked: str | None, output: Path | None) -> str:
+    if asked is None:
+        terminal = output is None and sys.stdout.isatty()
+        return "table" if terminal else "json"
+    if asked not in formats.FORMATS:
+        raise UsageError(f"--format {asked}: one of {', '.join(formats.FORMATS)}")
+    if asked in ("parquet", "arrow") and output is None and sys.stdout.isatty():
+        raise UsageError(f"--format {asked} is binary: add --output FILE")
+    return asked
+
+
+def _write_answer(result: Answer, kind: str, output: Path | None) -> None:
+    reader = result.rows.to_reader()
+    with _opened(output) as out:
+        if kind == "json":
+            out.write(formats.json_document(result.meta, result.rows).encode())
+        elif kind == "csv":
+            formats.write_csv(reader, out)
+        elif kind == "parquet":
+            formats.write_parquet(reader, out, result.meta)
+        elif kind == "arrow":
+            formats.write_arrow(reader, out, result.meta)
+    if kind == "table":
+        _write_text(tables.answer_text(result), output)
+
+
+def _write_rows(reader: pa.RecordBatchReader, kind: str, output: Path | None) -> None:
+    if kind == "table":
+        _write_text(tables.rows_text(reader), output)
+        return
+    write = {
+        "json": formats.write_json_array,
+        "csv": formats.write_csv,
+        "parquet": formats.write_parquet,
+        "arrow": formats.write_arrow,
+    }[kind]
+    with _opened(output) as out:
+        write(reader, out)
+
+
+def _show_catalogue(kind: str, output: Path | None) -> None:
+    listed = list(load_catalogue().values())
+    rows = pa.Table.from_pylist(
+        [
+            {
+                "report": r.name,
+                "answers": r.sentence,
+                "parameters": ", ".join(p.name for p in r.parameters),
+                "reads": ", ".join(r.reads),
+            }
+            for r in listed
+        ]
+    )
+    _write_rows(rows.to_reader(), kind, output)
+
+
+def _opened(output: Path | None) -> AbstractContextManager[IO[bytes]]:
+    return output.open("wb") if output else nullcontext(sys.stdout.buffer)
+
+
+def _write_text(text: str, output: Path | None) -> None:
+    with _opened(output) as out:
+        out.write(text.encode())

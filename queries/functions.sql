@@ -1,0 +1,113 @@
+-- Functions that reports may call beside the engine's own; another engine brings its
+-- own definitions of the same names.
+
+-- An IPv6 address as 32 hexadecimal digits, whatever its spelling: '::' becomes as many
+-- zero groups as eight groups need.
+CREATE OR REPLACE MACRO address_digits(address) AS
+list_reduce(
+  list_transform(
+    string_split(
+      replace(
+        CASE WHEN starts_with(address, '::') THEN '0' ELSE '' END
+        || lower(address)
+        || CASE WHEN ends_with(address, '::') THEN '0' ELSE '' END,
+        '::',
+        ':' || repeat(
+          '0:', 8 - CAST(length(address) - length(replace(address, ':', '')) AS INTEGER)
+        )
+      ),
+      ':'
+    ),
+    lambda digits: lpad(digits, 4, '0')
+  ),
+  lambda before, digits: before || digits
+);
+
+-- The texts of one octet whose first bits are fixed: (?:16|17|...|31)
+CREATE OR REPLACE MACRO octet_pattern(octet, bits) AS
+'(?:' || list_aggregate(
+  list_transform(
+    range(
+      octet // (1 << (8 - bits)) * (1 << (8 - bits)),
+      (octet // (1 << (8 - bits)) + 1) * (1 << (8 - bits))
+    ),
+    lambda value: CAST(value AS VARCHAR)
+  ),
+  'string_agg', '|'
+) || ')';
+
+-- What the text of every address in an IPv4 network begins with, and of no other.
+CREATE OR REPLACE MACRO ipv4_pattern(address, bits) AS
+list_aggregate(
+  list_transform(
+    range(1, (bits + 7) // 8 + 1),
+    lambda place: octet_pattern(
+      CAST(split_part(address, '.', CAST(place AS INTEGER)) AS INTEGER),
+      least(8, bits - 8 * (CAST(place AS INTEGER) - 1))
+    ) || CASE WHEN place = 4 THEN '$' ELSE '[.]' END
+  ),
+  'string_agg', ''
+);
+
+-- What the digits of every address in an IPv6 network begin with, and of no other.
+CREATE OR REPLACE MACRO ipv6_pattern(address, bits) AS
+left(address_digits(address), bits // 4)
+|| CASE WHEN bits % 4 = 0 THEN ''
+  ELSE '[' || substr(
+    '0123456789abcdef',
+    (strpos('0123456789abcdef', substr(address_digits(address), bits // 4 + 1, 1)) - 1)
+    // (1 << (4 - bits % 4)) * (1 << (4 - bits % 4)) + 1,
+    1 << (4 - bits % 4)
+  ) || ']'
+  END;
+
+-- One pattern for all CIDRs of one family; the empty text matches no address.
+CREATE OR REPLACE MACRO networks_pattern(networks, family) AS
+'^(?:' || list_aggregate(
+  list_concat(
+    list_transform(
+      list_filter(networks, lambda network: contains(network, ':') = (family = 6)),
+      lambda network: coalesce(
+        CASE WHEN family = 6
+          THEN ipv6_pattern(split_part(network, '/', 1), CAST(split_part(network, '/', 2) AS INTEGER))
+          ELSE ipv4_pattern(split_part(network, '/', 1), CAST(split_part(network, '/', 2) AS INTEGER))
+        END,
+        ''
+      )
+    ),
+    ['$']
+  ),
+  'string_agg', '|'
+) || ')';
+
+-- Whether an address, IPv4 or IPv6, lies in any of the CIDRs; constant CIDRs are made
+-- into one pattern while the query is planned.
+CREATE OR REPLACE MACRO in_networks(address, networks) AS
+CASE WHEN contains(address, ':')
+  THEN regexp_matches(address_digits(address), networks_pattern(networks, 6))
+  ELSE regexp_matches(address, networks_pattern(networks, 4))
+END;
+
+-- How long ago a relative time such as '24h' is; 'now' is no time ago.
+CREATE OR REPLACE MACRO time_ago(given) AS
+CASE right(given, 1)
+  WHEN 'd' THEN to_days(coalesce(TRY_CAST(left(given, -1) AS INTEGER), 0))
+  WHEN 'h' THEN to_hours(coalesce(TRY_CAST(left(given, -1) AS BIGINT), 0))
+  ELSE to_minutes(coalesce(TRY_CAST(left(given, -1) AS BIGINT), 0))
+END;
+
+-- A window's ends as people write them; relative ones snap outward to the hour.
+CREATE OR REPLACE MACRO window_start(given) AS
+CASE WHEN regexp_full_match(CAST(given AS VARCHAR), '[0-9]{1,6}[mhd]|now')
+  THEN date_trunc('hour', now() - time_ago(CAST(given AS VARCHAR)))
+  ELSE CAST(given AS TIMESTAMPTZ)
+END;
+
+CREATE OR REPLACE MACRO window_end(given) AS
+CASE WHEN regexp_full_match(CAST(given AS VARCHAR), '[0-9]{1,6}[mhd]|now')
+  THEN date_trunc(
+    'hour',
+    now() - time_ago(CAST(given AS VARCHAR)) + INTERVAL 1 HOUR - INTERVAL 1 MICROSECOND
+  )
+  ELSE CAST(given AS TIMESTAMPTZ)
+END;

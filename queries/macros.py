@@ -1,0 +1,65 @@
+"""Every report as a table macro, so that SQL can say ``FROM top_talkers(by := …)``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from lake.tables import TABLES
+from queries.contract import ENGINE_TYPES, Parameter, Report
+
+RESERVED = {"limit", "order", "group", "from", "to", "end", "column", "table", "all"}
+
+
+def macro_statements(report: Report) -> Iterator[str]:
+    """Give the statements that define a report's macro, the outer one last.
+
+    The inner macro holds the SQL; the outer one has the names and defaults that
+    people use, reads times as `24h`, and refuses values that are not allowed.
+    """
+    inner = ", ".join(f"given_{p.name}" for p in report.parameters)
+    body = re.sub(r"\$(\w+)", r"given_\1", report.sql)
+    yield f"CREATE OR REPLACE MACRO {report.name}_of({inner}) AS TABLE\n{body}"
+    outer = ", ".join(
+        f"{_quoted(p, report)} := {_default(p)}" for p in report.parameters
+    )
+    passed = ", ".join(_passed(p, report) for p in report.parameters)
+    yield (
+        f"CREATE OR REPLACE MACRO {report.name}({outer}) AS TABLE "
+        f"FROM {report.name}_of({passed})"
+    )
+
+
+def macro_name(parameter: Parameter, report: Report) -> str:
+    """Return a parameter's name in SQL.
+
+    SQL cannot tell a parameter from a column of the same name, nor from a reserved
+    word: such a name gets a ``_`` behind it.
+    """
+    columns = {f.name for table in report.reads for f in TABLES[table].fields}
+    taken = parameter.name in columns or parameter.name in RESERVED
+    return f"{parameter.name}_" if taken else parameter.name
+
+
+def literal(text: str) -> str:
+    """Return a text as an SQL literal, for what cannot be bound in a definition."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _quoted(parameter: Parameter, report: Report) -> str:
+    return f'"{macro_name(parameter, report)}"'
+
+
+def _default(parameter: Parameter) -> str:
+    return "NULL" if parameter.default is None else literal(parameter.default)
+
+
+def _passed(parameter: Parameter, report: Report) -> str:
+    name = _quoted(parameter, report)
+    if parameter.name in ("since", "until"):
+        return f"window_{'start' if parameter.name == 'since' else 'end'}({name})"
+    if parameter.allowed:
+        allowed = ", ".join(literal(value) for value in parameter.allowed)
+        message = literal(f"{parameter.name} is one of {', '.join(parameter.allowed)}")
+        return f"CASE WHEN {name} IN ({allowed}) THEN {name} ELSE error({message}) END"
+    return f"CAST({name} AS {ENGINE_TYPES[parameter.type]})"

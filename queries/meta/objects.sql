@@ -1,0 +1,10 @@
+-- What has been read, and how far it reaches.
+SELECT
+  count(*) AS ingested,
+  count(whole_reason) AS quarantined_whole,
+  CAST(coalesce(sum(size), 0) AS BIGINT) AS bytes,
+  CAST(coalesce(sum(lines), 0) AS BIGINT) AS lines,
+  CAST(coalesce(sum(quarantined), 0) AS BIGINT) AS quarantined,
+  max(ingested_at) AS last_ingested,
+  max(last_end) AS data_through
+FROM sources

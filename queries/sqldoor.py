@@ -1,0 +1,152 @@
+"""SQL for analysts: the tables as views and the reports as macros, read-only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from lake.errors import QueryError
+from lake.reading import Plan, is_timed
+from lake.tables import TABLES
+from queries.catalogue import load_catalogue
+from queries.engine import Engine, Session, empty_rows, one_line, script
+from queries.guard import check_reads
+from queries.macros import literal, macro_statements
+from queries.values import Window, parse_moment
+from queries.views import columns_of, engine_path
+
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+FAR_AHEAD = datetime(2200, 1, 1, tzinfo=UTC)
+
+
+class SqlDoor:
+    """One snapshot of every table, to be asked in SQL.
+
+    Args:
+        engine: Over the lake.
+        now: What relative times count from; UTC.
+        since: See only records from here on, as a user writes it.
+        until: See only records before this.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        now: datetime,
+        since: str | None = None,
+        until: str | None = None,
+    ) -> None:
+        self._engine = engine
+        self._now = now
+        window = _window(now, since, until)
+        self.plans = [
+            engine.plan(pinned, window if is_timed(pinned.table) else None)
+            for pinned in engine.pin(list(TABLES)).values()
+        ]
+
+    @contextmanager
+    def opened(self) -> Iterator[SqlSession]:
+        """Open a session over the snapshot."""
+        with self._engine.session(self.plans) as session:
+            yield SqlSession(session)
+
+    def write_database(self, path: Path) -> None:
+        """Write a DuckDB database of the views and macros, pinned to this snapshot.
+
+        Raises:
+            QueryError: The file cannot be written.
+        """
+        fresh = path.with_name(f".{path.name}.new")
+        fresh.unlink(missing_ok=True)
+        try:
+            with duckdb.connect(str(fresh)) as database:
+                self._define_all(database)
+            fresh.replace(path)
+        except (duckdb.Error, OSError) as error:
+            raise QueryError(f"could not write {path}: {one_line(error)}") from error
+        finally:
+            fresh.unlink(missing_ok=True)
+
+    def _define_all(self, database: duckdb.DuckDBPyConnection) -> None:
+        database.execute("SET TimeZone = 'UTC'")
+        for plan in self.plans:
+            if plan.files:
+                database.execute(view_statement(plan))
+            else:
+                database.from_arrow(empty_rows(plan.table)).create(plan.table.name)
+        for sql in script("functions.sql"):
+            database.execute(sql)
+        for report in load_catalogue().values():
+            for sql in macro_statements(report):
+                database.execute(sql)
+        database.execute(self._meta_statement())
+
+    def _meta_statement(self) -> str:
+        rows = ", ".join(
+            f"({literal(p.table.name)}, {p.snapshot or 'NULL'}, {len(p.files)}, "
+            f"{p.rows}, TIMESTAMPTZ {literal(self._now.isoformat())})"
+            for p in self.plans
+        )
+        return (
+            f"CREATE VIEW flowlake_meta AS FROM (VALUES {rows}) "
+            "AS meta(table_name, snapshot, files, rows, written_at)"
+        )
+
+
+class SqlSession:
+    """Reads in SQL; a report's macro is defined when a query names it."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._defined: set[str] = set()
+
+    @contextmanager
+    def stream(self, sql: str) -> Iterator[pa.RecordBatchReader]:
+        """Run one statement that reads and give its rows batch by batch.
+
+        Raises:
+            QueryError: It does not only read, or DuckDB refuses it.
+            QueryTimeout: It took longer than the limit.
+        """
+        check_reads(self._session.cursor, sql)
+        self._define_named(sql)
+        with self._session.stream(sql) as reader:
+            yield reader
+
+    def _define_named(self, sql: str) -> None:
+        words = set(re.findall(r"\w+", sql.lower())) - self._defined
+        for name in words & load_catalogue().keys():
+            for statement in macro_statements(load_catalogue()[name]):
+                self._session.cursor.execute(statement)
+            self._defined.add(name)
+
+
+def view_statement(plan: Plan) -> str:
+    """Return the definition of a table's view over exactly the planned files."""
+    files = ", ".join(literal(engine_path(location)) for location in plan.files)
+    columns = ", ".join(
+        f"{c['id']}: {{name: {literal(c['name'])}, type: {literal(c['type'])}, "
+        "default_value: NULL}"
+        for c in columns_of(plan.schema)
+    )
+    day = ", CAST(start_time AS DATE) AS day" if plan.table.is_head else ""
+    return (
+        f"CREATE VIEW {plan.table.name} AS SELECT *{day} "  # noqa: S608  no user's text
+        f"FROM read_parquet([{files}], schema = MAP {{{columns}}})"
+    )
+
+
+def _window(now: datetime, since: str | None, until: str | None) -> Window | None:
+    if since is None and until is None:
+        return None
+    return Window(
+        parse_moment("since", since, now) if since else LONG_AGO,
+        parse_moment("until", until, now) if until else FAR_AHEAD,
+    )

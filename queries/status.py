@@ -1,0 +1,142 @@
+"""What the lake holds and how fresh it is: from summaries and ledgers, never flows."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pyiceberg.table import Table as IcebergTable
+from rich.console import Console
+from rich.table import Table as Grid
+
+from lake.errors import FollowerStopped
+from lake.follow import unabsorbed
+from lake.tables import HEADS, LEDGERS, TABLES
+from queries.engine import Engine, Pinned
+
+LEDGER_NAMES = [ledger.name for ledger in LEDGERS]
+
+
+def lake_status(engine: Engine, *, now: datetime) -> dict[str, Any]:
+    """Return what `flowlake status` and ``/v1/status`` say.
+
+    Args:
+        engine: Over the lake.
+        now: What the lag is measured to; UTC.
+
+    Returns:
+        ``lake``, ``tables``, ``data_through``, ``lag_s``, ``objects``, ``silences``,
+        ``quarantine`` by reason, and ``followers`` with the snapshots that each has
+        still to absorb (null: it stopped, see `flowlake repair`).
+    """
+    pinned = engine.pin(list(TABLES))
+    plans = [engine.plan(pinned[name]) for name in LEDGER_NAMES]
+    with engine.session(plans) as session:
+        objects = session.query(_sql("objects")).to_pylist()[0]
+        silences = session.query(_sql("silences")).to_pylist()
+        reasons = session.query(_sql("quarantine")).to_pylist()
+    through: datetime | None = objects.pop("data_through")
+    return {
+        "lake": engine.lake.where,
+        "tables": {name: _table(p.stored) for name, p in pinned.items()},
+        "data_through": _iso(through),
+        "lag_s": round((now - through).total_seconds()) if through else None,
+        "objects": {**objects, "last_ingested": _iso(objects["last_ingested"])},
+        "silences": {row["log_status"]: row["records"] for row in silences},
+        "quarantine": {row["reason"]: row["rows"] for row in reasons},
+        "followers": _followers(pinned),
+    }
+
+
+def status_lines(status: dict[str, Any]) -> str:
+    """Return the status for a person to read."""
+    grid = Grid(box=None, pad_edge=False, header_style="bold")
+    for name in ("table", "rows", "files", "MB", "snapshots", "snapshot"):
+        grid.add_column(name, justify="left" if name == "table" else "right")
+    for name, table in status["tables"].items():
+        grid.add_row(name, f"{table['rows']:,}", f"{table['files']:,}",
+                     f"{table['bytes'] / 1e6:,.1f}", f"{table['snapshots']:,}",
+                     str(table["snapshot"] or "-"))  # fmt: skip
+    console = Console(file=io.StringIO(), width=120, highlight=False)
+    console.print(grid)
+    for line in _sentences(status):
+        console.print(line, markup=False)
+    file = console.file
+    return file.getvalue() if isinstance(file, io.StringIO) else ""
+
+
+def _sentences(status: dict[str, Any]) -> list[str]:
+    objects, through = status["objects"], status["data_through"]
+    lag = f", {_span(status['lag_s'])} ago" if through else ""
+    lines = [
+        f"data through {through or 'nothing yet'}{lag}",
+        f"{objects['ingested']:,} objects ingested, "
+        f"{objects['quarantined_whole']:,} of them quarantined whole",
+        f"quarantine: {_counts(status['quarantine'])}",
+        f"silences: {_counts(status['silences'])}",
+    ]
+    behind = {k: v for k, v in status["followers"].items() if v != 0}
+    for name, count in behind.items():
+        lines.append(
+            f"{name} stopped: run `flowlake repair {name.split('/')[0]}`"
+            if count is None
+            else f"{name} is {count} snapshots behind: the next ingest absorbs them"
+        )
+    return lines
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {n:,}" for name, n in counts.items()) or "none"
+
+
+def _span(seconds: int) -> str:
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if abs(seconds) >= 2 * size:
+            return f"{seconds // size:,} {unit}"
+    return f"{seconds} s"
+
+
+def _table(stored: IcebergTable | None) -> dict[str, Any]:
+    snapshot = stored.current_snapshot() if stored else None
+    totals = snapshot.summary if snapshot else None
+
+    def total(key: str) -> int:
+        return int((totals.get(key) if totals else None) or 0)
+
+    return {
+        "rows": total("total-records"),
+        "files": total("total-data-files"),
+        "bytes": total("total-files-size"),
+        "snapshots": len(stored.metadata.snapshots) if stored else 0,
+        "snapshot": str(snapshot.snapshot_id) if snapshot else None,
+    }
+
+
+def _followers(pinned: dict[str, Pinned]) -> dict[str, int | None]:
+    behind: dict[str, int | None] = {}
+    for ledger in LEDGERS:
+        for head in HEADS:
+            one, two = pinned[ledger.name].stored, pinned[head.name].stored
+            if one is None or two is None:
+                continue
+            try:
+                newer = unabsorbed(one, two, ledger=ledger, head=head)
+                behind[f"{ledger.name}/{head.name}"] = len(newer)
+            except FollowerStopped:
+                behind[f"{ledger.name}/{head.name}"] = None
+    return behind
+
+
+def _iso(time: datetime | None) -> str | None:
+    if time is None:
+        return None
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+@cache
+def _sql(name: str) -> str:
+    folder = Path(__file__).parent / "meta"
+    return (folder / f"{name}.sql").read_text(encoding="utf-8")

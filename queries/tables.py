@@ -1,0 +1,115 @@
+"""Answers for a person at a terminal."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pyarrow as pa
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from queries.answers import Answer
+from queries.formats import times_as_text
+
+SHOWN_ROWS = 1_000
+CELL = 80
+
+
+def answer_text(answer: Answer) -> str:
+    """Return the rows, then what they were computed from, then the warnings."""
+    meta = answer.meta
+    console = _console()
+    _print_rows(console, answer.rows)
+    window = meta["window"]
+    if window:
+        console.print(f"{window['since']} to {window['until']}", style="dim")
+    through = meta["data_through"] or "nothing yet"
+    console.print(
+        f"snapshot {meta['snapshot'] or 'none'}, data through {through}, "
+        f"{meta['rows_read']:,} rows in {meta['files']:,} files, "
+        f"{meta['elapsed_ms']:,.0f} ms",
+        style="dim",
+    )
+    for warning in meta["warnings"]:
+        console.print(f"! {escape(warning)}", style="yellow")
+    return _text(console)
+
+
+def rows_text(reader: pa.RecordBatchReader) -> str:
+    """Return the first rows as a table, and say if there are more."""
+    batches, count = [], 0
+    for batch in reader:
+        batches.append(batch)
+        count += batch.num_rows
+        if count > SHOWN_ROWS:
+            break
+    rows = pa.Table.from_batches(batches, schema=reader.schema)
+    console = _console()
+    _print_rows(console, rows.slice(0, SHOWN_ROWS))
+    if count > SHOWN_ROWS:
+        console.print(
+            f"only the first {SHOWN_ROWS:,} rows: --format csv gives all", style="dim"
+        )
+    return _text(console)
+
+
+def _print_rows(console: Console, rows: pa.Table) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for field in rows.schema:
+        number = _is_number(field.type)
+        table.add_column(
+            escape(field.name), justify="right" if number else "left", overflow="fold"
+        )
+    for row in zip(*_texts(rows), strict=True):
+        table.add_row(*row)
+    console.print(table)
+    if rows.num_rows == 0:
+        console.print("no rows", style="dim")
+
+
+def _texts(rows: pa.Table) -> list[list[str]]:
+    return [
+        [_cell(value, grouped=_is_amount(column.type)) for value in column.to_pylist()]
+        for column in times_as_text(rows).columns
+    ]
+
+
+def _cell(value: Any, *, grouped: bool) -> str:
+    if value is None:
+        return "-"
+    if grouped:
+        return f"{value:,}"
+    text = str(value)
+    clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return escape(clean if len(clean) <= CELL else clean[: CELL - 1] + "…")
+
+
+def _is_number(type_: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_integer(type_)
+        or pa.types.is_floating(type_)
+        or pa.types.is_decimal(type_)
+    )
+
+
+def _is_amount(type_: pa.DataType) -> bool:
+    """Whether to group digits: ports and protocols are 32 bits wide and no amounts."""
+    return _is_number(type_) and type_ != pa.int32()
+
+
+def _console() -> Console:
+    """Return a console that writes into a text, coloured only on a terminal."""
+    real = Console()
+    return Console(
+        file=io.StringIO(),
+        width=real.width if real.is_terminal else 200,
+        force_terminal=real.is_terminal,
+        highlight=False,
+    )
+
+
+def _text(console: Console) -> str:
+    file = console.file
+    return file.getvalue() if isinstance(file, io.StringIO) else ""

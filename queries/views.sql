@@ -1,0 +1,21 @@
+-- The tables as views over exactly the planned files, by field id: old and new files
+-- together, whatever columns each has. The variables are the session's own.
+CREATE OR REPLACE TEMP VIEW flows AS
+SELECT *, CAST(start_time AS DATE) AS day
+FROM read_parquet(getvariable('flows_files'), schema = getvariable('flows_schema'));
+
+CREATE OR REPLACE TEMP VIEW tgw_flows AS
+SELECT *, CAST(start_time AS DATE) AS day
+FROM read_parquet(getvariable('tgw_flows_files'), schema = getvariable('tgw_flows_schema'));
+
+CREATE OR REPLACE TEMP VIEW sources AS
+SELECT *
+FROM read_parquet(getvariable('sources_files'), schema = getvariable('sources_schema'));
+
+CREATE OR REPLACE TEMP VIEW silences AS
+SELECT *
+FROM read_parquet(getvariable('silences_files'), schema = getvariable('silences_schema'));
+
+CREATE OR REPLACE TEMP VIEW quarantine AS
+SELECT *
+FROM read_parquet(getvariable('quarantine_files'), schema = getvariable('quarantine_schema'));
