@@ -11,7 +11,7 @@ from typing import Any
 from ingest.ahead import ahead
 from ingest.keys import Days, folder_days
 from ingest.s3 import S3_ERRORS, Sleep, as_source_error, retrying
-from lake.errors import SourceMissing
+from lake.errors import SourceMissing, SourceUnavailable
 
 PAGE = 1000
 LIST_RETRIES = 5
@@ -120,6 +120,8 @@ class Bucket:
                 )
             except S3_ERRORS as error:
                 raise as_source_error(error, location) from error
+            if "IsTruncated" not in answer:  # such as a proxy's page
+                raise SourceUnavailable(location, "the answer is not a listing")
             return answer
 
         return retrying(

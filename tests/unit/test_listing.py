@@ -185,11 +185,14 @@ def test_a_prefix_may_begin_inside_the_dates(listed, put, tail):
     assert listed(prefix, since=yesterday) == [key(yesterday, shape)]
 
 
-def test_a_day_that_is_named_is_listed_however_old(listed, put):
-    old = key(NOW - timedelta(days=500))
-    put(old)
-    assert listed(old.rpartition("/")[0] + "/", days=3) == [old]
-    assert listed(old, days=3) == [old]
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_a_day_that_is_named_is_listed_however_old(listed, put, shape):
+    old = NOW - timedelta(days=500)
+    name = key(old, shape)
+    put(name)
+    day = name[: name.index(f"{old:%d}/") + 3]
+    assert listed(day, days=3) == [name]
+    assert listed(name, days=3) == [name]
 
 
 def test_without_dated_folders_all_is_listed(listed, put):
@@ -224,11 +227,15 @@ def test_very_many_folders_are_listed_as_one(listed, put, calls, monkeypatch):
     assert len(calls) == 4  # one looks, three list
 
 
-def test_too_many_folders_in_all_are_listed_whole(listed, put, monkeypatch):
+def test_too_many_folders_in_all_are_listed_whole(listed, put, calls, monkeypatch):
     monkeypatch.setattr(bucket_module, "MOST_FOLDERS", 3)
     names = sorted(f"p/{n}/{m}/x.gz" for n in range(4) for m in range(4))
     put(*names)
     assert sorted(listed("p/", days=3)) == names
+    # One folder is looked into; the other three are listed.
+    assert {call for call in calls if call.count("/") == 3} == {
+        f"p/0/{m}/" for m in range(4)
+    }
 
 
 @pytest.mark.parametrize("days", [None, 3])
@@ -329,6 +336,13 @@ def test_a_store_that_stays_down_is_unavailable(remote, scripted):
     with pytest.raises(SourceUnavailable, match="s3://b/x"):
         list(remote[0].below("x", None))
     assert len(scripted.requests) == 6
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>Sign in</html>"])
+def test_an_answer_that_is_no_listing_is_not_an_empty_one(remote, scripted, body):
+    scripted.will(*[Reply(200, body)] * 6)
+    with pytest.raises(SourceUnavailable, match="not a listing"):
+        list(remote[0].below("x", None))
 
 
 def test_a_refused_listing_is_named_at_once(remote, scripted):
