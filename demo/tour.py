@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shlex
 import shutil
@@ -34,6 +35,7 @@ def demo(
         raise UsageError(
             "the demo needs its own S3 server: pip install 'flowlake[demo]'"
         ) from None
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for each request
     shutil.rmtree(lake, ignore_errors=True)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
@@ -52,14 +54,14 @@ def _tour(environment: dict[str, str], records: str) -> None:
     _run(environment, "simulate", "--records", records, "--out", f"s3://{BUCKET}")
     _run(environment, "ingest", source)
     _run(environment, "ingest", source)  # again: nothing is read twice
-    _run(environment, "status")
+    _run(environment, "status", "--format", "table")
     window = ("--since", "2026-01-01", "--until", LATEST)
     _run(environment, "report", "rejected_traffic", "--by", "eni", *window,
          "--limit", "5", "--format", "table")  # fmt: skip
     _run(environment, "report", "top_talkers", "--by", "address", *window,
          "--limit", "5", "--format", "table")  # fmt: skip
-    _run(environment, "sql", "--format", "table",
-         "SELECT action, count(*) AS records FROM flows GROUP BY 1 ORDER BY 1")  # fmt: skip
+    by_action = "SELECT action, count(*) AS records FROM flows GROUP BY 1 ORDER BY 1"
+    _run(environment, "sql", "--format", "table", by_action)
 
 
 def _environment(endpoint: str, lake: Path) -> dict[str, str]:

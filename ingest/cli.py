@@ -47,7 +47,8 @@ def ingest(
         str, typer.Option(help="Widens --since/--until: keys do not bound records")
     ] = "1d",
     days: Annotated[
-        int | None, typer.Option(help="List only the prefixes of the last days")
+        int | None,
+        typer.Option(min=0, help="List only the prefixes of the last days; 0: all"),
     ] = None,
     shard: Annotated[
         str | None, typer.Option(metavar="I/N", help="Only the I-th of N parts")
@@ -74,7 +75,7 @@ def ingest(
         since=parse_time(since, now, name="--since"),
         until=parse_time(until, now, name="--until"),
         slack=parse_span(slack, name="--slack"),
-        days=(settings.list_days or None) if days is None else days,
+        days=(settings.list_days if days is None else days) or None,
         shard=_parse_shard(shard),
         replace=replace,
         log_format=log_format,

@@ -19,11 +19,11 @@
     │  ├─ CommitUnknown                    the catalog cannot be asked what happened
     │  ├─ BatchExpired                     a batch is too old to be committed
     │  └─ FollowerStopped                  its mark is no ancestor of the head
-    └─ QueryError                 exit 2   what the HTTP layer maps to 4xx and 504
-       ├─ UnknownReport           404
-       ├─ BadParameter            422
-       ├─ ResultTooLarge          422
-       └─ QueryTimeout            504
+    └─ QueryError                 exit 2   a question that cannot be answered as put
+       ├─ UnknownReport
+       ├─ BadParameter
+       ├─ ResultTooLarge
+       └─ QueryTimeout
 """
 
 from __future__ import annotations
@@ -168,13 +168,10 @@ class QueryError(FlowlakeError):
     """A question that cannot be answered as put."""
 
     exit_code = 2
-    status = 400
 
 
 class UnknownReport(QueryError):
     """No report has this name."""
-
-    status = 404
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
         self.name = name
@@ -191,8 +188,6 @@ class BadParameter(QueryError):
         allowed: What would have been right, in words.
     """
 
-    status = 422
-
     def __init__(self, param: str, value: object, allowed: str) -> None:
         self.param = param
         self.value = value
@@ -203,10 +198,6 @@ class BadParameter(QueryError):
 class ResultTooLarge(QueryError):
     """The answer has more rows or bytes than the limit."""
 
-    status = 422
-
 
 class QueryTimeout(QueryError):
     """The question took longer than the limit."""
-
-    status = 504

@@ -60,7 +60,7 @@ class Settings(BaseSettings):
         None, description="Fields of headerless text, as in DescribeFlowLogs."
     )
     list_days: int = Field(
-        3, ge=0, description="Days of prefixes that a frequent run lists; 0: all."
+        0, ge=0, description="Days of prefixes that a frequent run lists; 0: all."
     )
     s3_retries: int = Field(8, ge=0, description="Attempts after a failed S3 call.")
 

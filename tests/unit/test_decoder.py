@@ -190,7 +190,7 @@ def test_json_envelopes_are_unwrapped_back_to_back():
 
     body = document(GOOD, NODATA) + document(GOOD, kind="CONTROL_MESSAGE")
     body += document(GOOD)
-    tally, rows, _ = read(gzip.compress(body), decoder(log_format=V2.decode()))
+    tally, _, _ = read(gzip.compress(body), decoder(log_format=V2.decode()))
     assert counts(tally) == (3, 0, 2, 1, 0)
     firehose = b"".join(b'{"message": "%s"}\n' % m for m in (GOOD, GOOD))
     tally, _, _ = read(firehose, decoder(log_format=V2.decode()))

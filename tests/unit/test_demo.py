@@ -5,6 +5,7 @@ import itertools
 import json
 import re
 from collections import Counter
+from typing import Any
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -139,7 +140,7 @@ def test_no_address_is_held_by_two_pods_at_once(world):
 
     spec = SimulationSpec(records=RECORDS, out=str(world))
     pods = [e for e in _world(spec, 12)[0].endpoints if e.pod]
-    by_address = {}
+    by_address: dict[tuple[str, str], list[Any]] = {}
     for pod in pods:
         by_address.setdefault((pod.interface.id, pod.address), []).append(pod)
     assert any(len(held) > 1 for held in by_address.values())

@@ -218,7 +218,8 @@ def test_another_run_that_commits_first(
 ):
     names = sorted(objects.iterdir())
     others = [names[n] for n in shared]
-    real, raced = Batch.commit, []
+    raced: list[bool] = []
+    real = Batch.commit
 
     def slow_commit(self):
         if not raced:

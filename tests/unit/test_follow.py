@@ -91,7 +91,8 @@ def test_the_marks_of_the_two_heads_are_apart(lake_):
 
 def test_two_followers_racing_absorb_each_row_once(lake_, monkeypatch):
     snapshot_with(lake_, "a")
-    real, raced = lake.follow.commit, []
+    raced: list[bool] = []
+    real = lake.follow.commit  # type: ignore[attr-defined]
 
     def slower(lake_arg, table, change, **more):
         if not raced:

@@ -107,7 +107,7 @@ def test_a_commit_that_failed_before_the_swap_is_tried_again(lake, monkeypatch):
     base = lake.load(FLOWS)
     planned = change(lake, base, rows())
     break_commit(monkeypatch, lake, before=OSError("database is locked"), times=3)
-    waits = []
+    waits: list[float] = []
     commit(lake, FLOWS, planned, base=base, check=refuse, sleep=waits.append)
     assert count(lake) == 3
     assert len(waits) == 3
@@ -126,7 +126,7 @@ def test_a_writer_beaten_to_it_checks_and_swaps_the_same_files_again(lake):
     base = lake.load(FLOWS)
     ours, theirs = change(lake, base, rows()), change(lake, base, rows(2, source="b"))
     commit(lake, FLOWS, theirs, base=base, check=refuse)
-    seen = []
+    seen: list[object] = []
 
     def check(table, since):
         seen.extend(summary(s, COMMIT_ID) for s in since)
