@@ -123,7 +123,6 @@ class Ingest:
         """List the sources and sort out what is new.
 
         Raises:
-            SourceError: No source could be listed.
             FollowerStopped: `sources` cannot say what it has absorbed.
         """
         known = Known(self._lake)
@@ -134,7 +133,6 @@ class Ingest:
         """Do everything; on return flows and ledgers agree.
 
         Raises:
-            SourceError: No source could be listed.
             LakeError: The lake cannot be read or written; nothing is lost.
         """
         began = time.monotonic()
@@ -158,7 +156,6 @@ class Ingest:
     def _pages(self) -> Iterator[list[SourceObject]]:
         """List each source; one that cannot be listed does not stop the others."""
         request, settings = self._request, self._lake.settings
-        listed = 0
         for place in request.sources:
             try:
                 yield from list_sources(
@@ -171,12 +168,9 @@ class Ingest:
                     now=datetime.now(UTC),
                     shard=request.shard,
                 )
-                listed += 1
             except SourceError as error:
                 log.warning("source_failed", location=error.location, error=str(error))
                 self.summary.failures.append(error)
-        if not listed:
-            raise self.summary.failures[-1]
 
     def _ingest(self, known: Known, sources: list[SourceObject], *, op: str) -> None:
         settings = self._lake.settings

@@ -218,11 +218,11 @@ def _walk(
     try:
         stat = path.stat()
         entries = sorted(os.scandir(path), key=lambda entry: entry.name)
-    except FileNotFoundError as error:
-        refused.append(SourceMissing(str(path), str(error)))
+    except FileNotFoundError:
+        refused.append(SourceMissing(str(path), "there is no such file or directory"))
         return
     except OSError as error:
-        refused.append(SourceDenied(str(path), str(error)))
+        refused.append(SourceDenied(str(path), error.strerror or ""))
         return
     here = (stat.st_dev, stat.st_ino)
     for entry in entries if here not in above else ():

@@ -6,6 +6,9 @@ import uuid
 import boto3
 import pytest
 
+from demo.simulate import SimulationSpec, simulate
+from ingest.job import Ingest, Request
+from lake.catalog import Lake
 from lake.settings import load_settings
 from tests import servers
 
@@ -69,3 +72,22 @@ def scripted():
     """A server whose answers the test writes."""
     with servers.scripted() as script:
         yield script
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory):
+    """A small simulated AWS: folders AWSLogs, replica, inventory and truth."""
+    out = tmp_path_factory.mktemp("simulated")
+    simulate(SimulationSpec(records=12_000, out=str(out)))
+    return out
+
+
+@pytest.fixture(scope="session")
+def answered(world, tmp_path_factory, _clean_environment):
+    """Settings of a lake that holds the simulated world, plus one unreadable object."""
+    stray = tmp_path_factory.mktemp("stray") / "stray.log"
+    stray.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(50))
+    settings = load_settings(lake=str(tmp_path_factory.mktemp("answered")))
+    with Lake(settings, create=True) as lake:
+        Ingest(lake, Request((str(world / "AWSLogs"), str(stray)))).run()
+    return settings

@@ -21,13 +21,6 @@ from lake.tables import FLOWS, SOURCES, TGW_FLOWS
 RECORDS = 12_000
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    out = tmp_path_factory.mktemp("world")
-    simulate(SimulationSpec(records=RECORDS, out=str(out)))
-    return out
-
-
 def totals(world):
     return json.loads((world / "truth" / "totals.json").read_text())
 

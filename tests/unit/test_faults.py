@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-import ingest.job
 from ingest.batch import Batch
 from ingest.job import Ingest, Request
 from lake.catalog import Lake
@@ -372,7 +371,9 @@ def test_a_rewritten_object_is_reported_and_replaced_only_when_asked(tmp_path):
     assert (again.rewritten, again.objects) == (0, 0)
 
 
-def test_a_job_needs_a_source_that_can_be_listed(tmp_path):
-    with pytest.raises(FlowlakeError, match="missing"):
-        run(tmp_path, tmp_path / "missing")
-    assert ingest.job.DEFAULT_SLACK.days == 1
+def test_a_source_that_cannot_be_listed_fails_alone(objects, undisturbed, tmp_path):
+    nothing = run(tmp_path / "nothing", tmp_path / "missing")
+    assert (nothing.failed, nothing.exit_code) == (1, 3)
+    with_others = run(tmp_path / "lake", tmp_path / "missing", objects)
+    assert (with_others.failed, with_others.exit_code) == (1, 1)
+    assert state(tmp_path / "lake") == undisturbed

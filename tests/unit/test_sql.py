@@ -1,0 +1,132 @@
+"""SQL over the lake: reads, and only reads; macros answer as the reports do."""
+
+import json
+from datetime import UTC, datetime
+
+import duckdb
+import pytest
+
+from lake.errors import QueryError
+from queries.answers import answer, pose
+from queries.catalogue import find_report
+from queries.contract import ContractError, parse_report
+from queries.engine import Engine
+from queries.sqldoor import SqlDoor
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+CALL = (
+    "FROM rejected_traffic(since := '2026-01-01', until := '2026-01-02', by := 'eni')"
+)
+
+
+@pytest.fixture(scope="module")
+def engine(answered):
+    with Engine(answered) as opened:
+        yield opened
+
+
+@pytest.fixture
+def session(engine):
+    with SqlDoor(engine, now=NOW).opened() as opened:
+        yield opened
+
+
+def ask(session, sql):
+    with session.stream(sql) as reader:
+        return reader.read_all()
+
+
+def test_a_macro_answers_as_the_report_does(engine, session):
+    given = {"since": ["2026-01-01"], "until": ["2026-01-02"], "by": ["eni"]}
+    report = find_report("rejected_traffic")
+    theirs = answer(engine, pose(engine, report, given, now=NOW)).rows
+    ours = ask(session, CALL)
+    assert ours.num_rows == theirs.num_rows > 10
+    assert ours.to_pylist() == theirs.to_pylist()
+
+
+def test_every_table_can_be_asked(session):
+    for table in ("flows", "tgw_flows", "sources", "silences", "quarantine"):
+        assert ask(session, f"SELECT count(*) AS n FROM {table}")["n"][0].as_py() > 0
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "DELETE FROM flows",
+        "DROP VIEW flows",
+        "CREATE TABLE t AS SELECT 1",
+        "COPY flows TO '{file}'",
+        "WITH x AS (COPY (SELECT 1) TO '{file}') SELECT * FROM x",
+        "SELECT 1; SELECT 2",
+        "SET threads = 1",
+        "ATTACH '{file}'",
+        "INSTALL httpfs",
+        "SELECT * FROM read_text('/etc/hostname')",
+        "SELECT * FROM '/etc/passwd'",
+        "SELECT * FROM glob('/etc/*')",
+        "EXPLAIN ANALYZE DELETE FROM flows",
+        "",
+        "not sql at all",
+    ],
+)
+def test_anything_but_reading_the_tables_is_refused(session, tmp_path, sql):
+    file = tmp_path / "written"
+    with pytest.raises(QueryError):
+        ask(session, sql.format(file=file))
+    assert not file.exists()
+
+
+def test_a_window_narrows_what_sql_sees(engine):
+    door = SqlDoor(engine, now=NOW, since="2027-01-01")
+    with door.opened() as session:
+        assert ask(session, "SELECT count(*) AS n FROM flows")["n"][0].as_py() == 0
+        assert ask(session, "SELECT count(*) AS n FROM sources")["n"][0].as_py() > 0
+
+
+def test_an_attached_database_is_pinned_and_says_to_what(engine, session, tmp_path):
+    path = tmp_path / "lake.duckdb"
+    SqlDoor(engine, now=NOW).write_database(path)
+    with duckdb.connect(str(path), read_only=True) as database:
+        database.execute("SET TimeZone = 'UTC'")
+        count = database.sql("SELECT count(*) FROM flows").fetchall()[0]
+        assert count == (
+            ask(session, "SELECT count(*) AS n FROM flows")["n"][0].as_py(),
+        )
+        meta = dict(
+            database.sql("SELECT table_name, rows FROM flowlake_meta").fetchall()
+        )
+        assert meta["flows"] == count[0]
+        assert database.sql(CALL).to_arrow_table().num_rows > 10
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT 1",
+        "-- Say something.\n-- Params: $a varchar\nSELECT $a",
+        "-- Say.\n-- Params: $odd varchar\n-- Returns: a varchar\n-- Order: a\n"
+        "-- Reads: flows\nSELECT $odd",
+        "-- Say.\n-- Params: $by colour\n-- Returns: a varchar\n-- Order: a\n"
+        "-- Reads: flows\nSELECT $by",
+    ],
+)
+def test_a_report_without_its_contract_is_refused(text):
+    with pytest.raises(ContractError):
+        parse_report("some", text, version="1")
+
+
+def test_a_file_dropped_into_the_folder_is_a_report(tmp_path):
+    from queries.catalogue import load_catalogue
+
+    (tmp_path / "ports_seen.sql").write_text(
+        "-- Count destination ports.\n--\n"
+        "-- Params:  $since timestamptz = 24h, $until timestamptz = now\n"
+        "-- Returns: ports bigint\n-- Order:   none, one row\n-- Reads:   flows\n"
+        "SELECT count(DISTINCT dstport) AS ports FROM flows\n"
+        "WHERE start_time >= $since AND start_time < $until\n"
+    )
+    found = load_catalogue(tmp_path)["ports_seen"]
+    assert found.sentence == "Count destination ports."
+    assert [p.name for p in found.parameters] == ["since", "until"]
+    assert json.dumps([c.name for c in found.columns]) == '["ports"]'
