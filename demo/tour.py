@@ -54,6 +54,7 @@ def _tour(environment: dict[str, str], records: str) -> None:
     _run(environment, "simulate", "--records", records, "--out", f"s3://{BUCKET}")
     _run(environment, "ingest", source)
     _run(environment, "ingest", source)  # again: nothing is read twice
+    _run(environment, "ingest", f"s3://{BUCKET}/replica")  # nor from a copy
     _run(environment, "status", "--format", "table")
     window = ("--since", "2026-01-01", "--until", LATEST)
     _run(environment, "report", "rejected_traffic", "--by", "eni", *window,

@@ -44,7 +44,7 @@ class Limits:
     max_object_bytes: int
     max_line_bytes: int
     max_quarantine_rows: int
-    block_bytes: int = 4 * 1024 * 1024
+    block_bytes: int = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
