@@ -103,6 +103,8 @@ class Lake:
 
     def evidence_root(self) -> str:
         """Return the folder of evidence, which lies outside every table."""
+        if self.settings.evidence:
+            return self.settings.evidence.rstrip("/")
         if self._location:
             return f"{self._location.rstrip('/')}/evidence"
         flows = self.load(TABLES["flows"]).location().rstrip("/")

@@ -34,6 +34,11 @@ class Settings(BaseSettings):
     warehouse: str | None = Field(
         None, description="Where data files go, such as s3://bucket/prefix."
     )
+    evidence: str | None = Field(
+        None,
+        description="Where evidence goes, such as s3://bucket/prefix; needed where the "
+        "warehouse takes tables only (S3 Tables). Default: beside the tables.",
+    )
     namespace: str = Field("flowlake", description="Iceberg namespace of the tables.")
 
     workers: int = Field(0, ge=0, le=64, description="Decoding threads; 0: one a core.")

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,52 +15,9 @@ from lake.catalog import Lake
 from lake.errors import CommitUnknown, FlowlakeError
 from lake.settings import load_settings
 from lake.tables import TABLES
+from tests.samples import rows_of, write_objects
 
 ROOT = Path(__file__).parents[2]
-V2 = (
-    "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets "
-    "bytes start end action log-status"
-)
-TGW = (
-    "version resource-type tgw-id tgw-attachment-id srcaddr dstaddr srcport dstport "
-    "protocol packets bytes start end log-status packets-lost-no-route"
-)
-BEGIN = int(datetime(2026, 1, 1, 10, 50, tzinfo=UTC).timestamp())
-VOLATILE = {"commit_id", "ingested_at", "quarantined_at"}
-
-
-def record(number, start):
-    action = "REJECT" if number % 3 else "ACCEPT"
-    return (
-        f"2 123456789010 eni-{number % 5} 10.0.{number % 7}.1 10.0.0.2 {number} 443 6 "
-        f"3 {number} {start} {start + 59} {action} OK"
-    )
-
-
-def write_objects(place):
-    """Write one of everything: late, silent, broken, empty of flows, another head."""
-    place.mkdir(parents=True)
-
-    def put(number, lines, *, header=V2, raw=None):
-        time = datetime.fromtimestamp(BEGIN + 300 * number, UTC)
-        name = (
-            "123456789010_vpcflowlogs_us-east-1_fl-0123456789abcdef0_"
-            f"{time:%Y%m%dT%H%M}Z_{number:08x}.log.gz"
-        )
-        body = gzip.compress("\n".join([header, *lines, ""]).encode(), mtime=0)
-        (place / name).write_bytes(body if raw is None else raw)
-
-    for number in range(6):
-        start = BEGIN + 300 * number
-        put(number, [record(n, start + n * 9) for n in range(40)])
-    silent = "2 123456789010 eni-9 - - - - - - - {} {} - NODATA"
-    put(6, [silent.format(BEGIN, BEGIN + 60)])
-    put(7, ["what is this", record(1, BEGIN - 7200)])
-    put(8, ["nothing", "good", "here"])
-    put(9, [], raw=b"\x89PNG\r\n\x1a\n" + bytes(50))
-    lost = f"6 TransitGateway tgw-1 tgw-attach-1 10.0.0.1 10.1.0.1 5 443 6 1 40 {BEGIN}"
-    put(10, [f"{lost} {BEGIN + 60} OK 1"], header=TGW)
-    return place
 
 
 @pytest.fixture(scope="module")
@@ -79,23 +35,8 @@ def run(path, *sources, **more):
 
 
 def state(path):
-    """Return every table's rows in an order of their own, without what varies."""
-    found = {}
     with open_lake(path) as lake:
-        for table in TABLES.values():
-            rows = lake.load(table).scan().to_arrow().to_pylist()
-            found[table.name] = sorted(
-                repr(
-                    sorted(
-                        (k, v)
-                        for k, v in row.items()
-                        if k not in VOLATILE
-                        and not (k == "day" and table.name == "quarantine")
-                    )
-                )
-                for row in rows
-            )
-    return found
+        return rows_of(lake)
 
 
 @pytest.fixture(scope="module")
