@@ -115,7 +115,11 @@ class Ingest:
         self._progress = progress
         self._on_plan = on_plan
         settings = lake.settings
-        self._fetcher = Fetcher(lambda: client(settings), retries=settings.s3_retries)
+        self._fetcher = Fetcher(
+            lambda: client(settings),
+            retries=settings.s3_retries,
+            connections=settings.fetchers,
+        )
         self._decoder = decoder_for(settings, request)
         self.summary = Summary()
 
@@ -142,10 +146,13 @@ class Ingest:
         self.summary.skipped = plan.skipped
         self.summary.copies = plan.copies
         self.summary.rewritten = len(plan.rewritten)
-        self._ingest(known, plan.new, op="ingest")
-        if self._request.replace:
-            for source in plan.rewritten:
-                self._ingest(known, [source], op="replace")
+        try:
+            self._ingest(known, plan.new, op="ingest")
+            if self._request.replace:
+                for source in plan.rewritten:
+                    self._ingest(known, [source], op="replace")
+        finally:
+            self._fetcher.close()
         follow_all(self._lake)
         self._expire()
         self.summary.failed = len(self.summary.failures)
@@ -174,9 +181,14 @@ class Ingest:
 
     def _ingest(self, known: Known, sources: list[SourceObject], *, op: str) -> None:
         settings = self._lake.settings
+        first = known
         for wanted in batches(
             sources, max_bytes=settings.batch_bytes, max_objects=settings.batch_objects
         ):
+            # A later batch is committed on a later base than it was planned on, and
+            # what another run committed in between lies below that base.
+            if known is not first:
+                wanted = self._still_wanted(known, wanted, op=op)
             known = self._ingest_batch(known, wanted, op=op)
             follow_all(self._lake)
             self._expire()

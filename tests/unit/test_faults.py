@@ -174,6 +174,26 @@ def test_another_run_that_commits_first(
     assert state(tmp_path) == undisturbed
 
 
+def test_another_run_that_commits_between_two_batches(
+    objects, undisturbed, tmp_path, monkeypatch
+):
+    raced: list[bool] = []
+    real = Batch.commit
+
+    def overtaken(self):
+        real(self)
+        if not raced:
+            raced.append(True)
+            run(tmp_path, objects)
+
+    monkeypatch.setattr(Batch, "commit", overtaken)
+    settings = load_settings(lake=str(tmp_path), workers=2, batch_objects=4)
+    with Lake(settings, create=True) as lake:
+        summary = Ingest(lake, Request((str(objects),))).run()
+    assert (summary.objects, summary.skipped) == (4, 7)
+    assert state(tmp_path) == undisturbed
+
+
 def fail_commits(monkeypatch, lake_class, *, which, landed):
     """Let the ``which``-th commit of a catalog fail, before or after it landed."""
     real, seen = lake_class.commit_table, []

@@ -1,0 +1,57 @@
+"""One ingest with one fault in it: ``chaos_run FAULT COUNT LAKE SOURCE``.
+
+FAULT is an event at whose COUNT-th time the process kills itself, ``lost`` or
+``refused`` (the COUNT-th commit, after or before it landed), or ``none``.
+"""
+
+import os
+import signal
+import sys
+
+import structlog
+from pyiceberg.catalog.sql import SqlCatalog
+
+from ingest.job import Ingest, Request
+from lake.catalog import Lake
+from lake.settings import load_settings
+
+FAULT, COUNT = sys.argv[1], int(sys.argv[2])
+seen = [0]
+
+
+def kill(logger, method, entry):
+    if entry.get("event") == FAULT:
+        seen[0] += 1
+        if seen[0] == COUNT:
+            os.kill(os.getpid(), signal.SIGKILL)
+    raise structlog.DropEvent
+
+
+def fail_a_commit():
+    real = SqlCatalog.commit_table
+
+    def failing(self, table, requirements, updates):
+        seen[0] += 1
+        if FAULT == "refused" and seen[0] == COUNT:
+            raise OSError("database is locked")
+        answer = real(self, table, requirements, updates)
+        if FAULT == "lost" and seen[0] == COUNT:
+            raise ConnectionResetError("the answer was lost")
+        return answer
+
+    SqlCatalog.commit_table = failing  # type: ignore[method-assign]
+
+
+def main():
+    structlog.configure(processors=[kill])
+    if FAULT in ("lost", "refused"):
+        fail_a_commit()
+    settings = load_settings(
+        lake=sys.argv[3], workers=1, batch_objects=150, snapshots_kept=4
+    )
+    with Lake(settings, create=True) as lake:
+        Ingest(lake, Request((sys.argv[4],))).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Thousands of objects, two writers at a time, a fault in most runs: no row differs."""
+
+import gzip
+import os
+import random
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from ingest.job import Ingest, Request
+from lake.catalog import Lake
+from lake.compact import compact
+from lake.expire import collect
+from lake.settings import load_settings
+from lake.tables import FLOWS, TABLES
+from tests.samples import BEGIN, V2, record, rows_of
+
+OBJECTS = 2_400
+ROUNDS = 8
+FAULTS = ("none", "lost", "refused", "data_file_written", "evidence_written",
+          "commit_attempted", "committed", "followed", "objects_done")  # fmt: skip
+ROOT = Path(__file__).parents[2]
+
+
+def write_objects(place, dice):
+    """Write small objects over a day; some are silent, some broken."""
+    for number in range(OBJECTS):
+        time = datetime.fromtimestamp(BEGIN, UTC) + timedelta(minutes=number // 3)
+        start = int(time.timestamp())
+        kind = dice.randrange(100)
+        lines = [V2, *(record(n, start + n) for n in range(dice.randrange(1, 9)))]
+        if kind == 0:
+            lines = [V2, f"2 123456789010 eni-9 - - - - - - - {start} {start} - NODATA"]
+        elif kind == 1:
+            lines.append("this is no record")
+        body = gzip.compress("\n".join([*lines, ""]).encode(), mtime=0)
+        name = (
+            "123456789010_vpcflowlogs_us-east-1_fl-0123456789abcdef0_"
+            f"{time:%Y%m%dT%H%M}Z_{number:08x}.log.gz"
+        )
+        (place / name).write_bytes(b"\x89PNG" + bytes(9) if kind == 2 else body)
+
+
+def start(lake, source, fault, count):
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.e2e.chaos_run", fault, str(count), lake, source],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def keep_house(settings, dice):
+    with Lake(settings, create=True) as lake:
+        lake.ensure_all()
+        if dice.random() < 0.5:
+            compact(lake, FLOWS)
+        collect(lake, min_age=timedelta(0))
+
+
+@pytest.mark.parametrize("seed", [1])
+def test_any_mix_of_faults_ends_as_one_undisturbed_run(tmp_path, seed):
+    dice = random.Random(seed)  # noqa: S311
+    source = tmp_path / "AWSLogs"
+    source.mkdir()
+    write_objects(source, dice)
+    disturbed = load_settings(lake=str(tmp_path / "disturbed"))
+    ended = []
+    for _ in range(ROUNDS):
+        pair = [
+            start(
+                disturbed.lake, str(source), dice.choice(FAULTS), dice.randrange(1, 9)
+            )
+            for _ in range(2)
+        ]
+        ended += [process.wait(timeout=120) for process in pair]
+        keep_house(disturbed, dice)
+    states = {}
+    for name in ("disturbed", "undisturbed"):
+        with Lake(load_settings(lake=str(tmp_path / name)), create=True) as lake:
+            Ingest(lake, Request((str(source),))).run()
+            states[name] = rows_of(lake)
+    assert any(code < 0 for code in ended)  # some were killed
+    for table in TABLES:
+        assert states["disturbed"][table] == states["undisturbed"][table], table
+    assert len(states["undisturbed"]["sources"]) == OBJECTS
