@@ -62,7 +62,9 @@ def keep_house(settings, dice):
         collect(lake, min_age=timedelta(0))
 
 
-@pytest.mark.parametrize("seed", [1])
+@pytest.mark.parametrize(
+    "seed", [1, *(pytest.param(n, marks=pytest.mark.soak) for n in range(2, 10))]
+)
 def test_any_mix_of_faults_ends_as_one_undisturbed_run(tmp_path, seed):
     dice = random.Random(seed)  # noqa: S311
     source = tmp_path / "AWSLogs"

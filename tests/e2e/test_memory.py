@@ -1,0 +1,77 @@
+"""Memory is bounded by the budget, not by what an object unpacks to."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.samples import BEGIN, V2, record
+
+ROOT = Path(__file__).parents[2]
+LIMIT_MB = 1_000
+RUN = """
+import json, resource, sys
+from ingest.job import Ingest, Request
+from lake.catalog import Lake
+from lake.settings import load_settings
+with Lake(load_settings(lake=sys.argv[1], memory_bytes=512 << 20), create=True) as lake:
+    done = Ingest(lake, Request((sys.argv[2],))).run()
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+print(json.dumps([done.flows, done.whole, done.quarantined, done.lines, peak]))
+"""
+
+
+def ingest(tmp_path, body, **settings):
+    source = tmp_path / "one.log.gz"
+    source.write_bytes(body)
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, str(tmp_path / "lake"), str(source)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **settings},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def text():
+    lines = [record(n % 50_000, BEGIN + n % 3_000) for n in range(100_000)]
+    return "\n".join([*lines, ""]).encode()
+
+
+def test_an_object_far_larger_than_the_budget_is_streamed(tmp_path, text):
+    copies = 40  # 4 million records, nearly 400 MB of text
+    body = gzip.compress(V2.encode() + b"\n") + gzip.compress(text, 1) * copies
+    flows, whole, quarantined, lines, peak_mb = ingest(tmp_path, body)
+    assert (flows, whole, quarantined) == (100_000 * copies, 0, 0)
+    assert lines == flows + 1
+    assert peak_mb < LIMIT_MB
+
+
+def test_a_bomb_is_quarantined_whole_in_bounded_memory(tmp_path):
+    body = gzip.compress(bytes(64 << 20)) * 40  # 2.5 GB of NULs in 2.5 MB
+    flows, whole, _, _, peak_mb = ingest(tmp_path, body)
+    assert (flows, whole) == (0, 1)
+    assert peak_mb < LIMIT_MB
+
+
+def test_a_text_bomb_is_stopped_at_the_limit(tmp_path, text):
+    body = gzip.compress(V2.encode() + b"\n") + gzip.compress(text, 1) * 40
+    flows, whole, _, _, peak_mb = ingest(
+        tmp_path, body, FLOWLAKE_MAX_OBJECT_BYTES=str(100 << 20)
+    )
+    assert (flows, whole) == (0, 1)
+    assert peak_mb < LIMIT_MB
+
+
+def test_one_endless_line_is_cut_and_counted(tmp_path, text):
+    endless = gzip.compress(b"x" * (32 << 20), 1) * 8 + gzip.compress(b"\n")
+    body = gzip.compress(V2.encode() + b"\n") + endless + gzip.compress(text, 1)
+    flows, _, quarantined, _, peak_mb = ingest(tmp_path, body)
+    assert (flows, quarantined) == (100_000, 1)
+    assert peak_mb < LIMIT_MB
