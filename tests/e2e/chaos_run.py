@@ -47,7 +47,7 @@ def main():
     if FAULT in ("lost", "refused"):
         fail_a_commit()
     settings = load_settings(
-        lake=sys.argv[3], workers=1, batch_objects=150, snapshots_kept=4
+        lake=sys.argv[3], workers=1, batch_objects=60, snapshots_kept=4
     )
     with Lake(settings, create=True) as lake:
         Ingest(lake, Request((sys.argv[4],))).run()

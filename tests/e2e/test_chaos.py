@@ -20,14 +20,15 @@ from tests.samples import BEGIN, V2, record, rows_of
 
 OBJECTS = 2_400
 ROUNDS = 8
-FAULTS = ("none", "lost", "refused", "data_file_written", "evidence_written",
-          "commit_attempted", "committed", "followed", "objects_done")  # fmt: skip
+KILLS = ("data_file_written", "evidence_written", "commit_attempted", "committed",
+         "followed", "objects_done")  # fmt: skip
+FAULTS = ("none", "lost", "refused", *KILLS)
 ROOT = Path(__file__).parents[2]
 
 
-def write_objects(place, dice):
+def write_objects(place, dice, numbers):
     """Write small objects over a day; some are silent, some broken."""
-    for number in range(OBJECTS):
+    for number in numbers:
         time = datetime.fromtimestamp(BEGIN, UTC) + timedelta(minutes=number // 3)
         start = int(time.timestamp())
         kind = dice.randrange(100)
@@ -69,16 +70,12 @@ def test_any_mix_of_faults_ends_as_one_undisturbed_run(tmp_path, seed):
     dice = random.Random(seed)  # noqa: S311
     source = tmp_path / "AWSLogs"
     source.mkdir()
-    write_objects(source, dice)
     disturbed = load_settings(lake=str(tmp_path / "disturbed"))
     ended = []
-    for _ in range(ROUNDS):
-        pair = [
-            start(
-                disturbed.lake, str(source), dice.choice(FAULTS), dice.randrange(1, 9)
-            )
-            for _ in range(2)
-        ]
+    for turn in range(ROUNDS):  # objects arrive all the time
+        write_objects(source, dice, range(turn, OBJECTS, ROUNDS))
+        faults = [(dice.choice(some), dice.randrange(1, 6)) for some in (FAULTS, KILLS)]
+        pair = [start(disturbed.lake, str(source), *fault) for fault in faults]
         ended += [process.wait(timeout=120) for process in pair]
         keep_house(disturbed, dice)
     states = {}
