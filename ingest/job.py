@@ -14,7 +14,6 @@ from ingest.batch import Batch
 from ingest.decode.decoder import Decoder, Limits
 from ingest.fetch import Fetcher
 from ingest.listing import list_sources
-from ingest.memory import keep_freed_memory
 from ingest.plan import Known, Plan, batches, make_plan
 from ingest.s3 import client
 from ingest.source import SourceObject, Tally
@@ -141,7 +140,6 @@ class Ingest:
             LakeError: The lake cannot be read or written; nothing is lost.
         """
         began = time.monotonic()
-        keep_freed_memory()
         self._lake.ensure_all()
         known, plan = self.plan()
         self._on_plan(plan)
