@@ -7,20 +7,21 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 
 import pyarrow as pa
 
 from ingest.decode import gunzip, parquet
 from ingest.decode.envelopes import unwrap
 from ingest.decode.layout import Layout, looks_like_header, of_format, of_header
-from ingest.decode.lines import parse_lines
 from ingest.decode.tallying import Found, Reading, Window, finish
-from ingest.decode.text import Segment, parse_clean, segment_of
+from ingest.decode.text import Span, TextReader, span_of, whole_lines
 from ingest.source import Decoded, SourceObject, Tally
 from lake.errors import SourceUnreadable
 
 BOM = b"\xef\xbb\xbf"
 SNIFFED = 4096
+MOST_PIECES = 2  # of a small object, decompressed: what is larger is streamed
 _STAMP = re.compile(
     r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(?:Z|[+-][0-9:]+)|[0-9]{13}) "
 )
@@ -38,13 +39,13 @@ class Limits:
         max_object_bytes: Decompressed; more is quarantined whole.
         max_line_bytes: A longer line is quarantined.
         max_quarantine_rows: Rows kept an object; the rest is only counted.
-        block_bytes: Text parsed at a time.
+        batch_rows: Records handed on at a time.
     """
 
     max_object_bytes: int
     max_line_bytes: int
     max_quarantine_rows: int
-    block_bytes: int = 8 * 1024 * 1024
+    batch_rows: int = 262_144
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,22 +107,31 @@ class Decoder:
         Returns:
             The rows, and the objects that must be quarantined whole.
         """
-        alike: dict[Layout, list[Segment]] = {}
+        alike: dict[Layout, list[tuple[Reading, Span]]] = {}
         others: list[tuple[SourceObject, bytes, Tally]] = []
         for source, body, tally in bodies:
-            segment = self._plain_segment(body, tally)
-            if segment is None:
+            plain = self._plain(body, tally)
+            if plain is None:
                 others.append((source, body, tally))
             else:
-                alike.setdefault(segment[0], []).append(segment[1])
+                layout, reading, span = plain
+                alike.setdefault(layout, []).append((reading, span))
         decoded: list[Decoded] = []
-        for layout, segments in alike.items():
-            for lot in _lots(segments, self.limits.block_bytes):
-                decoded.extend(self._parse(lot, layout)[0])
-            for segment_ in segments:
-                decoded.extend(self._left(segment_.reading))
+        for layout, objects in alike.items():
+            decoded.extend(self._together(layout, objects))
         unreadable = self._one_by_one(others, decoded)
         return decoded, unreadable
+
+    def _together(
+        self, layout: Layout, objects: list[tuple[Reading, Span]]
+    ) -> Iterator[Decoded]:
+        reader = self._reader()
+        for reading, span in objects:
+            reader.open(reading, layout, line=2)
+            yield from self._finished(reader.read(span))
+        yield from self._finished(reader.finish())
+        for reading, _ in objects:
+            yield from self._left(reading)
 
     def _one_by_one(
         self,
@@ -182,46 +192,52 @@ class Decoder:
     def _text(
         self, pieces: Iterator[bytes], reading: Reading, damage: gunzip.Damage
     ) -> Iterator[Decoded]:
-        blocks = _blocks(pieces, self.limits, damage)
-        layout: Layout | None = None
-        line = 1
-        for block in blocks:
-            if layout is None:
-                layout, block, line = self._begin(block, blocks, reading)
-                if not block:
-                    continue
-            segment = segment_of(reading, block, line)
-            line += segment.lines
-            decoded, layout = self._parse([segment], layout)
-            yield from decoded
-
-    def _begin(
-        self, block: bytes, blocks: Iterator[bytes], reading: Reading
-    ) -> tuple[Layout, bytes, int]:
-        """Return the layout, the block behind the header, and its first line."""
-        body = block.removeprefix(BOM).lstrip(b"\r\n")
-        skipped = block[: len(block) - len(body)].count(b"\n")
-        first, _, rest = body.partition(b"\n")
+        start, pieces = _peek(pieces)
+        spans = whole_lines(
+            pieces, max_line_bytes=self.limits.max_line_bytes, damage=damage
+        )
+        first, line, spans = _first_line(spans)
+        if not first:
+            if damage.breaks_off:
+                return  # in the first line
+            raise SourceUnreadable(
+                reading.tally.source.location, "empty_object", "it has no line"
+            )
         layout = _header(first, reading.tally.source.location)
         if layout is None:
-            return self._headerless(body, blocks, reading), body, 1 + skipped
+            layout = self._headerless(start, first, spans, reading)
+            spans = itertools.chain([span_of(first)], spans)
+        else:
+            reading.tally.lines += 1
+            reading.tally.headers += 1
+            line += 1
         self._note(reading, layout)
-        reading.tally.lines += 1
-        reading.tally.headers += 1
-        return layout, rest, 2 + skipped
+        reader = self._reader()
+        reader.open(reading, layout, line)
+        for span in spans:
+            yield from self._finished(reader.read(span))
+        yield from self._finished(reader.finish())
+
+    def _reader(self) -> TextReader:
+        return TextReader(
+            now=self.now,
+            rows=self.limits.batch_rows,
+            max_line_bytes=self.limits.max_line_bytes,
+        )
 
     def _headerless(
-        self, block: bytes, blocks: Iterator[bytes], reading: Reading
+        self, start: bytes, first: bytes, spans: Iterator[Span], reading: Reading
     ) -> Layout:
+        """Return the layout that was told for an object without a header line."""
         tally = reading.tally
         location = tally.source.location
-        if _binary(block[:SNIFFED]):
+        if _binary(start[:SNIFFED]):
             raise SourceUnreadable(location, "not_a_flow_log", "it is not text")
         log_format = self.formats.get(tally.source.flow_log_id or "", self.log_format)
-        stamped = _STAMP.match(block[:64].decode("utf-8", "replace")) is not None
+        stamped = _STAMP.match(first[:64].decode("utf-8", "replace")) is not None
         if log_format is None:
             # counted, so that the summary says how many lines wait for a format
-            tally.lines = sum(_line_count(b) for b in itertools.chain([block], blocks))
+            tally.lines = 1 + sum(_line_count(span) for span in spans)
             raise SourceUnreadable(location, "no_header", NO_HEADER)
         layout = of_format(log_format, stamped=stamped)
         if layout is None:
@@ -230,7 +246,6 @@ class Decoder:
             )
         if tally.format is None and stamped:
             tally.format = "cloudwatch_export"
-        self._note(reading, layout)
         return layout
 
     def _note(self, reading: Reading, layout: Layout) -> None:
@@ -241,17 +256,15 @@ class Decoder:
         tally.extra_fields = tally.extra_fields or layout.extra_fields
         tally.format = tally.format or ("csv" if layout.delimiter == "," else "text")
 
-    def _plain_segment(
-        self, body: bytes, tally: Tally
-    ) -> tuple[Layout, Segment] | None:
+    def _plain(self, body: bytes, tally: Tally) -> tuple[Layout, Reading, Span] | None:
         """Open a small text object with a header; None for anything else."""
         damage = gunzip.Damage()
         try:
             pieces = self._opened(iter([body]), damage, tally.source.location)
-            text = b"".join(pieces)
+            text = b"".join(itertools.islice(pieces, MOST_PIECES + 1))
         except SourceUnreadable:
             return None
-        if damage.code or len(text) > self.limits.block_bytes:
+        if damage.code or len(text) > MOST_PIECES * gunzip.PIECE:
             return None
         first, _, rest = text.partition(b"\n")
         if not first or not rest or first.startswith((BOM, b"{", parquet.MAGIC)):
@@ -265,33 +278,10 @@ class Decoder:
         reading = Reading(tally, self.limits.max_quarantine_rows)
         self._note(reading, layout)
         tally.lines = tally.headers = 1
-        return layout, segment_of(reading, rest, 2)
+        return layout, reading, span_of(rest)
 
-    def _parse(
-        self, segments: Sequence[Segment], layout: Layout
-    ) -> tuple[list[Decoded], Layout]:
-        """Parse cleanly if possible, else in halves, at last line by line."""
-        if all(s.reading.tally.head is layout.head for s in segments):
-            found = parse_clean(
-                segments,
-                layout,
-                now=self.now,
-                max_line_bytes=self.limits.max_line_bytes,
-            )
-            if found is not None:
-                return [self._finish(found, layout)], layout
-        if len(segments) > 1:
-            half = len(segments) // 2
-            ahead, _ = self._parse(segments[:half], layout)
-            behind, _ = self._parse(segments[half:], layout)
-            return ahead + behind, layout
-        parts, layout = parse_lines(
-            segments[0],
-            layout,
-            now=self.now,
-            max_line_bytes=self.limits.max_line_bytes,
-        )
-        return [self._finish(part, one) for one, part in parts], layout
+    def _finished(self, parts: Iterator[tuple[Layout, Found]]) -> Iterator[Decoded]:
+        return (self._finish(found, layout) for layout, found in parts)
 
     def _finish(self, found: Found, layout: Layout) -> Decoded:
         return finish(found, layout.head, Window(self.since, self.until))
@@ -313,64 +303,38 @@ def _header(line: bytes, location: str) -> Layout | None:
     Raises:
         SourceUnreadable: ``bad_header``: it names a field twice.
     """
-    try:
-        text = line.removeprefix(BOM).decode("utf-8")
-    except UnicodeDecodeError:
-        return None
-    if not looks_like_header(text):
-        return None
-    layout = of_header(text)
-    if layout is None:
+    is_header, layout = _layout_of(line)
+    if is_header and layout is None:
         raise SourceUnreadable(location, "bad_header", "it names a field twice")
     return layout
 
 
-def _blocks(
-    pieces: Iterator[bytes], limits: Limits, damage: gunzip.Damage
-) -> Iterator[bytes]:
-    """Cut a stream into blocks of whole lines.
-
-    Where the stream breaks off, the line it breaks off in is no record: a cut number
-    is another number. It goes to ``damage``. A line longer than a block is cut down
-    to just over the limit, so that it is found to be too long and its tail not held.
-    """
-    parts: list[bytes] = []
-    size = 0
-    for piece in pieces:
-        cut = piece.rfind(b"\n") + 1
-        if size + len(piece) < limits.block_bytes or not cut:
-            parts.append(piece)
-            size += len(piece)
-            if not cut and size > limits.block_bytes + limits.max_line_bytes:
-                parts = [_cut_tail(b"".join(parts), limits.max_line_bytes)]
-                size = len(parts[0])
-            continue
-        yield b"".join([*parts, piece[:cut]])
-        parts, size = [piece[cut:]], len(piece) - cut
-    rest = b"".join(parts)
-    if damage.breaks_off:
-        whole = rest.rfind(b"\n") + 1
-        rest, damage.tail = rest[:whole], rest[whole:]
-    if rest:
-        yield rest
+@lru_cache(maxsize=256)
+def _layout_of(line: bytes) -> tuple[bool, Layout | None]:
+    """Return whether a line is a header, and its layout if it describes one."""
+    try:
+        text = line.removeprefix(BOM).decode("utf-8")
+    except UnicodeDecodeError:
+        return False, None
+    if not looks_like_header(text):
+        return False, None
+    return True, of_header(text)
 
 
-def _cut_tail(text: bytes, max_line_bytes: int) -> bytes:
-    begin = text.rfind(b"\n") + 1
-    return text[: begin + max_line_bytes + 1]
-
-
-def _lots(segments: Sequence[Segment], limit: int) -> Iterator[list[Segment]]:
-    lot: list[Segment] = []
-    size = 0
-    for segment in segments:
-        if lot and size + len(segment.body) > limit:
-            yield lot
-            lot, size = [], 0
-        lot.append(segment)
-        size += len(segment.body)
-    if lot:
-        yield lot
+def _first_line(spans: Iterator[Span]) -> tuple[bytes, int, Iterator[Span]]:
+    """Return the first line that is not blank, its number, and what follows it."""
+    line = 1
+    for span in spans:
+        begin = span.begin
+        while begin < span.end:
+            end = span.text.index(b"\n", begin) + 1
+            first = span.text[begin:end].strip(b"\r\n")
+            first = first.removeprefix(BOM) if line == 1 else first
+            if first:
+                rest = Span(span.text, end, span.end)
+                return first, line, itertools.chain([rest], spans)
+            begin, line = end, line + 1
+    return b"", line, iter(())
 
 
 def _peek(pieces: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
@@ -387,8 +351,9 @@ def _binary(text: bytes) -> bool:
     return "\x00" in decoded or decoded.count("\ufffd") > max(2, len(decoded) // 20)
 
 
-def _line_count(block: bytes) -> int:
-    return sum(1 for line in block.splitlines() if line.strip())
+def _line_count(span: Span) -> int:
+    lines = span.text[span.begin : span.end].split(b"\n")
+    return sum(1 for line in lines if line.strip())
 
 
 def _damaged(reading: Reading, damage: gunzip.Damage) -> None:

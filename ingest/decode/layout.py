@@ -75,9 +75,12 @@ class Layout:
         return tuple(column.aws for column in self.columns if not column.known)
 
     @property
-    def checkable(self) -> bool:
-        """Whether a header line cannot pass for a record: some field is a number."""
-        return any(pa.types.is_integer(column.type) for column in self.columns)
+    def scannable(self) -> bool:
+        """Whether the compiled scan can read it.
+
+        Records without a start lie on no day, so a layout without it has none.
+        """
+        return self.delimiter == " " and "start" in self.fields
 
 
 @lru_cache(maxsize=256)

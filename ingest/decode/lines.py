@@ -1,4 +1,4 @@
-"""Odd lines, one object at a time: every check a mask, every bad line named."""
+"""Lines read with care: every check a mask, every bad line named."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.decode.layout import Layout, looks_like_header, of_header
-from ingest.decode.tallying import Found
-from ingest.decode.text import Segment
+from ingest.decode.tallying import Found, Reading
 from lake.tables import DICTIONARY
 from transform.normalise import problems
 
 HEADER = r"^\"?[a-z][a-z0-9_\-]*\"?([ ,]\s?\"?[a-z][a-z0-9_\-]*\"?)*\s*$"
-INTEGER = r"^-?[0-9]{1,18}$"
-WIDTHS = {pa.int32(): 2**31 - 1, pa.int64(): 2**63 - 1}
+SHORT = r"^-?[0-9]{1,18}$"
+LONG = r"^[0-9]{19}$"
+MOST = str(2**63 - 1)  # texts of one length compare as their numbers do
 
 
 @dataclass(slots=True)
@@ -35,41 +35,54 @@ class _Lines:
 
 
 def parse_lines(
-    segment: Segment, layout: Layout, *, now: datetime, max_line_bytes: int
+    reading: Reading,
+    raw: list[bytes],
+    numbers: Any,
+    layout: Layout,
+    *,
+    now: datetime,
+    max_line_bytes: int,
 ) -> tuple[list[tuple[Layout, Found]], Layout]:
-    """Parse one object's lines, naming each that does not fit.
+    """Parse some lines of one object, naming each that does not fit.
 
     A header line inside switches the layout for the lines behind it.
+
+    Args:
+        reading: The object; gets what does not fit.
+        raw: The lines, in order, without their newlines.
+        numbers: The lines' numbers; int64.
+        layout: The layout of the first line.
+        now: The present; UTC.
+        max_line_bytes: A longer line is quarantined.
 
     Returns:
         The good records, in parts of one layout each; and the layout at the end.
     """
-    lines = _readable(segment, max_line_bytes)
+    lines = _readable(reading, raw, numbers, max_line_bytes)
     parts: list[tuple[Layout, Found]] = []
-    for current, some in _by_layout(segment, lines, layout):
+    for current, some in _by_layout(reading, lines, layout):
         layout = current
         if len(some.numbers) == 0:
             continue
-        found = _records(segment, some, layout, now)
+        found = _records(reading, some, layout, now)
         if found is not None:
             parts.append((layout, found))
     return parts, layout
 
 
-def _readable(segment: Segment, max_line_bytes: int) -> _Lines:
+def _readable(
+    reading: Reading, raw: list[bytes], numbers: Any, max_line_bytes: int
+) -> _Lines:
     """Return the lines that are text of a bearable length; blank ones are none."""
-    raw = segment.body.removesuffix(b"\n").split(b"\n")
-    if b"\r" in segment.body:
-        raw = [line.removesuffix(b"\r") for line in raw]
-    numbers = np.arange(segment.first_line, segment.first_line + len(raw))
+    raw = [line.removesuffix(b"\r") for line in raw]
     lengths = np.fromiter(map(len, raw), dtype=np.int64, count=len(raw))
     decoded, invalid = _decoded(raw)
     long = lengths > max_line_bytes
-    reject(segment, numbers, long, "line_too_long",
+    reject(reading, numbers, long, "line_too_long",
            f"a line of more than {max_line_bytes:,} bytes",
            lambda at: raw[at][:2000].decode("utf-8", "replace"))  # fmt: skip
     bad = invalid & ~long
-    reject(segment, numbers, bad, "bad_encoding", "a line that is not UTF-8",
+    reject(reading, numbers, bad, "bad_encoding", "a line that is not UTF-8",
            lambda at: raw[at][:2000].decode("utf-8", "replace"))  # fmt: skip
     return _Lines(decoded, numbers).keep((lengths > 0) & ~invalid & ~long)
 
@@ -93,13 +106,12 @@ def _text_or_none(line: bytes) -> str | None:
 
 
 def reject(
-    segment: Segment, numbers: Any, mask: Any, reason: str, detail: str, text: Any
+    reading: Reading, numbers: Any, mask: Any, reason: str, detail: str, text: Any
 ) -> None:
     """Quarantine the lines of a mask; ``text`` gives the text at a position."""
     positions = np.flatnonzero(mask)
     if len(positions) == 0:
         return
-    reading = segment.reading
     reading.tally.lines += len(positions)
     room = max(0, reading.max_rows - reading.kept)
     texts = [text(int(at)) for at in positions[:room]]
@@ -107,7 +119,7 @@ def reject(
 
 
 def _by_layout(
-    segment: Segment, lines: _Lines, layout: Layout
+    reading: Reading, lines: _Lines, layout: Layout
 ) -> Iterator[tuple[Layout, _Lines]]:
     """Cut the lines at header lines inside."""
     like = pc.match_substring_regex(lines.texts, pattern=HEADER)
@@ -119,11 +131,11 @@ def _by_layout(
         named = of_header(text)
         yield layout, _between(lines, begin, at)
         begin = at + 1
-        tally = segment.reading.tally
+        tally = reading.tally
         if named is None:
             where = np.zeros(len(lines.numbers), dtype=bool)
             where[at] = True
-            reject(segment, lines.numbers, where, "bad_header",
+            reject(reading, lines.numbers, where, "bad_header",
                    "a header that names a field twice",
                    lambda _, text=text: text)  # fmt: skip
             continue
@@ -138,44 +150,44 @@ def _between(lines: _Lines, begin: int, end: int) -> _Lines:
 
 
 def _records(
-    segment: Segment, lines: _Lines, layout: Layout, now: datetime
+    reading: Reading, lines: _Lines, layout: Layout, now: datetime
 ) -> Found | None:
-    if layout.head is not segment.reading.tally.head:
+    if layout.head is not reading.tally.head:
         everything = np.ones(len(lines.numbers), dtype=bool)
-        _reject_lines(segment, lines, everything, "other_head",
+        _reject_lines(reading, lines, everything, "other_head",
                       f"a {layout.head.name} record in an object of "
-                      f"{segment.reading.tally.head.name}")  # fmt: skip
+                      f"{reading.tally.head.name}")  # fmt: skip
         return None
-    lines, columns = _split(segment, lines, layout)
-    table, bad = _typed(segment, lines, layout, columns)
+    lines, columns = _split(reading, lines, layout)
+    table, bad = _typed(reading, lines, layout, columns)
     lines, table = lines.keep(~bad), table.filter(pa.array(~bad))
     for _ in range(len(layout.columns) + 8):  # each round settles one kind of problem
         problem = next(problems(table, now=now), None)
         if problem is None:
             break
-        _reject_lines(segment, lines, problem.rows, problem.reason, problem.detail)
+        _reject_lines(reading, lines, problem.rows, problem.reason, problem.detail)
         lines = lines.keep(~problem.rows)
         table = table.filter(pa.array(~problem.rows))
     if table.num_rows == 0:
         return None
-    return Found(table, np.array([table.num_rows]), [segment.reading])
+    return Found(table, np.array([table.num_rows]), [reading])
 
 
 def _reject_lines(
-    segment: Segment, lines: _Lines, mask: Any, reason: str, detail: str
+    reading: Reading, lines: _Lines, mask: Any, reason: str, detail: str
 ) -> None:
-    reject(segment, lines.numbers, mask, reason, detail,
+    reject(reading, lines.numbers, mask, reason, detail,
            lambda at: lines.texts[at].as_py())  # fmt: skip
 
 
-def _split(segment: Segment, lines: _Lines, layout: Layout) -> tuple[_Lines, list[Any]]:
+def _split(reading: Reading, lines: _Lines, layout: Layout) -> tuple[_Lines, list[Any]]:
     """Split the lines that have one token a field; quarantine the others."""
     width = len(layout.columns) + layout.stamped
     tokens = _tokens(lines.texts, layout.delimiter)
     counts = np.asarray(pc.list_value_length(tokens))
     for mask, reason in ((counts < width, "too_few_fields"),
                          (counts > width, "too_many_fields")):  # fmt: skip
-        _reject_lines(segment, lines, mask, reason, f"the layout has {width} fields")
+        _reject_lines(reading, lines, mask, reason, f"the layout has {width} fields")
     good = counts == width
     flat = tokens.filter(pa.array(good)).flatten()
     rows = int(good.sum())
@@ -196,7 +208,7 @@ def _tokens(texts: Any, delimiter: str) -> Any:
 
 
 def _typed(
-    segment: Segment, lines: _Lines, layout: Layout, columns: list[Any]
+    reading: Reading, lines: _Lines, layout: Layout, columns: list[Any]
 ) -> tuple[pa.Table, Any]:
     """Convert text columns; return the table and the mask of lines that failed."""
     bad = np.zeros(len(lines.numbers), dtype=bool)
@@ -206,8 +218,9 @@ def _typed(
         absent = pc.is_in(texts, value_set=missing)
         texts = pc.if_else(absent, pa.scalar(None, pa.string()), texts)
         if pa.types.is_integer(column.type):
-            texts, failed = _integers(texts, column.type, bad)
-            _reject_lines(segment, lines, failed, "bad_integer",
+            texts, failed = integers(texts, column.type)
+            failed &= ~bad  # a line is reported once
+            _reject_lines(reading, lines, failed, "bad_integer",
                           f"{column.aws} is no integer of its width")  # fmt: skip
             bad |= failed
             made[column.name] = pa.chunked_array([texts])
@@ -218,16 +231,16 @@ def _typed(
     return pa.table(made), bad
 
 
-def _integers(texts: Any, type_: pa.DataType, before: Any) -> tuple[Any, Any]:
-    """Convert; a line that failed before is not reported twice."""
-    shaped = np.asarray(
-        pc.fill_null(pc.match_substring_regex(texts, pattern=INTEGER), True), dtype=bool
-    )
+def integers(texts: Any, type_: pa.DataType) -> tuple[Any, Any]:
+    """Return texts as integers of a width, and the mask of those that are none."""
+    short = pc.match_substring_regex(texts, pattern=SHORT)
+    long = pc.match_substring_regex(texts, pattern=LONG)
+    fits = pc.or_(short, pc.and_(long, pc.less_equal(texts, MOST)))
+    shaped = np.asarray(pc.fill_null(fits, True), dtype=bool)
     wide = pc.if_else(pa.array(shaped), texts, pa.scalar(None, pa.string()))
     values = wide.cast(pa.int64())
-    limit = WIDTHS[type_]
-    fits = np.asarray(
-        pc.fill_null(pc.less_equal(pc.abs(values), limit), True), dtype=bool
-    )
-    kept = pc.if_else(pa.array(fits), values, pa.scalar(None, pa.int64()))
-    return kept.cast(type_), ~(shaped & fits) & ~before
+    limit = 2 ** (type_.bit_width - 1) - 1
+    narrow = pc.and_(pc.less_equal(values, limit), pc.greater_equal(values, -limit))
+    kept = pc.if_else(narrow, values, pa.scalar(None, pa.int64()))
+    fit = np.asarray(pc.fill_null(narrow, True), dtype=bool)
+    return kept.cast(type_), ~(shaped & fit)

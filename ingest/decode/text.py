@@ -1,149 +1,169 @@
-"""Text records to rows: clean blocks in one typed pass, others line by line.
+"""Text records to rows: whole lines, the compiled scan, and care for what is odd.
 
-A block is parsed as typed columns by pyarrow's CSV reader. If anything about it is odd
-(a value that does not convert, a row too many or too few) it is split into halves
-until the odd part is one object's, and that is read as text columns, each check a
-mask, so that a bad line costs its neighbours nothing.
+The scan (``scan.py``) takes every line that follows its layout's rules to the letter.
+The few others, and layouts that it cannot read at all, go to ``lines.py``, which
+says of each line what is wrong with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.csv as pacsv
 
-from ingest.decode.layout import Layout
+from ingest.decode import scan
+from ingest.decode.columns import Columns
+from ingest.decode.gunzip import Damage
+from ingest.decode.layout import Layout, looks_like_header
+from ingest.decode.lines import parse_lines
 from ingest.decode.tallying import Found, Reading
-from transform.normalise import problems
+from ingest.decode.words import PADDING
 
-HEX = (b" 0x", b" 0X")  # pyarrow reads these as integers, flow logs have none
-DIGITS = 20  # the longest number, and a space
-NEWLINE = 10
+ROOM = b" " * PADDING
+BYTES_WITH_CARE = 8 * 1024 * 1024  # read so at a time
+Part = tuple[Layout, Found]
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
-    """Some lines of one object, all of one layout.
+class Span:
+    """Whole lines of one object: ``text[begin:end]``, the last with its newline.
 
-    Attributes:
-        reading: The object being read.
-        body: Whole lines, without a header; the last may lack its newline.
-        first_line: Line number of the first one, from 1.
-        lines: How many there are.
+    ``PADDING`` bytes or more follow the end.
     """
 
-    reading: Reading
-    body: bytes
-    first_line: int
-    lines: int
+    text: bytes
+    begin: int
+    end: int
 
 
-def segment_of(reading: Reading, body: bytes, first_line: int) -> Segment:
-    """Return a segment with its lines counted, blank ones included."""
-    newlines = int(np.count_nonzero(np.frombuffer(body, np.uint8) == NEWLINE))
-    lines = newlines + (not body.endswith(b"\n"))
-    return Segment(reading, body, first_line, lines)
+def span_of(text: bytes, begin: int = 0) -> Span:
+    """Return all of a text from ``begin`` on, made into whole lines."""
+    ended = text if text.endswith(b"\n") else text + b"\n"
+    return Span(ended + ROOM, begin, len(ended))
 
 
-def parse_clean(
-    segments: Sequence[Segment],
-    layout: Layout,
-    *,
-    now: datetime,
-    max_line_bytes: int,
-) -> Found | None:
-    """Parse segments in one pass; None if anything in them is odd.
+def whole_lines(
+    pieces: Iterator[bytes], *, max_line_bytes: int, damage: Damage
+) -> Iterator[Span]:
+    """Cut a stream into spans of whole lines, without copying more than their edges.
+
+    Where the stream breaks off, the line it breaks off in is no record: a cut number
+    is another number. It goes to ``damage``. Of an endless line just more than
+    the limit is held, so that it is found to be too long.
+    """
+    held = b""  # the beginning of a line whose end is still to come
+    for piece in pieces:
+        first = piece.find(b"\n") + 1
+        if not first:
+            if len(held) <= max_line_bytes:
+                held += piece
+            continue
+        yield span_of(held[: max_line_bytes + 1] + piece[:first])
+        last = piece.rfind(b"\n", 0, max(0, len(piece) - PADDING)) + 1
+        if last > first:
+            yield Span(piece, first, last)
+        rest = piece[max(first, last) :]
+        cut = rest.rfind(b"\n") + 1
+        if cut:
+            yield span_of(rest[:cut])
+        held = rest[cut:]
+    if damage.breaks_off:
+        damage.tail = held
+    elif held:
+        yield span_of(held)
+
+
+class TextReader:
+    """Reads any number of objects; hands records on when they are many.
 
     Args:
-        segments: Lines of one or several objects, each with at least one line.
-        layout: What all of them have.
         now: The present; UTC.
-        max_line_bytes: A longer line is odd.
+        rows: Records handed on at most at a time.
+        max_line_bytes: A longer line is quarantined.
     """
-    lines = [segment.lines for segment in segments]
-    body = segments[0].body if len(segments) == 1 else b"\n".join(
-        segment.body.removesuffix(b"\n") for segment in segments
-    )  # fmt: skip
-    if not layout.checkable or _has_hex(body):
-        return None
-    try:
-        table = read_columns(body, layout, typed=True)
-    except pa.ArrowInvalid:
-        return None
-    if table.num_rows != sum(lines) or _may_be_long(table, max_line_bytes):
-        return None
-    if next(problems(table, now=now), None) is not None:
-        return None
-    readings = [segment.reading for segment in segments]
-    return Found(table, np.asarray(lines), readings)
+
+    def __init__(self, *, now: datetime, rows: int, max_line_bytes: int) -> None:
+        self._now = now
+        self._rows = rows
+        self._max_line_bytes = max_line_bytes
+        self._columns: Columns | None = None
+
+    def open(self, reading: Reading, layout: Layout, line: int) -> None:
+        """Turn to an object whose next line has a layout and a number, from 1."""
+        self._reading, self._layout, self._line = reading, layout, line
+
+    def read(self, span: Span) -> Iterator[Part]:
+        """Read some lines of the object; yield records with their layout."""
+        begin = span.begin
+        while begin < span.end:
+            layout = self._layout
+            if layout.scannable and layout.head is self._reading.tally.head:
+                begin = yield from self._scan(span, begin)
+            else:
+                begin = yield from self._with_care(span, begin)
+
+    def finish(self) -> Iterator[Part]:
+        """Hand on the records that are left."""
+        if self._columns is not None:
+            found = self._columns.take()
+            if found is not None:
+                yield self._columns.layout, found
+
+    def _scan(self, span: Span, begin: int) -> Generator[Part, None, int]:
+        """Read until something is to be done; return where."""
+        columns = yield from self._columns_for(self._layout)
+        text = np.frombuffer(span.text, np.uint8)
+        why = scan.MAYBE_HEADER
+        while why == scan.MAYBE_HEADER:
+            why, begin, self._line = columns.read(
+                self._reading, text, begin, span.end, self._line
+            )
+            if why == scan.MAYBE_HEADER and _ends_with_header(span.text, begin):
+                break
+        if columns.odd_lines:
+            yield from self._parse(*columns.take_odd(span.text))
+        elif why == scan.FULL:
+            yield from self.finish()
+        return begin
+
+    def _columns_for(self, layout: Layout) -> Generator[Part, None, Columns]:
+        """Return the columns of a layout; what is held of another is handed on."""
+        if self._columns is None or self._columns.layout != layout:
+            yield from self.finish()
+            self._columns = Columns(
+                layout,
+                now=self._now,
+                rows=self._rows,
+                max_line_bytes=self._max_line_bytes,
+            )
+        return self._columns
+
+    def _with_care(self, span: Span, begin: int) -> Generator[Part, None, int]:
+        """Read a bearable number of lines as `lines.py` does; return where they end."""
+        last = min(span.end, begin + BYTES_WITH_CARE) - 1
+        end = span.text.find(b"\n", last) + 1
+        lines = span.text[begin:end].split(b"\n")[:-1]
+        numbers = np.arange(self._line, self._line + len(lines))
+        self._line += len(lines)
+        yield from self._parse(lines, numbers)
+        return end
+
+    def _parse(self, lines: list[bytes], numbers: Any) -> list[Part]:
+        parts, self._layout = parse_lines(
+            self._reading,
+            lines,
+            numbers,
+            self._layout,
+            now=self._now,
+            max_line_bytes=self._max_line_bytes,
+        )
+        return parts
 
 
-def _has_hex(body: bytes) -> bool:
-    """Whether some token may be read as a hexadecimal integer.
-
-    One byte is found ten times faster than three, and hardly any log has an x.
-    """
-    return (b"x" in body or b"X" in body) and any(mark in body for mark in HEX)
-
-
-def read_columns(body: bytes, layout: Layout, *, typed: bool) -> pa.Table:
-    """Read lines as columns by our names.
-
-    Raises:
-        ArrowInvalid: A line has too few or too many tokens, is not UTF-8, or (typed)
-            a value does not convert.
-    """
-    names = [column.name for column in layout.columns]
-    types = {c.name: c.type if typed else pa.string() for c in layout.columns}
-    if layout.stamped:
-        names.insert(0, "stamp")
-        types["stamp"] = pa.string()
-    table = pacsv.read_csv(
-        pa.py_buffer(body),
-        read_options=pacsv.ReadOptions(
-            column_names=names,
-            use_threads=False,
-            block_size=max(len(body) + 1, 4096),
-        ),
-        parse_options=pacsv.ParseOptions(
-            delimiter=layout.delimiter,
-            quote_char='"' if layout.delimiter == "," else False,
-            escape_char=False,
-            newlines_in_values=False,
-            ignore_empty_lines=True,
-        ),
-        convert_options=pacsv.ConvertOptions(
-            column_types=types,
-            null_values=["-"] if layout.delimiter == " " else ["-", ""],
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=True,
-            check_utf8=not body.isascii(),
-        ),
-    )
-    return table.drop_columns("stamp") if layout.stamped else table
-
-
-def _may_be_long(table: pa.Table, max_line_bytes: int) -> bool:
-    """Whether some line may be over the limit, going by the longest text a column."""
-    longest = 0
-    for column in table.columns:
-        for chunk in column.chunks:
-            longest += DIGITS
-            if pa.types.is_dictionary(column.type):
-                longest += _longest(chunk.dictionary)
-            elif pa.types.is_string(column.type):
-                longest += _longest(chunk)
-    return longest > max_line_bytes
-
-
-def _longest(values: pa.Array) -> int:
-    if len(values) == 0:
-        return 0
-    offsets: Any = np.frombuffer(values.buffers()[1], dtype=np.int32)
-    used = offsets[values.offset : values.offset + len(values) + 1]
-    return int(np.diff(used).max(initial=0))
+def _ends_with_header(text: bytes, end: int) -> bool:
+    """Whether the line that ends before ``end`` is a header."""
+    begin = text.rfind(b"\n", 0, end - 1) + 1
+    return looks_like_header(text[begin : end - 1].decode())

@@ -58,7 +58,7 @@ def duckdb(source: Path, out: Path) -> int:
 
 JOBS = {"flowlake": flowlake, "polars": polars, "duckdb": duckdb}
 IMPORTS = {
-    "flowlake": ("ingest.job", "ingest.decode.text", "lake.catalog", "pyarrow.dataset",
+    "flowlake": ("ingest.job", "lake.catalog", "pyarrow.dataset",
                  "pyiceberg.io.pyarrow", "pyiceberg.catalog.sql"),
     "polars": ("polars",),
     "duckdb": ("duckdb",),

@@ -42,7 +42,7 @@ def decoder(**more):
         max_object_bytes=more.pop("max_object_bytes", 10**8),
         max_line_bytes=4000,
         max_quarantine_rows=more.pop("max_quarantine_rows", 1000),
-        block_bytes=more.pop("block_bytes", 4096),
+        batch_rows=more.pop("batch_rows", 50),
     )
     return Decoder(limits=limits, now=NOW, **more)
 
@@ -215,15 +215,13 @@ LINE = st.sampled_from([GOOD, NODATA, SKIPDATA, V2, b"", *BAD.values()])
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(LINE, max_size=40), st.integers(1, 400), st.integers(200, 2000))
+@given(st.lists(LINE, max_size=40), st.integers(1, 400), st.integers(1, 20))
 def test_however_an_object_is_cut_the_rows_and_the_sums_are_the_same(
-    body_lines, size, block_bytes
+    body_lines, size, batch_rows
 ):
     body = lines(V2, *body_lines)
-    whole, rows, rejected = read(body, decoder(block_bytes=10**6), size=10**6)
-    cut, cut_rows, cut_rejected = read(
-        body, decoder(block_bytes=block_bytes), size=size
-    )
+    whole, rows, rejected = read(body, decoder(batch_rows=1000), size=10**6)
+    cut, cut_rows, cut_rejected = read(body, decoder(batch_rows=batch_rows), size=size)
     assert counts(cut) == counts(whole)
     assert whole.lines == sum(1 for line in [V2, *body_lines] if line)
     assert key(cut_rejected) == key(rejected)
