@@ -25,6 +25,7 @@ MOST_PIECES = 2  # of a small object, decompressed: what is larger is streamed
 _STAMP = re.compile(
     r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(?:Z|[+-][0-9:]+)|[0-9]{13}) "
 )
+_LIKE_HEADER = re.compile(rb"^[a-z\"][a-z0-9_, \"-]*\r?$", re.MULTILINE)
 NO_HEADER = (
     "no header line: name the fields with --log-format, as `aws ec2 "
     "describe-flow-logs` prints LogFormat"
@@ -205,8 +206,8 @@ class Decoder:
             )
         layout = _header(first, reading.tally.source.location)
         if layout is None:
-            layout = self._headerless(start, first, spans, reading)
             spans = itertools.chain([span_of(first)], spans)
+            layout, line, spans = self._headerless(start, first, line, spans, reading)
         else:
             reading.tally.lines += 1
             reading.tally.headers += 1
@@ -226,19 +227,22 @@ class Decoder:
         )
 
     def _headerless(
-        self, start: bytes, first: bytes, spans: Iterator[Span], reading: Reading
-    ) -> Layout:
-        """Return the layout that was told for an object without a header line."""
+        self,
+        start: bytes,
+        first: bytes,
+        line: int,
+        spans: Iterator[Span],
+        reading: Reading,
+    ) -> tuple[Layout, int, Iterator[Span]]:
+        """Return the layout that was told, or that a header further on tells."""
         tally = reading.tally
         location = tally.source.location
         if _binary(start[:SNIFFED]):
             raise SourceUnreadable(location, "not_a_flow_log", "it is not text")
         log_format = self.formats.get(tally.source.flow_log_id or "", self.log_format)
-        stamped = _STAMP.match(first[:64].decode("utf-8", "replace")) is not None
         if log_format is None:
-            # counted, so that the summary says how many lines wait for a format
-            tally.lines = 1 + sum(_line_count(span) for span in spans)
-            raise SourceUnreadable(location, "no_header", NO_HEADER)
+            return _find_header(spans, line, reading)
+        stamped = _STAMP.match(first[:64].decode("utf-8", "replace")) is not None
         layout = of_format(log_format, stamped=stamped)
         if layout is None:
             raise SourceUnreadable(
@@ -246,7 +250,7 @@ class Decoder:
             )
         if tally.format is None and stamped:
             tally.format = "cloudwatch_export"
-        return layout
+        return layout, line, spans
 
     def _note(self, reading: Reading, layout: Layout) -> None:
         tally = reading.tally
@@ -330,7 +334,7 @@ def _first_line(spans: Iterator[Span]) -> tuple[bytes, int, Iterator[Span]]:
             end = span.text.index(b"\n", begin) + 1
             first = span.text[begin:end].strip(b"\r\n")
             first = first.removeprefix(BOM) if line == 1 else first
-            if first:
+            if first.strip():
                 rest = Span(span.text, end, span.end)
                 return first, line, itertools.chain([rest], spans)
             begin, line = end, line + 1
@@ -351,9 +355,39 @@ def _binary(text: bytes) -> bool:
     return "\x00" in decoded or decoded.count("\ufffd") > max(2, len(decoded) // 20)
 
 
-def _line_count(span: Span) -> int:
-    lines = span.text[span.begin : span.end].split(b"\n")
-    return sum(1 for line in lines if line.strip())
+def _find_header(
+    spans: Iterator[Span], line: int, reading: Reading
+) -> tuple[Layout, int, Iterator[Span]]:
+    """Return the layout of the first header, the line behind it, and what follows.
+
+    The lines before it are quarantined.
+
+    Raises:
+        SourceUnreadable: ``no_header``: there is none; all lines have been counted.
+    """
+    location = reading.tally.source.location
+    for span in spans:
+        for match in _LIKE_HEADER.finditer(span.text, span.begin, span.end):
+            layout = _header(match[0].rstrip(b"\r"), location)
+            if layout is not None:
+                line = _refuse(reading, span.text[span.begin : match.start()], line)
+                reading.tally.lines += 1
+                reading.tally.headers += 1
+                rest = Span(span.text, match.end() + 1, span.end)
+                return layout, line + 1, itertools.chain([rest], spans)
+        line = _refuse(reading, span.text[span.begin : span.end], line)
+    raise SourceUnreadable(location, "no_header", NO_HEADER)
+
+
+def _refuse(reading: Reading, text: bytes, line: int) -> int:
+    """Quarantine lines that stand before any header; return the next line's number."""
+    lines = text.split(b"\n")[:-1]
+    there = [at for at, one in enumerate(lines, start=line) if one.strip()]
+    room = max(0, reading.max_rows - reading.kept)
+    texts = [lines[at - line].decode("utf-8", "replace") for at in there[:room]]
+    reading.tally.lines += len(there)
+    reading.reject(there, "no_header", NO_HEADER, texts)
+    return line + len(lines)
 
 
 def _damaged(reading: Reading, damage: gunzip.Damage) -> None:

@@ -6,11 +6,16 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pajson
 
-READ_AHEAD = 16 * 1024 * 1024
+from ingest.decode.documents import edges
+
+MOST_HELD = 16 * 1024 * 1024  # of one document; CloudWatch's have some MB at most
+EDGES_AT_ONCE = 65_536
+CONTROL = "CONTROL_MESSAGE"
 
 _SCHEMA = pa.schema(
     [
@@ -22,43 +27,59 @@ _SCHEMA = pa.schema(
 
 
 def unwrap(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Turn JSON documents into plain record lines.
+    """Turn JSON documents into plain record lines, in bounded memory.
 
     Args:
         pieces: Decompressed text: ``{"messageType", "logEvents": [{"message"}]}``
             documents back to back, or one ``{"message"}`` a line.
 
     Yields:
-        Lines as text objects have them, each with its newline; a document that is
-        no JSON comes through as a line of its own, to be quarantined there.
+        Lines as text objects have them, each with its newline. What is no such
+        document comes through as a line of its own, to be quarantined there; one
+        that is larger than any is comes in parts.
 
     Source:
         Amazon CloudWatch Logs User Guide, "Log group-level subscription filters".
     """
-    pending = b""
+    held, unread = b"", 0  # a document whose end is still to come
+    state = np.zeros(3, np.int64)
+    found = np.empty(EDGES_AT_ONCE, np.int64)
     for piece in pieces:
-        pending += piece
-        if len(pending) < READ_AHEAD:
-            continue
-        cut = _last_end(pending)
-        if cut:
-            yield from _messages(pending[:cut])
-            pending = pending[cut:]
-    if pending.strip():
-        yield from _messages(pending)
+        text, at, begun = held + piece, len(held) - unread, bool(state[0])
+        count = len(found)
+        while count + 2 > len(found):  # there was no room for more
+            count, at = edges(np.frombuffer(text, np.uint8), at, state, found)
+            places = [0] * begun + found[:count].tolist()
+            yield from _lines(text, places[::2], places[1::2])
+            begun = len(places) % 2 == 1
+            cut = places[-1] if begun else at
+            text, at = text[cut:], at - cut
+        held, unread = text, len(text) - at
+        if len(held) > MOST_HELD:
+            yield _as_line(held)
+            held, unread = b"", 0
+    if held.strip():
+        yield _as_line(held)
 
 
-def _last_end(text: bytes) -> int:
-    """Return where the last whole document surely ends, 0 if that is unknown."""
-    newline = text.rfind(b"\n{")
-    glued = text.rfind(b"}{")
-    return max(newline + 1, glued + 1)
+def _lines(text: bytes, begins: list[int], ends: list[int]) -> Iterator[bytes]:
+    """Read whole documents in one pass; one by one where some are no envelopes."""
+    if not ends:
+        return
+    table = _parsed(text[begins[0] : ends[-1]])
+    if table is not None and table.num_rows == len(ends):
+        messages = _messages(table)
+        if messages is not None:
+            if len(messages):
+                yield "\n".join(messages.to_pylist()).encode() + b"\n"
+            return
+    for begin, end in zip(begins, ends, strict=False):
+        yield from _of_document(text[begin:end])
 
 
-def _messages(text: bytes) -> Iterator[bytes]:
-    """Read documents in one pass; one by one where that fails."""
+def _parsed(text: bytes) -> pa.Table | None:
     try:
-        table = pajson.read_json(
+        return pajson.read_json(
             pa.BufferReader(text),
             read_options=pajson.ReadOptions(
                 use_threads=False, block_size=max(len(text) + 1, 4096)
@@ -70,43 +91,48 @@ def _messages(text: bytes) -> Iterator[bytes]:
             ),
         )
     except pa.ArrowInvalid:
-        yield from _one_by_one(text.decode("utf-8", "replace"))
+        return None
+
+
+def _messages(table: pa.Table) -> Any:
+    """Return the records of parsed documents, None if some document has none."""
+    control = pc.equal(pc.fill_null(table["messageType"], ""), CONTROL)
+    table = table.filter(pc.invert(control)).combine_chunks()
+    single, events = table["message"], table["logEvents"]
+    empty = pc.and_(pc.is_null(single), pc.is_null(events))
+    if pc.any(empty).as_py():
+        return None
+    inner = pc.list_flatten(events)
+    inner = pc.struct_field(inner, "message")
+    if (
+        inner.null_count
+        or pc.any(pc.is_null(events.filter(pc.is_null(single)))).as_py()
+    ):
+        return None
+    both = pa.chunked_array([*single.drop_null().chunks, *inner.chunks], pa.string())
+    return pc.utf8_rtrim(both, characters="\r\n")
+
+
+def _of_document(text: bytes) -> Iterator[bytes]:
+    """Yield the records of one document; itself if it is no envelope."""
+    try:
+        document = json.loads(text)
+    except ValueError:
+        yield _as_line(text)
         return
-    control = pc.equal(pc.fill_null(table["messageType"], ""), "CONTROL_MESSAGE")
-    table = table.filter(pc.invert(control))
-    events = pc.list_flatten(table["logEvents"].combine_chunks())
-    inner = events.field("message") if len(events) else pa.array([], pa.string())
-    for column in (table["message"].combine_chunks(), inner):
-        lines = pc.utf8_rtrim(column.drop_null(), characters="\r\n")
-        if len(lines):
-            yield "\n".join(lines.to_pylist()).encode() + b"\n"
-
-
-def _one_by_one(text: str) -> Iterator[bytes]:
-    decoder = json.JSONDecoder()
-    position = 0
-    while position < len(text):
-        if text[position].isspace():
-            position += 1
-            continue
-        try:
-            document, position = decoder.raw_decode(text, position)
-        except ValueError:
-            end = text.find("\n", position)
-            end = len(text) if end < 0 else end + 1
-            yield text[position:end].rstrip("\r\n").encode() + b"\n"
-            position = end
-            continue
-        yield from _of_document(document)
-
-
-def _of_document(document: Any) -> Iterator[bytes]:
-    if isinstance(document, dict) and document.get("messageType") == "CONTROL_MESSAGE":
+    if not isinstance(document, dict) or document.get("messageType") == CONTROL:
+        if not isinstance(document, dict):
+            yield _as_line(text)
         return
-    events = [document] if isinstance(document, dict) else []
-    if isinstance(document, dict) and isinstance(document.get("logEvents"), list):
-        events = document["logEvents"]
-    for event in events:
+    events = document.get("logEvents")
+    for event in events if isinstance(events, list) and events else [document]:
         message = event.get("message") if isinstance(event, dict) else None
-        line = message if isinstance(message, str) else json.dumps(document)
-        yield line.rstrip("\r\n").encode() + b"\n"
+        if isinstance(message, str):
+            yield _as_line(message.encode("utf-8", "replace"))
+        else:
+            yield _as_line(json.dumps(event).encode())
+
+
+def _as_line(text: bytes) -> bytes:
+    """Return what may be several lines as one, with its newline."""
+    return text.strip(b"\r\n").replace(b"\n", b" ") + b"\n"

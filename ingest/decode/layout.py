@@ -85,16 +85,20 @@ class Layout:
 
 @lru_cache(maxsize=256)
 def of_names(
-    names: tuple[str, ...], *, delimiter: str = " ", stamped: bool = False
+    names: tuple[str, ...],
+    *,
+    delimiter: str = " ",
+    stamped: bool = False,
+    strict: bool = True,
 ) -> Layout | None:
     """Return the layout of AWS's field names in order, None if they are not that.
 
     Names may be spelt with ``-`` or ``_``. At least one must be known, and none may
-    come twice.
+    come twice; if ``strict``, each must look like one of AWS's.
     """
     aws = tuple(name.strip().replace("_", "-") for name in names)
-    fits = all(_NAME.fullmatch(name) for name in aws) and _KNOWN.intersection(aws)
-    if not fits or len(set(aws)) != len(aws):
+    fits = not strict or all(_NAME.fullmatch(name) for name in aws)
+    if not (fits and _KNOWN.intersection(aws)) or len(set(aws)) != len(aws):
         return None
     head = TGW_FLOWS if _TGW_ONLY.intersection(aws) else FLOWS
     return Layout(head, tuple(_column(n, head) for n in aws), delimiter, stamped)
@@ -122,7 +126,7 @@ def of_header(line: str) -> Layout | None:
 
 def split_header(line: str) -> tuple[list[str], str]:
     """Return the tokens of a header line and what stands between them."""
-    line = line.strip("\r\n")
+    line = line.strip("\r\n").rstrip(" ")
     if "," in line:
         return [token.strip().strip('"') for token in line.split(",")], ","
     return line.split(" "), " "

@@ -203,8 +203,15 @@ def _tokens(texts: Any, delimiter: str) -> Any:
         texts = texts.combine_chunks()
     if delimiter == " ":
         return pc.split_pattern(texts, " ")
-    # quoted CSV is written by people and query tools, and only odd blocks come here
-    return pa.array(list(csv.reader(texts.to_pylist())), pa.list_(pa.string()))
+    # CSV is written by people and query tools, not by AWS
+    return pa.array(map(_csv_row, texts.to_pylist()), pa.list_(pa.string()))
+
+
+def _csv_row(text: str) -> list[str]:
+    try:
+        return next(csv.reader([text], strict=True), [])
+    except csv.Error:  # such as a quote that is not closed on its line
+        return []
 
 
 def _typed(

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ingest.decode.layout import Layout, of_names
+from ingest.decode.lines import integers
 from ingest.decode.tallying import Found, Reading
 from lake.errors import SourceUnreadable
 from lake.tables import DICTIONARY
@@ -44,7 +45,7 @@ def parse_parquet(
                     found = _good(pa.Table.from_batches([batch]), layout, reading, now)
                     if found is not None:
                         yield layout, found
-        except pa.ArrowException as error:
+        except (pa.ArrowException, OSError, ValueError) as error:  # as damage makes it
             raise SourceUnreadable(location, "bad_parquet", str(error)[:300]) from error
 
 
@@ -56,7 +57,7 @@ def _spool(chunks: Iterator[bytes], spool: IO[bytes]) -> None:
 
 def _layout(parquet: pq.ParquetFile, location: str) -> Layout:
     names = tuple(parquet.schema_arrow.names)
-    layout = of_names(names)
+    layout = of_names(names, strict=False)
     if layout is None:
         raise SourceUnreadable(
             location, "bad_header", f"Parquet columns {', '.join(names)[:300]}"
@@ -73,11 +74,12 @@ def _good(
     bad = np.zeros(raw.num_rows, dtype=bool)
     columns: dict[str, Any] = {}
     for column, values in zip(layout.columns, raw.columns, strict=True):
-        converted, failed = _converted(values, column.type)
-        columns[column.name] = converted
-        if failed is not None and (failed & ~bad).any():
-            detail = f"{column.aws} is no integer of its width"
-            _reject(reading, raw, numbers, failed & ~bad, "bad_integer", detail)
+        columns[column.name], failures = _converted(values, column.type)
+        for failed, reason in failures:
+            fresh = failed & ~bad
+            if fresh.any():
+                detail = f"{column.aws} {_DETAILS[reason]}"
+                _reject(reading, raw, numbers, fresh, reason, detail)
             bad |= failed
     table = pa.table(columns)
     for problem in problems(table, now=now):
@@ -91,36 +93,75 @@ def _good(
     return Found(good, np.array([good.num_rows]), [reading])
 
 
-def _converted(values: Any, type_: pa.DataType) -> tuple[Any, Any]:
-    """Return the column in our type, and the mask of rows that do not convert."""
+_DETAILS = {
+    "bad_integer": "is no integer of its width",
+    "bad_encoding": "is not UTF-8",
+}
+
+
+def _converted(values: Any, type_: pa.DataType) -> tuple[Any, list[tuple[Any, str]]]:
+    """Return the column in our type; masks of rows that fail, with their reasons."""
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
+    if pa.types.is_integer(type_) and not _is_text(values.type):
+        made, failed = _narrowed(values, type_)
+        return made, [(failed, "bad_integer")]
+    texts, invalid = _texts(values)
+    failures = [] if invalid is None else [(invalid, "bad_encoding")]
+    texts = pc.if_else(pc.equal(texts, "-"), pa.scalar(None, pa.string()), texts)
     if pa.types.is_integer(type_):
-        if pa.types.is_integer(values.type):
-            wide = values.cast(pa.int64(), safe=False)
-        else:
-            texts = values.cast(pa.string())
-            shaped = pc.match_substring_regex(texts, pattern=r"^-?[0-9]{1,18}$")
-            fit = pc.if_else(shaped, texts, pa.scalar(None, pa.string()))
-            wide = fit.cast(pa.int64())
-        narrow = pc.if_else(_fits(wide, type_), wide, pa.scalar(None, pa.int64()))
-        lost = np.asarray(pc.is_null(narrow)) & ~np.asarray(_missing(values))
-        return narrow.cast(type_), lost if lost.any() else None
-    texts = values.cast(pa.string())
-    texts = pc.if_else(_missing(texts), pa.scalar(None, pa.string()), texts)
-    return texts.cast(type_) if type_ != DICTIONARY else texts.dictionary_encode(), None
+        made, failed = integers(texts, type_)
+        return made, [*failures, (failed, "bad_integer")]
+    return texts.dictionary_encode() if type_ == DICTIONARY else texts, failures
 
 
-def _fits(wide: Any, type_: pa.DataType) -> Any:
+def _is_text(type_: pa.DataType) -> bool:
+    return any(
+        is_kind(type_)
+        for is_kind in (
+            pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view,
+            pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view,
+        )
+    )  # fmt: skip
+
+
+def _narrowed(values: Any, type_: pa.DataType) -> tuple[Any, Any]:
+    """Return numbers in our width, and the mask of those that do not fit."""
+    if pa.types.is_timestamp(values.type):
+        values = values.cast(pa.timestamp("s", values.type.tz), safe=False)
+    there = pc.is_valid(values)
+    wide = values.cast(pa.int64(), safe=False)
     limit = 2 ** (type_.bit_width - 1) - 1
-    return pc.fill_null(
-        pc.and_(pc.less_equal(wide, limit), pc.greater_equal(wide, -limit)), False
-    )
+    fits = pc.and_(pc.less_equal(wide, limit), pc.greater_equal(wide, -limit))
+    if pa.types.is_floating(values.type):
+        fits = pc.and_(fits, pc.equal(pc.floor(values), values))
+    kept = pc.if_else(fits, wide, pa.scalar(None, pa.int64()))
+    failed = pc.and_(there, pc.is_null(kept))
+    return kept.cast(type_), np.asarray(failed, dtype=bool)
 
 
-def _missing(values: Any) -> Any:
-    missing = pc.is_null(values)
-    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
-        missing = pc.or_(missing, pc.fill_null(pc.equal(values, "-"), False))
-    return missing
+def _texts(values: Any) -> tuple[Any, Any]:
+    """Return a column as text, and the mask of rows that are not UTF-8, if any."""
+    if not _is_text(values.type):
+        return values.cast(pa.string()), None
+    data = values.cast(pa.binary())
+    try:
+        return data.cast(pa.string()), None
+    except pa.ArrowInvalid:
+        coded = data.combine_chunks().dictionary_encode()
+    invalid = np.array([not _is_utf8(v) for v in coded.dictionary.to_pylist()])
+    codes = np.asarray(pc.fill_null(coded.indices, len(invalid)))
+    failed = np.append(invalid, False)[codes]
+    kept = pc.if_else(pa.array(failed), pa.scalar(None, pa.binary()), data)
+    return kept.cast(pa.string()), failed
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _reject(
@@ -130,8 +171,15 @@ def _reject(
     reading.tally.lines += int(mask.sum())
     room = max(0, reading.max_rows - reading.kept)
     some = raw.filter(pa.array(mask)).slice(0, room)
-    texts = [
-        " ".join("-" if value is None else str(value) for value in row.values())
-        for row in some.to_pylist()
+    columns = [
+        (column.cast(pa.binary()) if _is_text(column.type) else column).to_pylist()
+        for column in some.columns
     ]
+    texts = [" ".join(map(_spelt, row)) for row in zip(*columns, strict=True)]
     reading.reject(numbers[mask].tolist(), reason, detail, texts)
+
+
+def _spelt(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return "-" if value is None else str(value)

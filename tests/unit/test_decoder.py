@@ -4,6 +4,7 @@ import gzip
 from datetime import UTC, datetime
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -202,6 +203,96 @@ def test_csv_with_a_header_is_read():
     tally, rows, _ = read(body)
     assert tally.format == "csv"
     assert rows["account_id"].to_pylist() == ["123456789010"] * 2
+
+
+def test_a_quote_that_is_not_closed_costs_only_its_own_lines():
+    body = lines(V2, GOOD).replace(b" ", b",") + b'"2,\n"\n' + lines(GOOD)
+    tally, _, rejected = read(body)
+    assert counts(tally) == (5, 1, 1, 0, 3)
+    assert [r["line"] for r in rejected] == [3, 4, 5]
+
+
+def test_lines_before_the_header_are_quarantined_alone():
+    body = lines(b"# a comment", b"  ", GOOD, V2 + b" ", GOOD)
+    for size in (1, 7, 1000):
+        tally, _, rejected = read(body, size=size)
+        assert counts(tally) == (4, 1, 1, 0, 2)
+        assert [(r["line"], r["reason"]) for r in rejected] == [
+            (1, "no_header"),
+            (3, "no_header"),
+        ]
+
+
+def parquet_of(**columns):
+    made = {
+        name.decode().replace("-", "_"): pa.array([token.decode()] * 3)
+        for name, token in zip(V2.split(), GOOD.split(), strict=True)
+    }
+    table = pa.table({**made, **columns})
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="snappy")
+    return sink.getvalue().to_pybytes()
+
+
+def invalid_utf8(*values):
+    return pa.Array.from_buffers(
+        pa.string(), len(values), pa.array(values, pa.binary()).buffers()
+    )
+
+
+def test_parquet_text_that_is_no_utf8_is_quarantined_row_by_row():
+    for name in ("vpc_id", "srcaddr", "shoe_size"):
+        good = b"10.0.0.1" if name == "srcaddr" else b"x"
+        tally, rows, rejected = read(
+            parquet_of(**{name: invalid_utf8(good, b"\xff\xfe", good)})
+        )
+        assert counts(tally) == (3, 0, 2, 0, 1)
+        assert [r["reason"] for r in rejected] == ["bad_encoding"]
+        rows.validate(full=True)
+        kept = [[("shoe-size", "x")]] if name == "shoe_size" else [good.decode()]
+        column = "extra" if name == "shoe_size" else name
+        assert rows[column].to_pylist() == kept * 2
+
+
+@pytest.mark.parametrize(
+    ("values", "ports"),
+    [
+        (pa.array([22, None, 70_000], pa.int64()), [22, None]),
+        (pa.array([22, 1, 2], pa.uint8()), [22, 1, 2]),
+        (pa.array(["22", "-", "x"]).dictionary_encode(), [22, None]),
+        (pa.array([b"22", b"-", b"\xff"]), [22, None]),
+        (pa.array(["22", None, "1.5"], pa.large_string()), [22, None]),
+        (pa.array([22.0, None, 1.5]), [22, None]),
+        (pa.nulls(3), [None, None, None]),
+    ],
+)
+def test_parquet_numbers_are_read_in_any_width_and_spelling(values, ports):
+    tally, rows, _ = read(parquet_of(dstport=values))
+    assert tally.balanced
+    found = rows["dstport"].to_pylist() if "dstport" in rows.column_names else None
+    assert (found or [None] * tally.flows) == ports
+
+
+def test_a_column_that_is_no_field_of_aws_goes_to_extra():
+    _, rows, _ = read(parquet_of(__index_level_0__=pa.array([1, 2, 3])))
+    assert rows["extra"].to_pylist()[0] == [("--index-level-0--", "1")]
+
+
+def test_parquet_with_damaged_pages_is_quarantined_whole():
+    body = bytearray(
+        parquet_of(vpc_id=pa.array(["v" * 500 + str(n) for n in range(3)]))
+    )
+    reasons = set()
+    for at in range(4, len(body) - 8, 97):
+        damaged = body[:at] + bytes([body[at] ^ 0xFF]) + body[at + 1 :]
+        reader, tally = decoder(), Tally(source())
+        try:
+            list(reader.decode(tally.source, pieces(bytes(damaged)), tally))
+        except SourceUnreadable as error:
+            reader.whole(tally, error)
+            reasons.add(error.code)
+        assert tally.balanced
+    assert "bad_parquet" in reasons
 
 
 def test_at_most_so_many_quarantine_rows_are_kept_the_rest_counted():

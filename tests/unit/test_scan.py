@@ -18,9 +18,9 @@ from lake.schema import TGW_FIELDS, VPC_FIELDS
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 START = 1767225600
-V5 = tuple(f.aws for f in VPC_FIELDS if f.since <= 5)
-ALL = tuple(f.aws for f in VPC_FIELDS)
-TGW = tuple(f.aws for f in TGW_FIELDS)
+V5 = tuple(str(f.aws) for f in VPC_FIELDS if (f.since or 0) <= 5)
+ALL = tuple(str(f.aws) for f in VPC_FIELDS)
+TGW = tuple(str(f.aws) for f in TGW_FIELDS)
 TYPES = {f.aws: f.type for f in (*VPC_FIELDS, *TGW_FIELDS)}
 
 
