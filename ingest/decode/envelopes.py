@@ -125,7 +125,7 @@ def _of_document(text: bytes) -> Iterator[bytes]:
             yield _as_line(text)
         return
     events = document.get("logEvents")
-    for event in events if isinstance(events, list) and events else [document]:
+    for event in events if isinstance(events, list) else [document]:
         message = event.get("message") if isinstance(event, dict) else None
         if isinstance(message, str):
             yield _as_line(message.encode("utf-8", "replace"))
