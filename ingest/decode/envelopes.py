@@ -99,15 +99,9 @@ def _messages(table: pa.Table) -> Any:
     control = pc.equal(pc.fill_null(table["messageType"], ""), CONTROL)
     table = table.filter(pc.invert(control)).combine_chunks()
     single, events = table["message"], table["logEvents"]
-    empty = pc.and_(pc.is_null(single), pc.is_null(events))
-    if pc.any(empty).as_py():
-        return None
-    inner = pc.list_flatten(events)
-    inner = pc.struct_field(inner, "message")
-    if (
-        inner.null_count
-        or pc.any(pc.is_null(events.filter(pc.is_null(single)))).as_py()
-    ):
+    inner = pc.struct_field(pc.list_flatten(events), "message")
+    neither = pc.and_(pc.is_null(single), pc.is_null(events))
+    if inner.null_count or pc.any(neither).as_py():
         return None
     both = pa.chunked_array([*single.drop_null().chunks, *inner.chunks], pa.string())
     return pc.utf8_rtrim(both, characters="\r\n")

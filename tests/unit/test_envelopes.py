@@ -64,7 +64,9 @@ def test_on_lines_of_their_own_strange_documents_cost_no_other_anything(found, s
     got = lines_of(text, size)
     assert got.count(RECORD) == sum(len(m) for _, m in found if m)
     strange = sum(messages is None for _, messages in found)
-    assert len(got) - got.count(RECORD) == strange
+    others = len(got) - got.count(RECORD)
+    # one that is not closed takes strange lines behind it along, and no envelope
+    assert (strange > 0) <= others <= strange
     assert got == lines_of(text)
 
 
