@@ -40,12 +40,14 @@ class Columns:
             self._kinds.insert(0, scan.SKIPPED)
         self._places = _places(self._kinds)
         self._rules = _rules(layout, self._kinds, self._places, now)
+        entries = rows * ENTRIES_A_ROW + len(self._kinds)
+        self._slots = np.zeros(1 << entries.bit_length(), np.int32)
+        self._entries = np.empty((entries + 1, 4), np.int64)
+        self._store = np.empty(STORE_BYTES + 2 * max_line_bytes, np.uint8)
         self._odd = np.empty((ODD_LINES, 3), np.int64)
         self._used = np.zeros(5, np.int64)
-        self._readings: list[Reading] = []
-        self._counts: list[int] = []
         self._cells: tuple[Any, Any] | None = None
-        self._reset()
+        self._begin()
 
     def read(
         self, reading: Reading, text: Any, begin: int, end: int, line: int
@@ -101,7 +103,7 @@ class Columns:
         """Return the records held, None if there are none, and hold none."""
         rows = self.rows
         if rows == 0:
-            self._reset()
+            self._begin()
             return None
         texts = self._texts()
         made: dict[str, Any] = {}
@@ -113,19 +115,18 @@ class Columns:
         found = Found(pa.table(made), np.asarray(self._counts), self._readings)
         if rows > self._rows // 2:
             self._cells = None  # the table has them
-        self._reset()
+        self._begin()
         return found
 
-    def _reset(self) -> None:
-        """Begin with empty dictionaries."""
-        size = self._rows * ENTRIES_A_ROW + len(self._kinds)
-        slots = 1 << size.bit_length()
-        self._tallies = np.zeros((len(self._kinds), 2), np.int64)
-        self._slots = np.zeros(slots, np.int32)
-        self._entries = np.zeros((size + 1, 4), np.int64)
-        self._store = np.empty(STORE_BYTES + 2 * self._max_line_bytes, np.uint8)
+    def _begin(self) -> None:
+        """Begin with nothing: no record, no text."""
+        if self._used[scan.ENTRIES]:
+            self._slots.fill(0)
         self._used[:] = 0
-        self._readings, self._counts = [], []
+        self._entries[0, scan.BEGIN] = 0
+        self._tallies = np.zeros((len(self._kinds), 2), np.int64)
+        self._readings: list[Reading] = []
+        self._counts: list[int] = []
 
     def _count(self, reading: Reading, rows: int) -> None:
         if rows == 0:
