@@ -16,7 +16,8 @@ import pyarrow as pa
 
 from lake.reading import Plan, is_timed
 from queries.contract import Report
-from queries.engine import Engine, Pinned, Session
+from queries.engine import Engine, Pinned
+from queries.session import Session
 from queries.values import Window, bind, window_of
 
 META_TABLES = ("sources", "silences")  # what `meta` is made from

@@ -15,9 +15,11 @@ from lake.errors import QueryError
 from lake.reading import Plan, is_timed
 from lake.tables import TABLES
 from queries.catalogue import load_catalogue
-from queries.engine import Engine, Session, empty_rows, one_line, script
+from queries.database import script
+from queries.engine import Engine, empty_rows
 from queries.guard import check_reads
 from queries.macros import literal, macro_statements
+from queries.session import Session, one_line
 from queries.values import Window, parse_moment
 from queries.views import columns_of, engine_path
 
@@ -115,7 +117,7 @@ class SqlSession:
             QueryError: It does not only read, or DuckDB refuses it.
             QueryTimeout: It took longer than the limit.
         """
-        check_reads(self._session.cursor, sql)
+        check_reads(self._session, sql)
         self._define_named(sql)
         with self._session.stream(sql) as reader:
             yield reader
@@ -124,7 +126,7 @@ class SqlSession:
         words = set(re.findall(r"\w+", sql.lower())) - self._defined
         for name in words & load_catalogue().keys():
             for statement in macro_statements(load_catalogue()[name]):
-                self._session.cursor.execute(statement)
+                self._session.run(statement)
             self._defined.add(name)
 
 
