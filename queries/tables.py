@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from queries.answers import Answer
-from queries.formats import times_as_text
+from queries.formats import text_cells
 
 SHOWN_ROWS = 1_000
 CELL = 80
@@ -72,7 +72,7 @@ def _print_rows(console: Console, rows: pa.Table) -> None:
 def _texts(rows: pa.Table) -> list[list[str]]:
     return [
         [_cell(value, grouped=_is_amount(column.type)) for value in column.to_pylist()]
-        for column in times_as_text(rows).columns
+        for column in text_cells(rows).columns
     ]
 
 
