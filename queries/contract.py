@@ -34,7 +34,8 @@ MEANINGS: Mapping[str, str] = {
     "account": "Recorded at an interface of this account.",
     "region": "Recorded in this Region.",
     "az": "Recorded in this Availability Zone, by id.",
-    "address": "Either side has this address; a CIDR is taken as `network`.",
+    "address": "Either side has this address, however it is spelled; a CIDR is taken "
+    "as `network`.",
     "network": "Either side lies in this CIDR, IPv4 or IPv6.",
     "port": "Either side has this port.",
     "protocol": "Protocol: tcp, udp, icmp, icmpv6 or an IANA number.",

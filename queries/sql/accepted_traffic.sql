@@ -38,12 +38,12 @@ WITH windowed AS (
 chosen AS (
   SELECT *
   FROM windowed
-  WHERE $address IS NULL OR dst_address IN $address
+  WHERE $address IS NULL OR dst_address IN address_spellings($address)
   UNION ALL  -- one arm a side: an OR over both would read every row group
   SELECT *
   FROM windowed
-  WHERE src_address IN $address
-    AND NOT coalesce(dst_address IN $address, FALSE)
+  WHERE src_address IN address_spellings($address)
+    AND NOT coalesce(dst_address IN address_spellings($address), FALSE)
 ),
 keyed AS (
   SELECT
