@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Annotated
+from typing import Annotated
 
 import pyarrow as pa
 import typer
@@ -18,6 +17,7 @@ from queries import formats, tables
 from queries.answers import Answer, answer, pose
 from queries.catalogue import find_report, load_catalogue
 from queries.engine import Engine
+from queries.output import check_writable, opened
 from queries.shell import run_shell
 from queries.sqldoor import SqlDoor
 from queries.status import lake_status, status_lines
@@ -80,6 +80,8 @@ def sql(
 ) -> None:
     """Ask in SQL, read-only: tables, and every report as `FROM name(since := …)`."""
     kind = _format(format_, output)
+    if attach is not None and (query or output or format_):
+        raise UsageError("--attach writes a database: leave query and output out")
     with Engine(load_settings()) as engine:
         door = SqlDoor(engine, now=datetime.now(UTC), since=since, until=until)
         if attach is not None:
@@ -117,6 +119,7 @@ def _given(where: Iterable[str], **options: str | None) -> dict[str, list[str]]:
 
 
 def _format(asked: str | None, output: Path | None) -> str:
+    check_writable(output)
     if asked is None:
         terminal = output is None and sys.stdout.isatty()
         return "table" if terminal else "json"
@@ -129,7 +132,7 @@ def _format(asked: str | None, output: Path | None) -> str:
 
 def _write_answer(result: Answer, kind: str, output: Path | None) -> None:
     reader = result.rows.to_reader()
-    with _opened(output) as out:
+    with opened(output) as out:
         if kind == "json":
             out.write(formats.json_document(result.meta, result.rows).encode())
         elif kind == "csv":
@@ -152,7 +155,7 @@ def _write_rows(reader: pa.RecordBatchReader, kind: str, output: Path | None) ->
         "parquet": formats.write_parquet,
         "arrow": formats.write_arrow,
     }[kind]
-    with _opened(output) as out:
+    with opened(output) as out:
         write(reader, out)
 
 
@@ -172,10 +175,6 @@ def _show_catalogue(kind: str, output: Path | None) -> None:
     _write_rows(rows.to_reader(), kind, output)
 
 
-def _opened(output: Path | None) -> AbstractContextManager[IO[bytes]]:
-    return output.open("wb") if output else nullcontext(sys.stdout.buffer)
-
-
 def _write_text(text: str, output: Path | None) -> None:
-    with _opened(output) as out:
+    with opened(output) as out:
         out.write(text.encode())

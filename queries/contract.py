@@ -19,6 +19,7 @@ ENGINE_TYPES: Mapping[str, str] = {
     "integer[]": "INTEGER[]",
     "address[]": "VARCHAR[]",
     "cidr[]": "VARCHAR[]",
+    "port[]": "INTEGER[]",
     "protocol[]": "INTEGER[]",
 }
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from lake.errors import QueryError
+from lake.errors import BadParameter, QueryError
 from lake.reading import Plan, is_timed
 from lake.tables import TABLES
 from queries.catalogue import load_catalogue
@@ -23,8 +23,8 @@ from queries.session import Session, one_line
 from queries.values import Window, parse_moment
 from queries.views import columns_of, engine_path
 
-LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-FAR_AHEAD = datetime(2200, 1, 1, tzinfo=UTC)
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+FAR_AHEAD = datetime.max.replace(tzinfo=UTC)
 
 
 class SqlDoor:
@@ -148,7 +148,8 @@ def view_statement(plan: Plan) -> str:
 def _window(now: datetime, since: str | None, until: str | None) -> Window | None:
     if since is None and until is None:
         return None
-    return Window(
-        parse_moment("since", since, now) if since else LONG_AGO,
-        parse_moment("until", until, now) if until else FAR_AHEAD,
-    )
+    begin = LONG_AGO if since is None else parse_moment("since", since, now)
+    end = FAR_AHEAD if until is None else parse_moment("until", until, now)
+    if begin >= end:
+        raise BadParameter("since", since or "", f"before until, {end:%Y-%m-%dT%H:%MZ}")
+    return Window(begin, end)

@@ -4,7 +4,7 @@
 --          $by varchar in eni|instance|subnet|vpc|az|account|region|address|source|destination|port = eni,
 --          $eni varchar[]?, $instance varchar[]?, $subnet varchar[]?, $vpc varchar[]?,
 --          $account varchar[]?, $region varchar[]?, $address address[]?, $network cidr[]?,
---          $port integer[]?, $protocol protocol[]?, $limit integer = 20
+--          $port port[]?, $protocol protocol[]?, $limit integer = 20
 -- Returns: key varchar, records bigint, packets bigint, bytes bigint, sources bigint,
 --          destinations bigint, first_seen timestamptz, last_seen timestamptz
 -- Order:   bytes desc, key asc
