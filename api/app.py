@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
 
 from api.docs import POLICY, docs_page
+from api.heads import HeadAsGet
 from api.problems import add_problem_handlers
 from api.routes import add_routes
 from api.service import Service
@@ -52,4 +53,6 @@ def create_app(settings: Settings) -> FastAPI:
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response
 
+    # Outermost, so that HEAD finds the routes of GET.
+    app.add_middleware(HeadAsGet)
     return app

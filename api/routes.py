@@ -20,7 +20,8 @@ from queries.contract import Parameter, Report
 from queries.status import lake_status
 
 _JSON_TYPES = {"integer": "integer", "bigint": "integer", "boolean": "boolean",
-               "double": "number"}  # fmt: skip
+               "double": "number", "port": "integer"}  # fmt: skip
+_BOUNDS = {"integer": {"minimum": 0}, "port": {"minimum": 0, "maximum": 65_535}}
 
 
 def add_routes(app: FastAPI, service: Service) -> None:
@@ -108,8 +109,8 @@ def _asker(service: Service, report: Report) -> Callable[[Request], Response]:
         given = {
             name: request.query_params.getlist(name) for name in request.query_params
         }
-        asked = given.pop("format", [None])
-        wanted = choose_format(asked[-1], request.headers.get("accept"))
+        asked = given.pop("format", [])
+        wanted = choose_format(asked, ", ".join(request.headers.getlist("accept")))
         engine = service.engine()
         question = pose(engine, report, given, now=datetime.now(UTC))
         most = engine.settings.max_rows
@@ -176,6 +177,7 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def _openapi(parameter: Parameter) -> dict[str, Any]:
     plain = parameter.type.removesuffix("[]")
     schema: dict[str, Any] = {"type": _JSON_TYPES.get(plain, "string")}
+    schema |= _BOUNDS.get(plain, {})
     if parameter.allowed:
         schema["enum"] = list(parameter.allowed)
     if parameter.default is not None:
