@@ -23,6 +23,10 @@ READING_NODES = {
     "CTE_NODE",
 }
 READING = "only statements that read are allowed: SELECT, FROM, SHOW, DESCRIBE, EXPLAIN"
+PIVOTING = (
+    "PIVOT must name the values that become columns, as in PIVOT flows ON action "
+    "IN ('ACCEPT', 'REJECT') USING count(*): without them it would make a type first"
+)
 _EXPLAIN = re.compile(r"\s*EXPLAIN(\s+ANALYZE)?\b", re.IGNORECASE)
 
 
@@ -38,6 +42,9 @@ def check_reads(session: Session, sql: str) -> None:
         raise QueryError(one_line(error)) from error
     if len(statements) != 1:
         raise QueryError("one statement at a time" if statements else "no statement")
+    if statements[0].type == duckdb.StatementType.MULTI:
+        # It leaves a type behind in the database, where every session sees it.
+        raise QueryError(PIVOTING)
     tree = _tree(session, _EXPLAIN.sub("", statements[0].query, count=1))
     nodes = {kind for kind in _types(tree) if kind.endswith("_NODE")}
     if not nodes or nodes - READING_NODES:
