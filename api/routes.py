@@ -15,12 +15,19 @@ from api.service import Service
 from lake.errors import BadParameter
 from lake.tables import FLOWS
 from queries.answers import answer, pose
-from queries.catalogue import find_report, load_catalogue
+from queries.catalogue import describe, find_report, load_catalogue
 from queries.contract import Parameter, Report
 from queries.status import lake_status
 
 _JSON_TYPES = {"integer": "integer", "bigint": "integer", "boolean": "boolean",
                "double": "number", "port": "integer"}  # fmt: skip
+_FORMAT = {
+    "name": "format",
+    "in": "query",
+    "required": False,
+    "description": "How the answer is written; it wins over Accept.",
+    "schema": {"type": "string", "enum": list(FORMATS)},
+}
 _BOUNDS = {"integer": {"minimum": 0}, "port": {"minimum": 0, "maximum": 65_535}}
 
 
@@ -70,7 +77,7 @@ def _reports(service: Service) -> APIRouter:
             operation_id=f"report_{found.name}",
             response_class=Response,
             responses={**_bodies(found), **_problems(304, 406, *STATUSES.values())},
-            openapi_extra={"parameters": [_openapi(p) for p in found.parameters]},
+            openapi_extra={"parameters": [*map(_openapi, found.parameters), _FORMAT]},
         )
 
     @router.get("/{name}", include_in_schema=False)
@@ -78,30 +85,6 @@ def _reports(service: Service) -> APIRouter:
         find_report(name)
 
     return router
-
-
-def describe(report: Report) -> dict[str, Any]:
-    """Return a report's contract as JSON-able values."""
-    return {
-        "name": report.name,
-        "sentence": report.sentence,
-        "href": f"/v1/reports/{report.name}",
-        "parameters": [
-            {
-                "name": p.name,
-                "type": p.type,
-                "required": p.required,
-                "default": p.default,
-                "allowed": list(p.allowed),
-                "meaning": p.meaning,
-            }
-            for p in report.parameters
-        ],
-        "columns": [{"name": c.name, "type": c.type} for c in report.columns],
-        "order": report.order,
-        "reads": list(report.reads),
-        "note": report.note,
-    }
 
 
 def _asker(service: Service, report: Report) -> Callable[[Request], Response]:

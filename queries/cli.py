@@ -15,7 +15,8 @@ from lake.errors import UsageError
 from lake.settings import load_settings
 from queries import formats, tables
 from queries.answers import Answer, answer, pose
-from queries.catalogue import find_report, load_catalogue
+from queries.catalogue import describe, find_report, load_catalogue
+from queries.contract import Report
 from queries.engine import Engine
 from queries.output import check_writable, opened
 from queries.shell import run_shell
@@ -46,15 +47,25 @@ def report(
         typer.Option(metavar="FIELD=VALUE", help="Repeatable; one field: any of them"),
     ] = None,
     limit: Annotated[str | None, typer.Option(help="The most rows")] = None,
+    describe_: Annotated[
+        bool, typer.Option("--describe", help="Say what NAME takes and returns")
+    ] = False,
     format_: FormatOption = None,
     output: OutputOption = None,
 ) -> None:
-    """Answer a question about the traffic in a window of time."""
+    """Answer a question about the traffic in a window of time.
+
+    `flowlake report` lists the questions, `flowlake report NAME --describe` says what
+    one takes.
+    """
     kind = _format(format_, output)
     if name is None:
         _show_catalogue(kind, output)
         return
     found = find_report(name)
+    if describe_:
+        _describe(found, kind, output)
+        return
     given = _given(where or (), since=since, until=until, by=by, limit=limit)
     with Engine(load_settings()) as engine:
         question = pose(engine, found, given, now=datetime.now(UTC))
@@ -86,6 +97,11 @@ def sql(
         door = SqlDoor(engine, now=datetime.now(UTC), since=since, until=until)
         if attach is not None:
             door.write_database(attach)
+            typer.echo(
+                f"wrote {attach}: views and macros of this snapshot, see its "
+                "flowlake_meta; any DuckDB client opens it",
+                err=True,
+            )
             return
         with door.opened() as session:
             if query is None and sys.stdin.isatty():
@@ -168,11 +184,21 @@ def _show_catalogue(kind: str, output: Path | None) -> None:
                 "answers": r.sentence,
                 "parameters": ", ".join(p.name for p in r.parameters),
                 "reads": ", ".join(r.reads),
+                "more": f"flowlake report {r.name} --describe",
             }
             for r in listed
         ]
     )
     _write_rows(rows.to_reader(), kind, output)
+
+
+def _describe(found: Report, kind: str, output: Path | None) -> None:
+    if kind not in ("table", "json"):
+        raise UsageError(f"--format {kind}: a description is table or json")
+    if kind == "json":
+        _write_text(formats.json_text(describe(found)) + "\n", output)
+    else:
+        _write_text(tables.report_text(found), output)
 
 
 def _write_text(text: str, output: Path | None) -> None:

@@ -23,6 +23,8 @@ READING_NODES = {
     "CTE_NODE",
 }
 READING = "only statements that read are allowed: SELECT, FROM, SHOW, DESCRIBE, EXPLAIN"
+ONE = "one statement at a time: leave out what follows the first ;"
+NONE = "no statement: give one, such as FROM flows LIMIT 10"
 PIVOTING = (
     "PIVOT must name the values that become columns, as in PIVOT flows ON action "
     "IN ('ACCEPT', 'REJECT') USING count(*): without them it would make a type first"
@@ -41,7 +43,7 @@ def check_reads(session: Session, sql: str) -> None:
     except duckdb.Error as error:
         raise QueryError(one_line(error)) from error
     if len(statements) != 1:
-        raise QueryError("one statement at a time" if statements else "no statement")
+        raise QueryError(ONE if statements else NONE)
     if statements[0].type == duckdb.StatementType.MULTI:
         # It leaves a type behind in the database, where every session sees it.
         raise QueryError(PIVOTING)

@@ -42,19 +42,23 @@ def opened(output: Path | None) -> Iterator[IO[bytes]]:
     Raises:
         UsageError: It cannot be written; the message names it and says why.
     """
-    if output is None:
-        yield sys.stdout.buffer
-        return
     try:
+        if output is None:
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
+            return
         if output.exists() and not output.is_file():
             with output.open("wb") as out:
                 yield out
             return
         with _replacing(output.resolve()) as out:
             yield out
+    except BrokenPipeError:
+        raise  # a reader that has seen enough, such as `head`
     except OSError as error:
+        place = f"--output {output}" if output else "stdout"
         raise UsageError(
-            f"--output {output}: could not be written: {error.strerror or error}"
+            f"{place}: could not be written: {error.strerror or error}"
         ) from error
 
 

@@ -19,6 +19,7 @@ from lake import errors
 from lake.catalog import Lake
 from lake.settings import load_settings
 from lake.tables import FLOWS
+from queries.answers import META_NAMES
 
 WINDOW = {"since": "2026-01-01", "until": "2026-01-02"}
 IN_WINDOW = (
@@ -298,8 +299,31 @@ def test_the_catalogue_the_openapi_document_and_the_docs_agree(client):
     page = client.get("/docs").text
     for report in listed:
         told = paths[report["href"]]["get"]["parameters"]
-        assert [p["name"] for p in told] == [p["name"] for p in report["parameters"]]
+        assert [p["name"] for p in told] == [
+            *(p["name"] for p in report["parameters"]),
+            "format",
+        ]
         assert f"GET {report['href']}" in page
+
+
+def test_the_start_leads_to_the_documentation(client):
+    assert client.get("/").url.path == "/docs"
+
+
+def test_meta_has_the_same_documented_names_everywhere(client):
+    meta = rejected(client).json()["meta"]
+    assert set(meta) == set(META_NAMES)
+    assert set(
+        json.loads(rejected(client, format="csv").headers["flowlake-meta"])
+    ) == set(meta)
+    for kind, read in (
+        ("arrow", lambda b: pa.ipc.open_stream(b).schema),
+        ("parquet", lambda b: pq.read_schema(io.BytesIO(b))),
+    ):
+        schema = read(rejected(client, format=kind).content)
+        assert set(json.loads(schema.metadata[b"flowlake.meta"])) == set(meta)
+    page = client.get("/docs").text
+    assert all(f"<td>{name}" in page for name in META_NAMES)
 
 
 def test_the_docs_load_nothing_from_elsewhere(client):
