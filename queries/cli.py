@@ -55,8 +55,7 @@ def report(
 ) -> None:
     """Answer a question about the traffic in a window of time.
 
-    `flowlake report` lists the questions, `flowlake report NAME --describe` says what
-    one takes.
+    Without NAME the questions are listed; --describe says what one takes.
     """
     kind = _format(format_, output)
     if name is None:

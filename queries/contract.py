@@ -35,7 +35,7 @@ MEANINGS: Mapping[str, str] = {
     "account": "Recorded at an interface of this account.",
     "region": "Recorded in this Region.",
     "az": "Recorded in this Availability Zone, by id.",
-    "address": "Either side has this address, however it is spelled; a CIDR is taken "
+    "address": "Either side has this address, in any usual spelling; a CIDR is taken "
     "as `network`.",
     "network": "Either side lies in this CIDR, IPv4 or IPv6.",
     "port": "Either side has this port.",
