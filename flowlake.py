@@ -166,10 +166,13 @@ def _tell(error: FlowlakeError) -> None:
 
 
 def _flush_quietly() -> None:
-    """Write out what is left; a reader that has gone away is no error."""
+    """Write out what is left; a reader that has gone away is no error.
+
+    Nor is a full disk here: the command has said so.
+    """
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError:
         with Path(os.devnull).open("w") as nowhere:
             os.dup2(nowhere.fileno(), sys.stdout.fileno())
 

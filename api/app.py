@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 
 from api.docs import POLICY, docs_page
+from api.heads import HeadAsGet
 from api.problems import add_problem_handlers
 from api.routes import add_routes
 from api.service import Service
@@ -39,6 +40,10 @@ def create_app(settings: Settings) -> FastAPI:
     add_problem_handlers(app)
     add_routes(app, service)
 
+    @app.get("/", include_in_schema=False)
+    def start() -> RedirectResponse:
+        return RedirectResponse("/docs")
+
     @app.get("/docs", include_in_schema=False)
     def docs(request: Request) -> HTMLResponse:
         page = docs_page(str(request.base_url))
@@ -52,4 +57,6 @@ def create_app(settings: Settings) -> FastAPI:
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response
 
+    # Outermost, so that HEAD finds the routes of GET.
+    app.add_middleware(HeadAsGet)
     return app

@@ -7,6 +7,7 @@ from html import escape
 
 from api.negotiate import FORMATS
 from api.problems import known_problems
+from queries.answers import META_NAMES
 from queries.catalogue import load_catalogue
 from queries.contract import Parameter, Report
 
@@ -39,12 +40,18 @@ def docs_page(base_url: str) -> str:
         "<p>Every answer carries <code>meta</code>: the snapshot it was computed "
         "from, the window, how far the data reaches, how complete it is. For tools: "
         "<a href='/openapi.json'>openapi.json</a>.</p>",
+        *_meta(),
         *_reports(base_url),
         *_service(),
         *_formats(),
         *_problems(),
     ]
     return "\n".join(parts)
+
+
+def _meta() -> Iterator[str]:
+    yield "<h2>meta</h2><p>The same names on every surface.</p>"
+    yield _table(("name", "says"), META_NAMES.items())
 
 
 def _reports(base_url: str) -> Iterator[str]:
@@ -82,6 +89,7 @@ def _service() -> Iterator[str]:
         [
             ("/v1/reports", "The catalogue."),
             ("/v1/status", "What the lake holds, how fresh, what was not readable."),
+            ("/openapi.json", "This page for tools."),
             ("/healthz", "200 while the process answers."),
             ("/readyz", "200 while the lake can be read, else 503."),
         ],
@@ -93,7 +101,8 @@ def _formats() -> Iterator[str]:
     yield (
         "<p>Chosen by <code>Accept</code> or <code>?format=</code>. Where the body "
         "holds rows only, <code>meta</code> is in the <code>Flowlake-Meta</code> "
-        "header. Send <code>If-None-Match</code> with the <code>ETag</code>: while "
+        "header. HEAD answers as GET without the body. Send "
+        "<code>If-None-Match</code> with the <code>ETag</code>: while "
         "neither lake nor question has changed the answer is 304.</p>"
     )
     yield _table(

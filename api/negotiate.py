@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -12,6 +13,9 @@ from starlette.exceptions import HTTPException
 
 from lake.errors import BadParameter
 from queries import formats
+
+_QVALUE = re.compile(r"0(?:[.][0-9]{0,3})?|1(?:[.]0{0,3})?")
+_REFUSED = (0.0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,44 +75,72 @@ FORMATS: Mapping[str, Format] = {
 }  # fmt: skip
 
 
-def choose_format(asked: str | None, accept: str | None) -> Format:
+def choose_format(asked: Sequence[str], accept: str) -> Format:
     """Return the format to answer in; JSON where the client does not mind.
 
+    Args:
+        asked: Values of ``?format=``; it wins over the header.
+        accept: The ``Accept`` header; empty: anything.
+
+    Returns:
+        The format, its first media type the one to send.
+
     Raises:
-        BadParameter: ``?format=`` names none.
+        BadParameter: ``?format=`` names none, or several.
         HTTPException: 406, nothing that ``Accept`` allows can be written.
     """
-    if asked is not None:
-        if asked not in FORMATS:
-            raise BadParameter("format", asked, f"one of {', '.join(FORMATS)}")
-        return FORMATS[asked]
-    for wanted in _by_preference(accept or "*/*"):
-        for found in FORMATS.values():
-            if any(_fits(wanted, media_type) for media_type in found.media_types):
-                return found
-    known = ", ".join(f.media_types[0] for f in FORMATS.values())
-    raise HTTPException(406, f"Not acceptable: there are {known}")
+    if asked:
+        if len(asked) > 1 or asked[0] not in FORMATS:
+            raise BadParameter(
+                "format", ",".join(asked), f"one of {', '.join(FORMATS)}"
+            )
+        return FORMATS[asked[0]]
+    ranges = _ranges(accept or "*/*")
+    offers = [(f, media_type) for f in FORMATS.values() for media_type in f.media_types]
+    best = max(offers, key=lambda offer: _wanted(offer[1], ranges))
+    if _wanted(best[1], ranges) == _REFUSED:
+        known = ", ".join(f.media_types[0] for f in FORMATS.values())
+        raise HTTPException(406, f"Not acceptable: there are {known}")
+    return replace(best[0], media_types=(best[1],))
 
 
-def _by_preference(accept: str) -> list[str]:
-    """Return the media ranges of an ``Accept`` header, the most wanted first."""
-    ranges: list[tuple[float, str]] = []
+def _ranges(accept: str) -> list[tuple[str, float]]:
+    """Return the media ranges of an ``Accept`` header with their weights, in order."""
+    ranges = []
     for part in accept.split(","):
         media_type, _, parameters = part.strip().partition(";")
-        weight = _weight(parameters)
-        if weight > 0:
-            ranges.append((weight, media_type.strip().lower()))
-    return [wanted for _, wanted in sorted(ranges, key=lambda r: -r[0])]
+        ranges.append((media_type.strip().lower(), _weight(parameters)))
+    return ranges
+
+
+def _wanted(media_type: str, ranges: Sequence[tuple[str, float]]) -> tuple[float, int]:
+    """Return how much a type is wanted, to compare by.
+
+    The most specific range that it fits decides (RFC 9110, 12.5.1), so that
+    ``application/json;q=0, */*`` is anything but JSON; of equal weights the range
+    that stands first wins.
+    """
+    fitting = [
+        (_specific(wanted), -place, weight)
+        for place, (wanted, weight) in enumerate(ranges)
+        if _fits(wanted, media_type)
+    ]
+    if not fitting:
+        return _REFUSED
+    _, place, weight = max(fitting)
+    return (weight, place) if weight > 0 else _REFUSED
+
+
+def _specific(wanted: str) -> int:
+    return -wanted.count("*")
 
 
 def _weight(parameters: str) -> float:
+    """Return ``q``; what is no weight is 0, as if it were not acceptable."""
     for parameter in parameters.split(";"):
         name, _, value = parameter.strip().partition("=")
-        if name == "q":
-            try:
-                return float(value)
-            except ValueError:
-                return 0.0
+        if name.strip().lower() == "q":
+            return float(value) if _QVALUE.fullmatch(value.strip()) else 0.0
     return 1.0
 
 

@@ -15,12 +15,20 @@ from api.service import Service
 from lake.errors import BadParameter
 from lake.tables import FLOWS
 from queries.answers import answer, pose
-from queries.catalogue import find_report, load_catalogue
+from queries.catalogue import describe, find_report, load_catalogue
 from queries.contract import Parameter, Report
 from queries.status import lake_status
 
 _JSON_TYPES = {"integer": "integer", "bigint": "integer", "boolean": "boolean",
-               "double": "number"}  # fmt: skip
+               "double": "number", "port": "integer"}  # fmt: skip
+_FORMAT = {
+    "name": "format",
+    "in": "query",
+    "required": False,
+    "description": "How the answer is written; it wins over Accept.",
+    "schema": {"type": "string", "enum": list(FORMATS)},
+}
+_BOUNDS = {"integer": {"minimum": 0}, "port": {"minimum": 0, "maximum": 65_535}}
 
 
 def add_routes(app: FastAPI, service: Service) -> None:
@@ -69,7 +77,7 @@ def _reports(service: Service) -> APIRouter:
             operation_id=f"report_{found.name}",
             response_class=Response,
             responses={**_bodies(found), **_problems(304, 406, *STATUSES.values())},
-            openapi_extra={"parameters": [_openapi(p) for p in found.parameters]},
+            openapi_extra={"parameters": [*map(_openapi, found.parameters), _FORMAT]},
         )
 
     @router.get("/{name}", include_in_schema=False)
@@ -79,37 +87,13 @@ def _reports(service: Service) -> APIRouter:
     return router
 
 
-def describe(report: Report) -> dict[str, Any]:
-    """Return a report's contract as JSON-able values."""
-    return {
-        "name": report.name,
-        "sentence": report.sentence,
-        "href": f"/v1/reports/{report.name}",
-        "parameters": [
-            {
-                "name": p.name,
-                "type": p.type,
-                "required": p.required,
-                "default": p.default,
-                "allowed": list(p.allowed),
-                "meaning": p.meaning,
-            }
-            for p in report.parameters
-        ],
-        "columns": [{"name": c.name, "type": c.type} for c in report.columns],
-        "order": report.order,
-        "reads": list(report.reads),
-        "note": report.note,
-    }
-
-
 def _asker(service: Service, report: Report) -> Callable[[Request], Response]:
     def ask(request: Request) -> Response:
         given = {
             name: request.query_params.getlist(name) for name in request.query_params
         }
-        asked = given.pop("format", [None])
-        wanted = choose_format(asked[-1], request.headers.get("accept"))
+        asked = given.pop("format", [])
+        wanted = choose_format(asked, ", ".join(request.headers.getlist("accept")))
         engine = service.engine()
         question = pose(engine, report, given, now=datetime.now(UTC))
         most = engine.settings.max_rows
@@ -176,6 +160,7 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def _openapi(parameter: Parameter) -> dict[str, Any]:
     plain = parameter.type.removesuffix("[]")
     schema: dict[str, Any] = {"type": _JSON_TYPES.get(plain, "string")}
+    schema |= _BOUNDS.get(plain, {})
     if parameter.allowed:
         schema["enum"] = list(parameter.allowed)
     if parameter.default is not None:

@@ -16,7 +16,8 @@ import pyarrow as pa
 
 from lake.reading import Plan, is_timed
 from queries.contract import Report
-from queries.engine import Engine, Pinned, Session
+from queries.engine import Engine, Pinned
+from queries.session import Session
 from queries.values import Window, bind, window_of
 
 META_TABLES = ("sources", "silences")  # what `meta` is made from
@@ -25,6 +26,23 @@ NOT_COUNTED_ONCE = (
     "up at each of them"
 )
 NO_COVERAGE = "how many records to expect is not known yet"
+# What `meta` says, by name; the documentation is made from it.
+META_NAMES: Mapping[str, str] = {
+    "report": "The report's name.",
+    "parameters": "Every parameter with the value that was taken.",
+    "window": "The half-open window, since and until; UTC.",
+    "snapshot": "The snapshot of the main table that the answer was computed from.",
+    "snapshots": "The snapshot of every table read.",
+    "table": "The main table.",
+    "data_through": "How far the records of the lake reach; null: none yet.",
+    "completeness": "The share of expected records (null: not known, with the reason), "
+    "and intervals that AWS skipped.",
+    "attributed": "The share of records with an identity; null: not known yet.",
+    "files": "Data files read.",
+    "rows_read": "Rows in those files, before any filter.",
+    "warnings": "What to know before trusting the answer.",
+    "elapsed_ms": "How long it took, milliseconds.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,10 +180,19 @@ def _warnings(question: Question, read: Sequence[Plan], facts: _Facts) -> list[s
             f"AWS skipped records in {facts.skipped} intervals of the window (SKIPDATA)"
         )
     if window and not any(p.rows for p in read):
-        found.append("the lake holds no records of this window")
+        found.append(f"the lake holds no records of this window: {_reach(through)}")
     elif window and through and through < window.until:
         found.append(f"records are known only up to {_plain(through)}")
     return found
+
+
+def _reach(through: datetime | None) -> str:
+    if through is None:
+        return (
+            "flows is empty, `flowlake ingest` fills it (Transit Gateway records are "
+            "in tgw_flows, for SQL)"
+        )
+    return f"records are known up to {_plain(through)}, see `since` and `until`"
 
 
 def _window(window: Window | None) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -49,6 +50,30 @@ def load_report(path: Path) -> Report:
     report = parse_report(path.stem, text, version=version)
     _check(report)
     return report
+
+
+def describe(report: Report) -> dict[str, Any]:
+    """Return a report's contract as JSON-able values."""
+    return {
+        "name": report.name,
+        "sentence": report.sentence,
+        "href": f"/v1/reports/{report.name}",
+        "parameters": [
+            {
+                "name": p.name,
+                "type": p.type,
+                "required": p.required,
+                "default": p.default,
+                "allowed": list(p.allowed),
+                "meaning": p.meaning,
+            }
+            for p in report.parameters
+        ],
+        "columns": [{"name": c.name, "type": c.type} for c in report.columns],
+        "order": report.order,
+        "reads": list(report.reads),
+        "note": report.note,
+    }
 
 
 def _check(report: Report) -> None:

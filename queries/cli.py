@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Annotated
+from typing import Annotated
 
 import pyarrow as pa
 import typer
@@ -16,8 +15,10 @@ from lake.errors import UsageError
 from lake.settings import load_settings
 from queries import formats, tables
 from queries.answers import Answer, answer, pose
-from queries.catalogue import find_report, load_catalogue
+from queries.catalogue import describe, find_report, load_catalogue
+from queries.contract import Report
 from queries.engine import Engine
+from queries.output import check_writable, opened
 from queries.shell import run_shell
 from queries.sqldoor import SqlDoor
 from queries.status import lake_status, status_lines
@@ -46,15 +47,24 @@ def report(
         typer.Option(metavar="FIELD=VALUE", help="Repeatable; one field: any of them"),
     ] = None,
     limit: Annotated[str | None, typer.Option(help="The most rows")] = None,
+    describe_: Annotated[
+        bool, typer.Option("--describe", help="Say what NAME takes and returns")
+    ] = False,
     format_: FormatOption = None,
     output: OutputOption = None,
 ) -> None:
-    """Answer a question about the traffic in a window of time."""
+    """Answer a question about the traffic in a window of time.
+
+    Without NAME the questions are listed; --describe says what one takes.
+    """
     kind = _format(format_, output)
     if name is None:
         _show_catalogue(kind, output)
         return
     found = find_report(name)
+    if describe_:
+        _describe(found, kind, output)
+        return
     given = _given(where or (), since=since, until=until, by=by, limit=limit)
     with Engine(load_settings()) as engine:
         question = pose(engine, found, given, now=datetime.now(UTC))
@@ -80,10 +90,17 @@ def sql(
 ) -> None:
     """Ask in SQL, read-only: tables, and every report as `FROM name(since := …)`."""
     kind = _format(format_, output)
+    if attach is not None and (query or output or format_):
+        raise UsageError("--attach writes a database: leave query and output out")
     with Engine(load_settings()) as engine:
         door = SqlDoor(engine, now=datetime.now(UTC), since=since, until=until)
         if attach is not None:
             door.write_database(attach)
+            typer.echo(
+                f"wrote {attach}: views and macros of this snapshot, see its "
+                "flowlake_meta; any DuckDB client opens it",
+                err=True,
+            )
             return
         with door.opened() as session:
             if query is None and sys.stdin.isatty():
@@ -117,6 +134,7 @@ def _given(where: Iterable[str], **options: str | None) -> dict[str, list[str]]:
 
 
 def _format(asked: str | None, output: Path | None) -> str:
+    check_writable(output)
     if asked is None:
         terminal = output is None and sys.stdout.isatty()
         return "table" if terminal else "json"
@@ -129,7 +147,7 @@ def _format(asked: str | None, output: Path | None) -> str:
 
 def _write_answer(result: Answer, kind: str, output: Path | None) -> None:
     reader = result.rows.to_reader()
-    with _opened(output) as out:
+    with opened(output) as out:
         if kind == "json":
             out.write(formats.json_document(result.meta, result.rows).encode())
         elif kind == "csv":
@@ -152,7 +170,7 @@ def _write_rows(reader: pa.RecordBatchReader, kind: str, output: Path | None) ->
         "parquet": formats.write_parquet,
         "arrow": formats.write_arrow,
     }[kind]
-    with _opened(output) as out:
+    with opened(output) as out:
         write(reader, out)
 
 
@@ -165,6 +183,7 @@ def _show_catalogue(kind: str, output: Path | None) -> None:
                 "answers": r.sentence,
                 "parameters": ", ".join(p.name for p in r.parameters),
                 "reads": ", ".join(r.reads),
+                "more": f"flowlake report {r.name} --describe",
             }
             for r in listed
         ]
@@ -172,10 +191,15 @@ def _show_catalogue(kind: str, output: Path | None) -> None:
     _write_rows(rows.to_reader(), kind, output)
 
 
-def _opened(output: Path | None) -> AbstractContextManager[IO[bytes]]:
-    return output.open("wb") if output else nullcontext(sys.stdout.buffer)
+def _describe(found: Report, kind: str, output: Path | None) -> None:
+    if kind not in ("table", "json"):
+        raise UsageError(f"--format {kind}: a description is table or json")
+    if kind == "json":
+        _write_text(formats.json_text(describe(found)) + "\n", output)
+    else:
+        _write_text(tables.report_text(found), output)
 
 
 def _write_text(text: str, output: Path | None) -> None:
-    with _opened(output) as out:
+    with opened(output) as out:
         out.write(text.encode())

@@ -19,6 +19,7 @@ ENGINE_TYPES: Mapping[str, str] = {
     "integer[]": "INTEGER[]",
     "address[]": "VARCHAR[]",
     "cidr[]": "VARCHAR[]",
+    "port[]": "INTEGER[]",
     "protocol[]": "INTEGER[]",
 }
 
@@ -34,7 +35,8 @@ MEANINGS: Mapping[str, str] = {
     "account": "Recorded at an interface of this account.",
     "region": "Recorded in this Region.",
     "az": "Recorded in this Availability Zone, by id.",
-    "address": "Either side has this address; a CIDR is taken as `network`.",
+    "address": "Either side has this address, in any usual spelling; a CIDR is taken "
+    "as `network`.",
     "network": "Either side lies in this CIDR, IPv4 or IPv6.",
     "port": "Either side has this port.",
     "protocol": "Protocol: tcp, udp, icmp, icmpv6 or an IANA number.",

@@ -11,6 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
+from duckdb import sqltypes
+
+from queries.plain import plain_rows
 
 FORMATS = ("table", "json", "csv", "parquet", "arrow")
 META_KEY = b"flowlake.meta"
@@ -18,7 +21,7 @@ FORMULA = r"^([=+\-@\t\r])"  # what a spreadsheet would run
 
 
 def json_rows(rows: pa.Table | pa.RecordBatch) -> list[str]:
-    """Return each row as one JSON object; times are ISO 8601 with ``Z``.
+    """Return each row as one JSON object; values as in `queries.plain`.
 
     Made by DuckDB, five times faster than ``json.dumps`` row by row.
     """
@@ -26,7 +29,7 @@ def json_rows(rows: pa.Table | pa.RecordBatch) -> list[str]:
         return []
     table = pa.table(rows) if isinstance(rows, pa.RecordBatch) else rows
     with duckdb.connect(":memory:") as engine:
-        found: Any = engine.from_arrow(times_as_text(table)).query(
+        found: Any = engine.from_arrow(plain_rows(table)).query(
             "answer", "SELECT CAST(to_json(answer) AS VARCHAR) AS line FROM answer"
         )
         lines: list[str] = found.to_arrow_table()["line"].to_pylist()
@@ -86,36 +89,40 @@ def with_meta(schema: pa.Schema, meta: Mapping[str, Any] | None) -> pa.Schema:
     return schema.with_metadata({META_KEY: json.dumps(meta)}) if meta else schema
 
 
-def times_as_text(rows: pa.Table) -> pa.Table:
-    """Turn every timestamp column into ISO 8601 text with ``Z``."""
-    for position, field in enumerate(rows.schema):
-        if pa.types.is_timestamp(field.type):
-            text = _iso(rows.column(position))
-            rows = rows.set_column(position, field.name, text)
-    return rows
+def text_cells(rows: pa.Table) -> pa.Table:
+    r"""Return the rows with every column that is no number or truth as text.
+
+    Nested values are JSON, bytes are as DuckDB writes them: ``\x00`` for what is not
+    printable.
+    """
+    plain = plain_rows(rows, numbers=False)
+    for position, field in enumerate(plain.schema):
+        column = plain.column(position)
+        if pa.types.is_nested(field.type):
+            column = _by_duckdb(plain_rows(rows).column(position), nested=True)
+        elif pa.types.is_binary(field.type) or pa.types.is_time(field.type):
+            column = _by_duckdb(column, nested=False)
+        elif pa.types.is_dictionary(field.type):
+            column = column.cast(pa.string())
+        plain = plain.set_column(position, field.name, column)
+    return plain
 
 
-def _iso(times: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Write whole seconds without a fraction, as flow logs do."""
-    whole = pc.all(
-        pc.equal(pc.floor_temporal(times, unit="second"), times), min_count=0
-    ).as_py()
-    unit = "s" if whole else "us"
-    zone = "Z" if times.type.tz else ""
-    return pc.strftime(
-        times.cast(pa.timestamp(unit, times.type.tz)), f"%Y-%m-%dT%H:%M:%S{zone}"
-    )
+def _by_duckdb(column: pa.ChunkedArray, *, nested: bool) -> pa.ChunkedArray:
+    value: Any = duckdb.ColumnExpression("value")
+    value = duckdb.FunctionExpression("to_json", value) if nested else value
+    with duckdb.connect(":memory:") as engine:
+        rows = engine.from_arrow(pa.table({"value": column}))
+        text = rows.select(value.cast(sqltypes.VARCHAR).alias("text"))
+        return text.to_arrow_table()["text"]
 
 
 def _csv_cells(batch: pa.RecordBatch) -> pa.Table:
-    rows = times_as_text(pa.table(batch))
+    rows = text_cells(pa.table(batch))
     for position, field in enumerate(rows.schema):
-        column = rows.column(position)
-        if pa.types.is_nested(field.type):
-            column = pa.array([json.dumps(v, default=str) for v in column.to_pylist()])
-        elif pa.types.is_string(field.type):
-            column = pc.replace_substring_regex(column, FORMULA, r"'\1")
-        rows = rows.set_column(position, field.name, column)
+        if pa.types.is_string(field.type):
+            safe = pc.replace_substring_regex(rows.column(position), FORMULA, r"'\1")
+            rows = rows.set_column(position, field.name, safe)
     return rows
 
 

@@ -1,9 +1,17 @@
 -- Functions that reports may call beside the engine's own; another engine brings its
 -- own definitions of the same names.
 
+-- The last 32 bits of an IPv6 address written as an IPv4 address, as two groups instead.
+CREATE OR REPLACE MACRO two_groups(dotted) AS
+printf(
+  '%x:%x',
+  256 * TRY_CAST(split_part(dotted, '.', 1) AS INTEGER) + TRY_CAST(split_part(dotted, '.', 2) AS INTEGER),
+  256 * TRY_CAST(split_part(dotted, '.', 3) AS INTEGER) + TRY_CAST(split_part(dotted, '.', 4) AS INTEGER)
+);
+
 -- An IPv6 address as 32 hexadecimal digits, whatever its spelling: '::' becomes as many
 -- zero groups as eight groups need.
-CREATE OR REPLACE MACRO address_digits(address) AS
+CREATE OR REPLACE MACRO hexadecimal_digits(address) AS
 list_reduce(
   list_transform(
     string_split(
@@ -21,6 +29,80 @@ list_reduce(
     lambda digits: lpad(digits, 4, '0')
   ),
   lambda before, digits: before || digits
+);
+
+CREATE OR REPLACE MACRO address_digits(address) AS
+CASE WHEN contains(address, '.')
+  THEN hexadecimal_digits(
+    regexp_extract(address, '^.*:') || two_groups(regexp_extract(address, '[0-9.]+$'))
+  )
+  ELSE hexadecimal_digits(address)
+END;
+
+-- The groups of 32 digits between colons, ':2001:0db8:...:0001:', and without leading
+-- zeros, ':2001:db8:...:1:'; then with the longest run of zero groups as '::'.
+CREATE OR REPLACE MACRO padded_groups(digits) AS
+':' || regexp_replace(digits, '(....)', '\1:', 'g');
+
+CREATE OR REPLACE MACRO short_groups(digits) AS
+regexp_replace(padded_groups(digits), ':0{1,3}', ':', 'g');
+
+CREATE OR REPLACE MACRO compressed_groups(digits) AS
+regexp_replace(
+  short_groups(digits),
+  ':(?:0:){' || coalesce(
+    list_max(
+      list_filter(
+        [2, 3, 4, 5, 6, 7, 8],
+        lambda run: contains(short_groups(digits), ':' || repeat('0:', run))
+      )
+    ),
+    9
+  ) || '}',
+  '::'
+);
+
+-- The IPv4 address in an IPv6 address that carries one, as ':ffff:10.0.0.1'; else null.
+CREATE OR REPLACE MACRO carried_ipv4(digits) AS
+CASE WHEN starts_with(digits, '00000000000000000000ffff')
+  THEN '::ffff:' || list_aggregate(
+    list_transform(
+      [25, 27, 29, 31],
+      lambda place: CAST(CAST('0x' || substr(digits, place, 2) AS INTEGER) AS VARCHAR)
+    ),
+    'string_agg', '.'
+  )
+END;
+
+CREATE OR REPLACE MACRO ungrouped(groups) AS
+regexp_replace(regexp_replace(groups, '^:([^:])', '\1'), '([^:]):$', '\1');
+
+CREATE OR REPLACE MACRO ipv6_spellings(addresses) AS
+flatten(
+  list_transform(
+    flatten(
+      list_transform(
+        list_transform(addresses, lambda address: address_digits(address)),
+        lambda digits: [
+          compressed_groups(digits), short_groups(digits), padded_groups(digits),
+          carried_ipv4(digits)
+        ]
+      )
+    ),
+    lambda groups: [ungrouped(groups), upper(ungrouped(groups))]
+  )
+);
+
+-- Addresses in every spelling that flow logs are known to use, for `IN`: a list of
+-- constants is made while the query is planned and reads by Bloom filter, which a
+-- function of the column would not. IPv6 is compressed, without leading zeros or full,
+-- in lower or upper case; IPv4 has one spelling.
+CREATE OR REPLACE MACRO address_spellings(addresses) AS
+list_distinct(
+  list_concat(
+    list_filter(addresses, lambda address: NOT contains(address, ':')),
+    ipv6_spellings(list_filter(addresses, lambda address: contains(address, ':')))
+  )
 );
 
 -- The texts of one octet whose first bits are fixed: (?:16|17|...|31)

@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 
 from lake.errors import QueryError
-from queries.engine import one_line
+from queries.session import Session, one_line
 
 READING_NODES = {
     "SELECT_NODE",
@@ -23,10 +23,16 @@ READING_NODES = {
     "CTE_NODE",
 }
 READING = "only statements that read are allowed: SELECT, FROM, SHOW, DESCRIBE, EXPLAIN"
+ONE = "one statement at a time: leave out what follows the first ;"
+NONE = "no statement: give one, such as FROM flows LIMIT 10"
+PIVOTING = (
+    "PIVOT must name the values that become columns, as in PIVOT flows ON action "
+    "IN ('ACCEPT', 'REJECT') USING count(*): without them it would make a type first"
+)
 _EXPLAIN = re.compile(r"\s*EXPLAIN(\s+ANALYZE)?\b", re.IGNORECASE)
 
 
-def check_reads(cursor: duckdb.DuckDBPyConnection, sql: str) -> None:
+def check_reads(session: Session, sql: str) -> None:
     """Refuse anything but one statement that reads.
 
     Raises:
@@ -37,16 +43,19 @@ def check_reads(cursor: duckdb.DuckDBPyConnection, sql: str) -> None:
     except duckdb.Error as error:
         raise QueryError(one_line(error)) from error
     if len(statements) != 1:
-        raise QueryError("one statement at a time" if statements else "no statement")
-    tree = _tree(cursor, _EXPLAIN.sub("", statements[0].query, count=1))
+        raise QueryError(ONE if statements else NONE)
+    if statements[0].type == duckdb.StatementType.MULTI:
+        # It leaves a type behind in the database, where every session sees it.
+        raise QueryError(PIVOTING)
+    tree = _tree(session, _EXPLAIN.sub("", statements[0].query, count=1))
     nodes = {kind for kind in _types(tree) if kind.endswith("_NODE")}
     if not nodes or nodes - READING_NODES:
         raise QueryError(READING)
 
 
-def _tree(cursor: duckdb.DuckDBPyConnection, sql: str) -> Any:
-    found = cursor.sql("SELECT json_serialize_sql($sql) AS tree", params={"sql": sql})
-    tree = json.loads(found.to_arrow_table()["tree"][0].as_py())
+def _tree(session: Session, sql: str) -> Any:
+    found = session.query("SELECT json_serialize_sql($sql) AS tree", {"sql": sql})
+    tree = json.loads(found["tree"][0].as_py())
     if tree["error"]:
         raise QueryError(READING)
     return tree

@@ -11,18 +11,20 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from lake.errors import QueryError
+from lake.errors import BadParameter, QueryError
 from lake.reading import Plan, is_timed
 from lake.tables import TABLES
 from queries.catalogue import load_catalogue
-from queries.engine import Engine, Session, empty_rows, one_line, script
+from queries.database import script
+from queries.engine import Engine, empty_rows
 from queries.guard import check_reads
 from queries.macros import literal, macro_statements
+from queries.session import Session, one_line
 from queries.values import Window, parse_moment
 from queries.views import columns_of, engine_path
 
-LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-FAR_AHEAD = datetime(2200, 1, 1, tzinfo=UTC)
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+FAR_AHEAD = datetime.max.replace(tzinfo=UTC)
 
 
 class SqlDoor:
@@ -115,7 +117,7 @@ class SqlSession:
             QueryError: It does not only read, or DuckDB refuses it.
             QueryTimeout: It took longer than the limit.
         """
-        check_reads(self._session.cursor, sql)
+        check_reads(self._session, sql)
         self._define_named(sql)
         with self._session.stream(sql) as reader:
             yield reader
@@ -124,7 +126,7 @@ class SqlSession:
         words = set(re.findall(r"\w+", sql.lower())) - self._defined
         for name in words & load_catalogue().keys():
             for statement in macro_statements(load_catalogue()[name]):
-                self._session.cursor.execute(statement)
+                self._session.run(statement)
             self._defined.add(name)
 
 
@@ -146,7 +148,8 @@ def view_statement(plan: Plan) -> str:
 def _window(now: datetime, since: str | None, until: str | None) -> Window | None:
     if since is None and until is None:
         return None
-    return Window(
-        parse_moment("since", since, now) if since else LONG_AGO,
-        parse_moment("until", until, now) if until else FAR_AHEAD,
-    )
+    begin = LONG_AGO if since is None else parse_moment("since", since, now)
+    end = FAR_AHEAD if until is None else parse_moment("until", until, now)
+    if begin >= end:
+        raise BadParameter("since", since or "", f"before until, {end:%Y-%m-%dT%H:%MZ}")
+    return Window(begin, end)

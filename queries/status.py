@@ -78,6 +78,8 @@ def _sentences(status: dict[str, Any]) -> list[str]:
         f"quarantine: {_counts(status['quarantine'])}",
         f"silences: {_counts(status['silences'])}",
     ]
+    if not objects["ingested"]:
+        lines.append("nothing was ingested yet: run `flowlake ingest SOURCE`")
     behind = {k: v for k, v in status["followers"].items() if v != 0}
     for name, count in behind.items():
         lines.append(

@@ -11,10 +11,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from queries.answers import Answer
-from queries.formats import times_as_text
+from queries.contract import Report
+from queries.formats import text_cells
 
 SHOWN_ROWS = 1_000
 CELL = 80
+OPTIONS = {"since", "until", "by", "limit"}  # the rest are given by --where
 
 
 def answer_text(answer: Answer) -> str:
@@ -55,6 +57,23 @@ def rows_text(reader: pa.RecordBatchReader) -> str:
     return _text(console)
 
 
+def report_text(report: Report) -> str:
+    """Return what a report takes and returns."""
+    console = _console()
+    console.print(escape(f"{report.sentence} {report.note}".strip()))
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for head in ("parameter", "default", "meaning"):
+        grid.add_column(head, overflow="fold")
+    for p in report.parameters:
+        allowed = f" One of {', '.join(p.allowed)}." if p.allowed else ""
+        option = f"--{p.name}" if p.name in OPTIONS else f"--where {p.name}=…"
+        grid.add_row(option, p.default or "-", escape(f"{p.meaning}{allowed}"))
+    console.print(grid)
+    columns = ", ".join(f"{c.name} {c.type}" for c in report.columns)
+    console.print(escape(f"returns {columns}; ordered by {report.order}"))
+    return _text(console)
+
+
 def _print_rows(console: Console, rows: pa.Table) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for field in rows.schema:
@@ -72,7 +91,7 @@ def _print_rows(console: Console, rows: pa.Table) -> None:
 def _texts(rows: pa.Table) -> list[list[str]]:
     return [
         [_cell(value, grouped=_is_amount(column.type)) for value in column.to_pylist()]
-        for column in times_as_text(rows).columns
+        for column in text_cells(rows).columns
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ HOUR = timedelta(hours=1)
 PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "icmpv6": 58, "gre": 47, "esp": 50}
 TIMES = "24h, 7d, 90m, now, 2026-01-31 or 2026-01-31T12:00:00Z"
 _SPANS = {"m": "minutes", "h": "hours", "d": "days"}
-_SPAN = re.compile(r"(\d{1,6})([mhd])")
+_SPAN = re.compile(r"([0-9]{1,6})([mhd])")
+_WHOLE = re.compile(r"-?[0-9]{1,19}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ def parse_moment(name: str, text: str, now: datetime) -> datetime:
     span = _SPAN.fullmatch(text)
     if span or text == "now":
         ago = timedelta(**{_SPANS[span[2]]: int(span[1])}) if span else timedelta(0)
-        return _snapped(name, now, ago)
+        return _snapped(name, text, now, ago)
     try:
         time = datetime.fromisoformat(text)
         return time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC)
@@ -129,18 +131,35 @@ def parse_moment(name: str, text: str, now: datetime) -> datetime:
         raise BadParameter(name, text, f"a time such as {TIMES}") from None
 
 
-def _snapped(name: str, now: datetime, ago: timedelta) -> datetime:
+def _snapped(name: str, text: str, now: datetime, ago: timedelta) -> datetime:
     try:
         time = now.astimezone(UTC) - ago
         floor = time.replace(minute=0, second=0, microsecond=0)
     except OverflowError:
-        raise BadParameter(name, ago, f"a time such as {TIMES}") from None
+        raise BadParameter(name, text, f"a time such as {TIMES}") from None
     return floor + HOUR if name == "until" and floor < time else floor
 
 
-def _integer(text: str) -> int:
-    value = int(text)
-    if not 0 <= value < 2**31:
+def _bigint(text: str) -> int:
+    """Read a number as people write it: `int` also takes 1_0 and foreign digits."""
+    if not _WHOLE.fullmatch(text) or not -(2**63) <= int(text) < 2**63:
+        raise ValueError(text)
+    return int(text)
+
+
+def _up_to(most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        value = _bigint(text)
+        if not 0 <= value <= most:
+            raise ValueError(text)
+        return value
+
+    return parse
+
+
+def _double(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value) or not text.isascii() or "_" in text:
         raise ValueError(text)
     return value
 
@@ -160,7 +179,7 @@ def _network(text: str) -> str:
 
 
 def _protocol(text: str) -> int:
-    return PROTOCOLS.get(text.lower()) or _integer(text)
+    return PROTOCOLS.get(text.lower()) or _up_to(255)(text)
 
 
 def _text(text: str) -> str:
@@ -171,26 +190,28 @@ def _text(text: str) -> str:
 
 _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "varchar": _text,
-    "integer": _integer,
-    "bigint": int,
+    "integer": _up_to(2**31 - 1),
+    "bigint": _bigint,
     "boolean": _boolean,
     "date": date.fromisoformat,
-    "double": float,
+    "double": _double,
     "address": _address,
     "cidr": _network,
+    "port": _up_to(65_535),
     "protocol": _protocol,
 }
 
 _ALLOWED: Mapping[str, str] = {
     "varchar": "a text",
-    "integer": "a whole number from 0",
+    "integer": "a whole number from 0 to 2147483647",
     "bigint": "a whole number",
     "boolean": "true or false",
     "date": "a day such as 2026-01-31",
     "double": "a number",
     "address": "an IPv4 or IPv6 address",
     "cidr": "a network such as 10.0.0.0/8 or 2001:db8::/32",
-    "protocol": f"{', '.join(PROTOCOLS)} or a number",
+    "port": "a port from 0 to 65535",
+    "protocol": f"{', '.join(PROTOCOLS)} or a number from 0 to 255",
 }
 
 

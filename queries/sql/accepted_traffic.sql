@@ -4,7 +4,7 @@
 --          $by varchar in eni|instance|subnet|vpc|az|account|region|address|source|destination|port = eni,
 --          $eni varchar[]?, $instance varchar[]?, $subnet varchar[]?, $vpc varchar[]?,
 --          $account varchar[]?, $region varchar[]?, $address address[]?, $network cidr[]?,
---          $port integer[]?, $protocol protocol[]?, $limit integer = 20
+--          $port port[]?, $protocol protocol[]?, $limit integer = 20
 -- Returns: key varchar, records bigint, packets bigint, bytes bigint, sources bigint,
 --          destinations bigint, first_seen timestamptz, last_seen timestamptz
 -- Order:   bytes desc, key asc
@@ -38,12 +38,12 @@ WITH windowed AS (
 chosen AS (
   SELECT *
   FROM windowed
-  WHERE $address IS NULL OR dst_address IN $address
+  WHERE $address IS NULL OR dst_address IN address_spellings($address)
   UNION ALL  -- one arm a side: an OR over both would read every row group
   SELECT *
   FROM windowed
-  WHERE src_address IN $address
-    AND NOT coalesce(dst_address IN $address, FALSE)
+  WHERE src_address IN address_spellings($address)
+    AND NOT coalesce(dst_address IN address_spellings($address), FALSE)
 ),
 keyed AS (
   SELECT

@@ -13,7 +13,7 @@ from lake.settings import load_settings
 from queries.answers import answer, pose
 from queries.catalogue import find_report
 from queries.engine import Engine
-from queries.formats import times_as_text
+from queries.plain import plain_rows
 
 HERE = Path(__file__).parent
 CASES = sorted(path.parent for path in HERE.glob("*/*/case.toml"))
@@ -35,7 +35,7 @@ def test_a_report_answers_as_written_by_hand(case, tmp_path):
         now = datetime(2026, 1, 2, tzinfo=UTC)
         rows = answer(engine, pose(engine, report, given, now=now)).rows
     with duckdb.connect() as reader:
-        found = reader.from_arrow(times_as_text(rows))
+        found = reader.from_arrow(plain_rows(rows))
         names = ", ".join(f"CAST({c} AS VARCHAR) AS {c}" for c in found.columns)
         ours = found.project(names).fetchall()
         wanted = reader.read_csv(

@@ -19,6 +19,7 @@ from lake import errors
 from lake.catalog import Lake
 from lake.settings import load_settings
 from lake.tables import FLOWS
+from queries.answers import META_NAMES
 
 WINDOW = {"since": "2026-01-01", "until": "2026-01-02"}
 IN_WINDOW = (
@@ -110,16 +111,59 @@ def test_every_format_has_the_same_rows_and_its_meta(client, asked, media_type, 
 @pytest.mark.parametrize(
     ("accept", "name"),
     [
-        (None, "json"),
+        ("", "json"),
         ("text/html,application/xhtml+xml,*/*;q=0.8", "json"),
         ("text/csv;q=0.5, application/json;q=0.4", "csv"),
         ("application/json;q=0, text/csv", "csv"),
         ("application/jsonl", "ndjson"),
         ("text/*", "csv"),
+        ("application/json;q=0, */*", "csv"),
+        ("*/*, application/json;q=0", "csv"),
+        ("application/*;q=0, */*", "csv"),
+        ("*/*;q=0, text/csv", "csv"),
+        ("application/json;q=0, application/*", "ndjson"),
+        ("text/csv;q=2, application/json", "json"),
+        ("text/csv;q=nan, application/json;q=0.1", "json"),
+        ("application/json; Q=0.1, text/csv;q=0.2", "csv"),
+        ("*/*;q=0.1, application/vnd.apache.parquet", "parquet"),
     ],
 )
 def test_the_most_wanted_format_that_can_be_written_is_chosen(accept, name):
-    assert choose_format(None, accept).name == name
+    assert choose_format([], accept).name == name
+
+
+def test_the_media_type_sent_is_the_one_asked_for(client):
+    headers = {"accept": "application/jsonl, application/x-ndjson;q=0"}
+    response = client.get("/v1/reports/top_talkers", headers=headers)
+    assert response.headers["content-type"] == "application/jsonl"
+
+
+@pytest.mark.parametrize("accept", ["image/png", "*/*;q=0", "application/json;q=0"])
+def test_nothing_acceptable_is_406(client, accept):
+    response = client.get("/v1/reports/top_talkers", headers={"accept": accept})
+    assert response.status_code == 406
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/healthz", "/readyz", "/v1/status", "/v1/reports", "/docs", "/openapi.json",
+     "/v1/reports/rejected_traffic?since=2026-01-01&until=2026-01-02"],
+)  # fmt: skip
+def test_head_answers_as_get_without_a_body(client, path):
+    got, head = client.get(path), client.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+    for name in ("content-type", "etag", "vary"):
+        assert head.headers.get(name) == got.headers.get(name)
+    assert int(head.headers["content-length"]) == pytest.approx(
+        len(got.content), abs=20
+    )
+
+
+def test_head_of_a_wrong_question_has_its_status_and_others_are_told(client):
+    assert client.head("/v1/reports/nonsense").status_code == 404
+    assert client.head("/v1/reports/top_talkers?limit=x").status_code == 422
+    refused = client.post("/v1/reports")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
 
 
 def test_an_unchanged_answer_is_not_computed_again(client, monkeypatch):
@@ -178,6 +222,19 @@ def test_the_etag_names_the_question_the_format_and_the_lake(tmp_path):
         ("/v1/reports/rejected_traffic?limit=-1", 422, "bad-parameter"),
         ("/v1/reports/rejected_traffic?limit=1&limit=2", 422, "bad-parameter"),
         ("/v1/reports/rejected_traffic?format=xml", 422, "bad-parameter"),
+        ("/v1/reports/rejected_traffic?format=csv&format=json", 422, "bad-parameter"),
+        ("/v1/reports/rejected_traffic?port=70000", 422, "bad-parameter"),
+        ("/v1/reports/rejected_traffic?port=443&port=-1", 422, "bad-parameter"),
+        ("/v1/reports/rejected_traffic?protocol=999", 422, "bad-parameter"),
+        ("/v1/reports/rejected_traffic?limit=1_0", 422, "bad-parameter"),
+        ("/v1/reports/rejected_traffic?limit=%2B1", 422, "bad-parameter"),
+        ("/v1/reports/rejected_traffic?limit=%201", 422, "bad-parameter"),
+        ("/v1/reports/rejected_traffic?limit=\u0661\u0662", 422, "bad-parameter"),
+        ("/v1/reports/rejected_traffic?since=\u0662\u0664h", 422, "bad-parameter"),
+        ("/v1/reports/rejected_traffic?since=999999999d", 422, "bad-parameter"),
+        ("/v1/reports/rejected_traffic?since=999999d", 422, "bad-parameter"),
+        ("/v1/reports/rejected_traffic?since=0001-01-01T00:00%2B14:00", 422, None),
+        ("/v1/reports/rejected_traffic?until=9999-12-31T23:00-05:00", 422, None),
         ("/nowhere", 404, None),
     ],
 )
@@ -242,8 +299,31 @@ def test_the_catalogue_the_openapi_document_and_the_docs_agree(client):
     page = client.get("/docs").text
     for report in listed:
         told = paths[report["href"]]["get"]["parameters"]
-        assert [p["name"] for p in told] == [p["name"] for p in report["parameters"]]
+        assert [p["name"] for p in told] == [
+            *(p["name"] for p in report["parameters"]),
+            "format",
+        ]
         assert f"GET {report['href']}" in page
+
+
+def test_the_start_leads_to_the_documentation(client):
+    assert client.get("/").url.path == "/docs"
+
+
+def test_meta_has_the_same_documented_names_everywhere(client):
+    meta = rejected(client).json()["meta"]
+    assert set(meta) == set(META_NAMES)
+    assert set(
+        json.loads(rejected(client, format="csv").headers["flowlake-meta"])
+    ) == set(meta)
+    for kind, read in (
+        ("arrow", lambda b: pa.ipc.open_stream(b).schema),
+        ("parquet", lambda b: pq.read_schema(io.BytesIO(b))),
+    ):
+        schema = read(rejected(client, format=kind).content)
+        assert set(json.loads(schema.metadata[b"flowlake.meta"])) == set(meta)
+    page = client.get("/docs").text
+    assert all(f"<td>{name}" in page for name in META_NAMES)
 
 
 def test_the_docs_load_nothing_from_elsewhere(client):

@@ -62,6 +62,8 @@ def test_every_table_can_be_asked(session):
         "SET threads = 1",
         "ATTACH '{file}'",
         "INSTALL httpfs",
+        "PIVOT (WITH x AS (COPY (SELECT 1 a) TO '{file}') FROM x) ON a IN (1) "
+        "USING count(*)",
         "SELECT * FROM read_text('/etc/hostname')",
         "SELECT * FROM '/etc/passwd'",
         "SELECT * FROM glob('/etc/*')",
@@ -75,6 +77,43 @@ def test_anything_but_reading_the_tables_is_refused(session, tmp_path, sql):
     with pytest.raises(QueryError):
         ask(session, sql.format(file=file))
     assert not file.exists()
+
+
+@pytest.mark.parametrize(
+    ("sql", "wanted"),
+    [
+        (
+            "PIVOT (SELECT action FROM flows) ON action IN ('ACCEPT', 'REJECT') "
+            "USING count(*)",
+            ["ACCEPT", "REJECT"],
+        ),
+        (
+            "WITH p AS (PIVOT (SELECT action FROM flows) ON action IN ('REJECT') "
+            "USING count(*)) FROM p",
+            ["REJECT"],
+        ),
+        ("UNPIVOT (SELECT 1 AS a, 2 AS b) ON a, b", ["name", "value"]),
+        ("UNPIVOT (SELECT 1 AS a, 2 AS b) ON COLUMNS(*)", ["name", "value"]),
+    ],
+)
+def test_turning_rows_and_columns_only_reads(session, sql, wanted):
+    assert ask(session, sql).column_names == wanted
+    made = "SELECT count(*) AS n FROM duckdb_types() WHERE NOT internal"
+    assert ask(session, made)["n"].to_pylist() == [0]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "PIVOT flows ON action USING count(*)",
+        "EXPLAIN PIVOT flows ON action USING count(*)",
+        "PIVOT flows ON action IN (SELECT 'ACCEPT') USING count(*)",
+        "WITH p AS (PIVOT flows ON action USING count(*)) FROM p",
+    ],
+)
+def test_a_pivot_that_would_make_a_type_is_told_how_not_to(session, sql):
+    with pytest.raises(QueryError, match=r"IN \('ACCEPT', 'REJECT'\)"):
+        ask(session, sql)
 
 
 def test_a_window_narrows_what_sql_sees(engine):

@@ -1,0 +1,107 @@
+"""One question's cursor: its limits, and what DuckDB raises turned into our errors."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from lake.errors import FlowlakeError, LakeError, QueryError, QueryTimeout
+from queries.types import portable
+
+BATCH_ROWS = 10_000
+CTRL_C = "Query interrupted"  # what DuckDB makes of a KeyboardInterrupt
+
+
+class Session:
+    """One question's cursor.
+
+    Args:
+        cursor: With its views defined.
+        timeout_s: Limit of one query, seconds.
+    """
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, timeout_s: float) -> None:
+        self._cursor = cursor
+        self._timeout_s = timeout_s
+
+    def run(self, sql: str) -> None:
+        """Run a definition of ours, such as a macro's."""
+        with self._limits():
+            self._cursor.execute(sql)
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        """Run one query and return all of its rows.
+
+        Raises:
+            QueryError: DuckDB refuses it; its own message, one line.
+            QueryTimeout: It took longer than the limit.
+        """
+        with self._limits():
+            return self._relation(sql, parameters).to_arrow_table()
+
+    @contextmanager
+    def stream(
+        self, sql: str, parameters: Mapping[str, Any] | None = None
+    ) -> Iterator[pa.RecordBatchReader]:
+        """Run one query and give its rows batch by batch; as `query` otherwise.
+
+        The cursor is free for the next query afterwards, however many were read.
+        """
+        with self._limits():
+            reader = self._relation(sql, parameters).to_arrow_reader(BATCH_ROWS)
+            try:
+                yield pa.RecordBatchReader.from_batches(
+                    reader.schema, self._batches(reader)
+                )
+            finally:
+                reader.close()
+
+    def _batches(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+        """Give the batches; Arrow hides DuckDB's error in an OSError of its own."""
+        try:
+            yield from reader
+        except (OSError, pa.ArrowException) as error:
+            raise self._error(error) from error
+
+    def _relation(self, sql: str, parameters: Mapping[str, Any] | None) -> Any:
+        found = self._cursor.sql(sql, params=dict(parameters) if parameters else None)
+        if found is None:
+            raise QueryError("the statement has no rows to give")
+        return portable(found)
+
+    @contextmanager
+    def _limits(self) -> Iterator[None]:
+        timer = threading.Timer(self._timeout_s, self._cursor.interrupt)
+        timer.start()
+        try:
+            yield
+        except (duckdb.Error, pa.ArrowException) as error:
+            raise self._error(error) from error
+        except RuntimeError as error:
+            if str(error) == CTRL_C:
+                raise KeyboardInterrupt from error
+            raise
+        finally:
+            timer.cancel()
+
+    def _error(self, error: Exception) -> FlowlakeError:
+        text = one_line(error)
+        if isinstance(error, duckdb.InterruptException) or "INTERRUPT Error" in text:
+            return QueryTimeout(
+                f"stopped after {self._timeout_s:g} s: ask for a shorter window, or "
+                "raise FLOWLAKE_QUERY_TIMEOUT_S"
+            )
+        if isinstance(error, duckdb.IOException) or text.startswith("IO Error"):
+            return LakeError(f"could not read the lake: {text}")
+        return QueryError(text)
+
+
+def one_line(error: Exception) -> str:
+    """Return a message of DuckDB without the query that it repeats."""
+    text = str(error).split("\n\n", 1)[0]
+    return " ".join(text.split())
