@@ -28,7 +28,6 @@ V3 = (
 V5 = tuple(sorted(f.aws or "" for f in VPC_FIELDS if (f.since or 0) <= 5))
 V11 = tuple(f.aws or "" for f in VPC_FIELDS)
 FORMATS = {"v2": V2, "v3": V3, "v5": V5, "all": V11}
-LAYOUTS = ("plain", "hourly", "hive", "hive-hourly")
 
 _WIDTHS = {f.aws: f.type for f in VPC_FIELDS}
 GZIP_LEVEL = 1

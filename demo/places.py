@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,6 +13,9 @@ class Place(Protocol):
 
     def write(self, key: str, body: bytes) -> None:
         """Keep an object."""
+
+    def put(self, key: str, file: Path) -> None:
+        """Keep a file's content as an object."""
 
 
 class Directory:
@@ -26,6 +30,12 @@ class Directory:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(body)
 
+    def put(self, key: str, file: Path) -> None:
+        """Copy a file, its folders too."""
+        path = self._root / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, path)
+
 
 class Bucket:
     """A prefix of an S3 bucket; endpoint and credentials as AWS tools take them."""
@@ -37,6 +47,10 @@ class Bucket:
     def write(self, key: str, body: bytes) -> None:
         """Put one object."""
         _client().put_object(Bucket=self._bucket, Key=self._prefix + key, Body=body)
+
+    def put(self, key: str, file: Path) -> None:
+        """Put one object, in parts if it is large."""
+        _client().upload_file(str(file), self._bucket, self._prefix + key)
 
 
 @lru_cache(maxsize=1)

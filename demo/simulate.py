@@ -30,7 +30,6 @@ TASK_RECORDS = 120_000  # mixed and small windows a task
 FULL_TRUTH = 5_000_000
 INLINE = 150_000  # below this, processes cost more than they save
 LATE = timedelta(hours=2)
-VPCS = ("prod", "staging", "twin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,17 +283,19 @@ def _write_truth(
     }
     totals["lines"] = totals["records"] + totals["silences"] + totals["headers"]
     place.write("truth/totals.json", (json.dumps(totals, indent=1) + "\n").encode())
-    place.write("truth/objects.parquet", _parquet([pa.Table.from_pylist(infos)]))
+    _keep(place, parts, "objects", iter([pa.Table.from_pylist(infos)]))
     found = sorted(parts.glob("*.parquet"))
     if found:
-        rows = [pq.read_table(part) for part in found]
-        place.write("truth/records.parquet", _parquet(rows))
-        place.write("truth/streams.parquet", _parquet([truth.streams(r) for r in rows]))
+        _keep(place, parts, "records", map(pq.read_table, found))
+        _keep(place, parts, "streams", map(truth.streams, map(pq.read_table, found)))
 
 
-def _parquet(tables: list[pa.Table]) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(sink, tables[0].schema, compression="zstd") as writer:
+def _keep(place: Place, parts: Path, name: str, tables: Iterator[pa.Table]) -> None:
+    """Write tables to one Parquet file, one in memory at a time."""
+    first = next(tables)
+    path = parts / f"{name}.whole"
+    with pq.ParquetWriter(path, first.schema, compression="zstd") as writer:
+        writer.write_table(first)
         for table in tables:
             writer.write_table(table)
-    return bytes(sink.getvalue().to_pybytes())
+    place.put(f"truth/{name}.parquet", path)

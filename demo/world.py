@@ -14,9 +14,6 @@ from datetime import datetime, timedelta
 POD_LIFE = timedelta(minutes=37)
 REUSE_AFTER = timedelta(seconds=45)  # a pod address rests so long before its next pod
 
-PORTS = {"web": 8080, "checkout": 8080, "payments-db": 5432, "orders": 9090,
-         "cache": 6379, "dns": 53, "agent": 10250}  # fmt: skip
-
 
 def ident(prefix: str, *parts: object) -> str:
     """Return an AWS-shaped id, the same for the same parts."""

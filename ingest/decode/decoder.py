@@ -7,28 +7,22 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
 
 import pyarrow as pa
 
 from ingest.decode import gunzip, parquet
 from ingest.decode.envelopes import unwrap
-from ingest.decode.layout import Layout, looks_like_header, of_format, of_header
+from ingest.decode.headers import BOM, find_header, first_line, header_layout
+from ingest.decode.layout import Layout, of_format
 from ingest.decode.tallying import Found, Reading, Window, finish
 from ingest.decode.text import Span, TextReader, span_of, whole_lines
 from ingest.source import Decoded, SourceObject, Tally
 from lake.errors import SourceUnreadable
 
-BOM = b"\xef\xbb\xbf"
 SNIFFED = 4096
 MOST_PIECES = 2  # of a small object, decompressed: what is larger is streamed
 _STAMP = re.compile(
     r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(?:Z|[+-][0-9:]+)|[0-9]{13}) "
-)
-_LIKE_HEADER = re.compile(rb"^[a-z\"][a-z0-9_, \"-]*\r?$", re.MULTILINE)
-NO_HEADER = (
-    "no header line: name the fields with --log-format, as `aws ec2 "
-    "describe-flow-logs` prints LogFormat"
 )
 
 
@@ -197,14 +191,14 @@ class Decoder:
         spans = whole_lines(
             pieces, max_line_bytes=self.limits.max_line_bytes, damage=damage
         )
-        first, line, spans = _first_line(spans)
+        first, line, spans = first_line(spans)
         if not first:
             if damage.breaks_off:
                 return  # in the first line
             raise SourceUnreadable(
                 reading.tally.source.location, "empty_object", "it has no line"
             )
-        layout = _header(first, reading.tally.source.location)
+        layout = header_layout(first, reading.tally.source.location)
         if layout is None:
             spans = itertools.chain([span_of(first)], spans)
             layout, line, spans = self._headerless(start, first, line, spans, reading)
@@ -241,7 +235,7 @@ class Decoder:
             raise SourceUnreadable(location, "not_a_flow_log", "it is not text")
         log_format = self.formats.get(tally.source.flow_log_id or "", self.log_format)
         if log_format is None:
-            return _find_header(spans, line, reading)
+            return find_header(spans, line, reading)
         stamped = _STAMP.match(first[:64].decode("utf-8", "replace")) is not None
         layout = of_format(log_format, stamped=stamped)
         if layout is None:
@@ -274,7 +268,7 @@ class Decoder:
         if not first or not rest or first.startswith((BOM, b"{", parquet.MAGIC)):
             return None
         try:
-            layout = _header(first, tally.source.location)
+            layout = header_layout(first, tally.source.location)
         except SourceUnreadable:
             return None
         if layout is None:
@@ -301,46 +295,6 @@ class Decoder:
             )
 
 
-def _header(line: bytes, location: str) -> Layout | None:
-    """Return the layout of a header line, None if the line is none.
-
-    Raises:
-        SourceUnreadable: ``bad_header``: it names a field twice.
-    """
-    is_header, layout = _layout_of(line)
-    if is_header and layout is None:
-        raise SourceUnreadable(location, "bad_header", "it names a field twice")
-    return layout
-
-
-@lru_cache(maxsize=256)
-def _layout_of(line: bytes) -> tuple[bool, Layout | None]:
-    """Return whether a line is a header, and its layout if it describes one."""
-    try:
-        text = line.removeprefix(BOM).decode("utf-8")
-    except UnicodeDecodeError:
-        return False, None
-    if not looks_like_header(text):
-        return False, None
-    return True, of_header(text)
-
-
-def _first_line(spans: Iterator[Span]) -> tuple[bytes, int, Iterator[Span]]:
-    """Return the first line that is not blank, its number, and what follows it."""
-    line = 1
-    for span in spans:
-        begin = span.begin
-        while begin < span.end:
-            end = span.text.index(b"\n", begin) + 1
-            first = span.text[begin:end].strip(b"\r\n")
-            first = first.removeprefix(BOM) if line == 1 else first
-            if first.strip():
-                rest = Span(span.text, end, span.end)
-                return first, line, itertools.chain([rest], spans)
-            begin, line = end, line + 1
-    return b"", line, iter(())
-
-
 def _peek(pieces: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
     """Return the first piece that is not empty, and all pieces again."""
     for piece in pieces:
@@ -353,41 +307,6 @@ def _binary(text: bytes) -> bool:
     """Whether bytes are no text: a NUL, or hardly any UTF-8."""
     decoded = text.decode("utf-8", "replace")
     return "\x00" in decoded or decoded.count("\ufffd") > max(2, len(decoded) // 20)
-
-
-def _find_header(
-    spans: Iterator[Span], line: int, reading: Reading
-) -> tuple[Layout, int, Iterator[Span]]:
-    """Return the layout of the first header, the line behind it, and what follows.
-
-    The lines before it are quarantined.
-
-    Raises:
-        SourceUnreadable: ``no_header``: there is none; all lines have been counted.
-    """
-    location = reading.tally.source.location
-    for span in spans:
-        for match in _LIKE_HEADER.finditer(span.text, span.begin, span.end):
-            layout = _header(match[0].rstrip(b"\r"), location)
-            if layout is not None:
-                line = _refuse(reading, span.text[span.begin : match.start()], line)
-                reading.tally.lines += 1
-                reading.tally.headers += 1
-                rest = Span(span.text, match.end() + 1, span.end)
-                return layout, line + 1, itertools.chain([rest], spans)
-        line = _refuse(reading, span.text[span.begin : span.end], line)
-    raise SourceUnreadable(location, "no_header", NO_HEADER)
-
-
-def _refuse(reading: Reading, text: bytes, line: int) -> int:
-    """Quarantine lines that stand before any header; return the next line's number."""
-    lines = text.split(b"\n")[:-1]
-    there = [at for at, one in enumerate(lines, start=line) if one.strip()]
-    room = max(0, reading.max_rows - reading.kept)
-    texts = [lines[at - line].decode("utf-8", "replace") for at in there[:room]]
-    reading.tally.lines += len(there)
-    reading.reject(there, "no_header", NO_HEADER, texts)
-    return line + len(lines)
 
 
 def _damaged(reading: Reading, damage: gunzip.Damage) -> None:
