@@ -15,6 +15,7 @@ from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.snapshots import Snapshot
 
+from ingest.known import Known
 from ingest.ledger_rows import LedgerRows
 from ingest.source import Decoded, Tally
 from lake import evidence
@@ -22,10 +23,10 @@ from lake.catalog import Lake
 from lake.datafiles import DataFileWriter
 from lake.errors import CommitConflict
 from lake.ordering import HOUR_US, by_hour
-from lake.reading import in_set
 from lake.rewrite import hour_of, hours_property, live_files, still_there, without
 from lake.store import Change, Check, commit
 from lake.tables import HEADS, QUARANTINE, SILENCES, SOURCES, Table
+from lake.withdrawn import WITHDRAWN, named_objects
 
 log = structlog.get_logger()
 
@@ -97,12 +98,19 @@ class RowBuffer:
 
 @dataclass(slots=True)
 class _HeadBatch:
-    """What one batch brings to one head table."""
+    """What one batch does to one head table.
+
+    Attributes:
+        identities: The objects that it brings.
+        withdrawn: The objects whose earlier rows it takes out.
+        removed: The data files that held those.
+    """
 
     table: Table
     buffer: RowBuffer
     evidence: evidence.EvidenceWriter
     identities: list[str] = field(default_factory=list)
+    withdrawn: list[str] = field(default_factory=list)
     removed: list[DataFile] = field(default_factory=list)
 
 
@@ -171,41 +179,48 @@ class Batch:
                     )
         log.debug("objects_done", count=len(done))
 
-    def replace_old_rows(self) -> None:
-        """Take out what the lake holds of the batch's objects from an earlier read.
+    def withdraw(self, known: Known) -> None:
+        """Take out what the lake holds of the batch's objects from earlier reads.
 
-        `sources` must have absorbed that read; the same commit takes the old rows
-        out and puts the new ones in.
+        An object may have been in another head than it is in now.
+
+        Args:
+            known: What the batch was planned with.
         """
         identities = [tally.source.identity for tally in self.tallies]
-        known = self._lake.load(SOURCES).scan(
-            row_filter=in_set("source_object", identities),
-            selected_fields=("head", "first_start", "last_start"),
-        )
-        rows = known.to_arrow()
+        reads = known.reads(identities)
         for name, head in self._heads.items():
-            mine = rows.filter(pc.equal(rows["head"], name))
-            first = pc.min(mine["first_start"]).as_py()
-            if first is None:
-                continue
-            last = pc.max(mine["last_start"]).as_py()
-            base = self._bases[name]
-            files = live_files(base, since=first, until=last + ONE_SECOND)
-            writer = DataFileWriter(head.table, base, self.commit_id + "-kept")
-            head.removed, kept = without(head.table, base, files, identities, writer)
-            head.buffer.files.extend(kept)
-            head.buffer.hours.update(hour_of(base, file) for file in head.removed)
+            earlier = reads.filter(pc.equal(reads["head"], name))
+            if earlier.num_rows:
+                self._withdraw_from(head, earlier)
+
+    def _withdraw_from(self, head: _HeadBatch, earlier: pa.Table) -> None:
+        head.withdrawn = pc.unique(earlier["source_object"]).to_pylist()
+        head.evidence.add(WITHDRAWN, pa.table({"source_object": head.withdrawn}))
+        first = pc.min(earlier["first_start"]).as_py()
+        if first is None:
+            return  # they had no flows
+        last = pc.max(earlier["last_start"]).as_py()
+        base = self._bases[head.table.name]
+        files = live_files(base, since=first, until=last + ONE_SECOND)
+        writer = DataFileWriter(head.table, base, self.commit_id + "-kept")
+        head.removed, kept = without(head.table, base, files, head.withdrawn, writer)
+        head.buffer.files.extend(kept)
+        head.buffer.hours.update(hour_of(base, file) for file in head.removed)
 
     def commit(self) -> None:
         """Write what is pending and commit it, one snapshot a head.
+
+        A head that only loses objects goes first: whoever is killed between the two
+        leaves an object that is in neither and will be read, not one in both.
 
         Raises:
             CommitConflict: An object of the batch was ingested meanwhile.
             CommitUnknown: The catalog cannot be asked whether the commit landed.
             BatchExpired: The batch is older than a day.
         """
-        for head in self._heads.values():
-            if head.identities:
+        for head in sorted(self._heads.values(), key=lambda h: bool(h.identities)):
+            if head.identities or head.withdrawn:
                 self._commit_head(head)
 
     def _commit_head(self, head: _HeadBatch) -> None:
@@ -223,7 +238,7 @@ class Batch:
             },
         )
         base = self._bases[head.table.name]
-        check = _no_overlap(set(head.identities), head.removed)
+        check = _no_overlap({*head.identities, *head.withdrawn}, head.removed)
         commit(self._lake, head.table, change, base=base, check=check)
 
     def _buffer(self, head: Table) -> RowBuffer:
@@ -262,14 +277,8 @@ def _no_overlap(identities: set[str], removed: Sequence[DataFile]) -> Check:
     def check(table: IcebergTable, since: Sequence[Snapshot]) -> None:
         files_stay(table, since)
         for snapshot in since:
-            for named in evidence.of_snapshot(snapshot):
-                if named.ledger != SOURCES.name:
-                    continue
-                rows = evidence.read(table.io, named)
-                shared = identities.intersection(rows["source_object"].to_pylist())
-                if shared:
-                    raise CommitConflict(
-                        f"{len(shared)} objects were ingested meanwhile"
-                    )
+            named = named_objects(table.io, snapshot, (SOURCES, WITHDRAWN))
+            if shared := identities & named:
+                raise CommitConflict(f"{len(shared)} objects were ingested meanwhile")
 
     return check

@@ -13,8 +13,9 @@ import structlog
 from ingest.batch import Batch
 from ingest.decode.decoder import Decoder, Limits
 from ingest.fetch import Fetcher
+from ingest.known import Known
 from ingest.listing import list_sources
-from ingest.plan import Known, Plan, batches, make_plan
+from ingest.plan import Plan, batches, make_plan
 from ingest.s3 import client
 from ingest.source import SourceObject, Tally
 from ingest.work import Progress, work
@@ -141,6 +142,7 @@ class Ingest:
         """
         began = time.monotonic()
         self._lake.ensure_all()
+        follow_all(self._lake)  # what a run that was killed has left behind
         known, plan = self.plan()
         self._on_plan(plan)
         self.summary.skipped = plan.skipped
@@ -209,7 +211,7 @@ class Ingest:
             )
             try:
                 if op == "replace":
-                    batch.replace_old_rows()
+                    batch.withdraw(known)
                 batch.commit()
             except (CommitConflict, BatchExpired) as error:
                 log.info("batch_planned_again", commit_id=batch.commit_id,

@@ -1,0 +1,127 @@
+"""`--replace`: whatever an object was, the lake ends as if it had always been new."""
+
+import gzip
+import itertools
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ingest.job import Ingest, Request
+from lake.catalog import Lake
+from lake.follow import follow_all
+from lake.settings import load_settings
+from lake.tables import FLOWS, SOURCES, TABLES
+from tests.samples import BEGIN, TGW, V2, record, rows_of
+
+LOST = f"6 TransitGateway tgw-1 tgw-attach-1 10.0.0.1 10.1.0.1 5 443 6 1 40 {BEGIN}"
+SILENT = f"2 123456789010 eni-9 - - - - - - - {BEGIN} {BEGIN + 60} - NODATA"
+KINDS = {
+    "vpc": [V2, record(1, BEGIN), record(2, BEGIN + 4000)],
+    "other_vpc": [V2, record(3, BEGIN + 90_000)],
+    "tgw": [TGW, f"{LOST} {BEGIN + 60} OK 1", f"{LOST} {BEGIN + 61} OK 2"],
+    "silent": [V2, SILENT],
+    "broken": [V2, "this is no record"],
+    "unreadable": None,
+}
+CHANGES = list(itertools.permutations(KINDS, 2))
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL."""
+
+
+def put(place, number, kind):
+    """Write an object of some kind, the same name whatever the kind."""
+    place.mkdir(exist_ok=True, parents=True)
+    time = datetime.fromtimestamp(BEGIN, UTC) + timedelta(minutes=5 * number)
+    name = (
+        "123456789010_vpcflowlogs_us-east-1_fl-0123456789abcdef0_"
+        f"{time:%Y%m%dT%H%M}Z_{number:08x}.log.gz"
+    )
+    lines = KINDS[kind]
+    body = bytes(9) if lines is None else "\n".join([*lines, ""]).encode()
+    (place / name).write_bytes(gzip.compress(body, mtime=0))
+    return place / name
+
+
+def opened(path):
+    return Lake(load_settings(lake=str(path), workers=1), create=True)
+
+
+def run(path, *sources, **more):
+    with opened(path) as lake:
+        return Ingest(lake, Request(tuple(map(str, sources)), **more)).run()
+
+
+def state(path):
+    """Return every table's rows, of `sources` only what depends on no place."""
+    told = ("source_object", "head", "lines", "flows", "silences", "quarantined",
+            "first_start", "last_end", "whole_reason")  # fmt: skip
+    with opened(path) as lake:
+        sources = lake.load(SOURCES).scan(selected_fields=told).to_arrow().to_pylist()
+        return rows_of(lake) | {"sources": sorted(map(repr, sources))}
+
+
+@pytest.fixture(scope="module")
+def as_ever(tmp_path_factory):
+    """The lake of an object that has always been of one kind."""
+    place = tmp_path_factory.mktemp("source") / "AWSLogs"
+    states = {}
+    for kind in KINDS:
+        source = put(place, 1, kind)
+        lake = tmp_path_factory.mktemp(kind)
+        run(lake, source)
+        states[kind] = state(lake)
+    return states
+
+
+@pytest.mark.parametrize(("before", "after"), CHANGES)
+def test_any_object_replaced_by_any_other(tmp_path, as_ever, before, after):
+    source = put(tmp_path / "AWSLogs", 1, before)
+    run(tmp_path / "lake", source)
+    put(tmp_path / "AWSLogs", 1, after)
+    done = run(tmp_path / "lake", source, replace=True)
+    assert (done.rewritten, done.objects) == (1, 1)
+    assert state(tmp_path / "lake") == as_ever[after]
+
+
+@pytest.mark.parametrize(("before", "after"), [("vpc", "tgw"), ("tgw", "unreadable")])
+def test_an_object_replaced_before_any_ledger_has_followed_it(
+    tmp_path, as_ever, monkeypatch, before, after
+):
+    source = put(tmp_path / "AWSLogs", 1, before)
+
+    def die(lake):
+        if lake.load(FLOWS).snapshots() or lake.load(TABLES["tgw_flows"]).snapshots():
+            raise Killed
+        return 0
+
+    with monkeypatch.context() as killed:
+        killed.setattr("ingest.job.follow_all", die)
+        with pytest.raises(Killed):
+            run(tmp_path / "lake", source)
+    put(tmp_path / "AWSLogs", 1, after)
+    run(tmp_path / "lake", source, replace=True)
+    assert state(tmp_path / "lake") == as_ever[after]
+
+
+@pytest.mark.parametrize(("before", "after"), [("vpc", "tgw"), ("tgw", "vpc")])
+def test_a_replacement_that_no_ledger_has_followed_is_known(
+    tmp_path, as_ever, monkeypatch, before, after
+):
+    source = put(tmp_path / "AWSLogs", 1, before)
+    run(tmp_path / "lake", source)
+    put(tmp_path / "AWSLogs", 1, after)
+    with monkeypatch.context() as never:
+        never.setattr("ingest.job.follow_all", lambda lake: 0)
+        run(tmp_path / "lake", source, replace=True)
+        again = run(tmp_path / "lake", source, replace=True)
+        assert (again.skipped, again.rewritten) == (1, 0)
+        put(tmp_path / "AWSLogs", 1, before)
+        run(tmp_path / "lake", source, replace=True)
+    with opened(tmp_path / "lake") as lake:
+        follow_all(lake)
+    rows = state(tmp_path / "lake")
+    assert {n: rows[n] for n in ("flows", "tgw_flows")} == {
+        n: as_ever[before][n] for n in ("flows", "tgw_flows")
+    }
