@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -21,7 +22,7 @@ from ingest.source import Decoded, Tally
 from lake import evidence
 from lake.catalog import Lake
 from lake.datafiles import DataFileWriter
-from lake.errors import CommitConflict
+from lake.errors import CommitConflict, LakeError
 from lake.ordering import HOUR_US, by_hour
 from lake.rewrite import hour_of, hours_property, live_files, still_there, without
 from lake.store import Change, Check, commit
@@ -32,6 +33,22 @@ log = structlog.get_logger()
 
 ONE_SECOND = timedelta(seconds=1)
 SHARE = 24  # of the memory budget that unwritten rows may take; sorting copies them
+
+
+@contextmanager
+def lake_writes() -> Iterator[None]:
+    """Turn a failed write into an error of the lake that says what to look at.
+
+    Raises:
+        LakeError: The disk is full, or the store refused.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise LakeError(
+            f"the lake cannot be written to: {error}. Nothing is lost: see to its "
+            "disk or bucket and run the same command again"
+        ) from error
 
 
 class RowBuffer:
@@ -117,6 +134,8 @@ class _HeadBatch:
 class Batch:
     """A batch being filled; safe to fill from several threads.
 
+    A file that cannot be written is a LakeError, and not the fault of any object.
+
     Args:
         lake: The open lake.
         heads: The head tables as they were when the batch was planned.
@@ -153,13 +172,14 @@ class Batch:
 
     def add(self, decoded: Decoded, tallies: Iterable[Tally]) -> None:
         """Take the rows and tallies of objects that were read to their ends."""
-        self._buffer(decoded.head).add(decoded.flows)
+        with lake_writes():
+            self._buffer(decoded.head).add(decoded.flows)
         self.add_evidence([decoded], tallies)
 
     def add_evidence(self, parts: Sequence[Decoded], tallies: Iterable[Tally]) -> None:
         """Take what the ledgers need of complete objects."""
         done = list(tallies)
-        with self._lock:
+        with self._lock, lake_writes():
             for part in parts:
                 writer = self._heads[part.head.name].evidence
                 if part.silences is not None:
@@ -192,7 +212,8 @@ class Batch:
         for name, head in self._heads.items():
             earlier = reads.filter(pc.equal(reads["head"], name))
             if earlier.num_rows:
-                self._withdraw_from(head, earlier)
+                with lake_writes():
+                    self._withdraw_from(head, earlier)
 
     def _withdraw_from(self, head: _HeadBatch, earlier: pa.Table) -> None:
         head.withdrawn = pc.unique(earlier["source_object"]).to_pylist()
@@ -224,8 +245,9 @@ class Batch:
                 self._commit_head(head)
 
     def _commit_head(self, head: _HeadBatch) -> None:
-        head.buffer.flush()
-        named = head.evidence.close()
+        with lake_writes():
+            head.buffer.flush()
+            named = head.evidence.close()
         change = Change(
             op=self.op,
             commit_id=self.commit_id,
@@ -259,14 +281,16 @@ class Staged:
         name = decoded.head.name
         if name not in self._buffers:
             self._buffers[name] = self._batch._buffer(decoded.head).empty_twin()
-        self._buffers[name].add(decoded.flows)
+        with lake_writes():
+            self._buffers[name].add(decoded.flows)
         decoded.flows = decoded.flows.slice(0, 0)
         self._parts.append(decoded)
 
     def join(self) -> None:
         """Give the rows to the batch."""
-        for name, buffer in self._buffers.items():
-            self._batch._heads[name].buffer.adopt(buffer)
+        with lake_writes():
+            for name, buffer in self._buffers.items():
+                self._batch._heads[name].buffer.adopt(buffer)
         self._batch.add_evidence(self._parts, [self._tally])
 
 
