@@ -140,6 +140,11 @@ class Batch:
         lake: The open lake.
         heads: The head tables as they were when the batch was planned.
         op: ingest or replace.
+
+    Attributes:
+        tallies: The objects taken.
+        committed: Those of them whose head has been committed: one head may land
+            and the other not.
     """
 
     def __init__(self, lake: Lake, heads: dict[str, IcebergTable], op: str) -> None:
@@ -147,6 +152,7 @@ class Batch:
         self.begun = datetime.now(UTC)
         self.op = op
         self.tallies: list[Tally] = []
+        self.committed: list[Tally] = []
         self._rows = LedgerRows(self.commit_id, self.begun)
         self._lake = lake
         self._bases = heads
@@ -262,6 +268,7 @@ class Batch:
         base = self._bases[head.table.name]
         check = _no_overlap({*head.identities, *head.withdrawn}, head.removed)
         commit(self._lake, head.table, change, base=base, check=check)
+        self.committed.extend(t for t in self.tallies if t.head is head.table)
 
     def _buffer(self, head: Table) -> RowBuffer:
         return self._heads[head.name].buffer

@@ -97,7 +97,7 @@ def test_an_object_replaced_before_any_ledger_has_followed_it(
         return 0
 
     with monkeypatch.context() as killed:
-        killed.setattr("ingest.job.follow_all", die)
+        killed.setattr("ingest.load.follow_all", die)
         with pytest.raises(Killed):
             run(tmp_path / "lake", source)
     put(tmp_path / "AWSLogs", 1, after)
@@ -113,7 +113,7 @@ def test_a_replacement_that_no_ledger_has_followed_is_known(
     run(tmp_path / "lake", source)
     put(tmp_path / "AWSLogs", 1, after)
     with monkeypatch.context() as never:
-        never.setattr("ingest.job.follow_all", lambda lake: 0)
+        never.setattr("ingest.load.follow_all", lambda lake: 0)
         run(tmp_path / "lake", source, replace=True)
         again = run(tmp_path / "lake", source, replace=True)
         assert (again.skipped, again.rewritten) == (1, 0)

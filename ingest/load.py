@@ -1,0 +1,178 @@
+"""From a plan to the lake: batch by batch, each committed and followed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from ingest.batch import Batch
+from ingest.decode.decoder import Decoder
+from ingest.fetch import Fetcher
+from ingest.known import Known
+from ingest.plan import Plan, batches, make_plan
+from ingest.s3 import client
+from ingest.source import SourceObject, Tally
+from ingest.summary import Summary
+from ingest.work import Progress, work
+from lake.catalog import Lake
+from lake.errors import BatchExpired, CommitConflict
+from lake.expire import expire
+from lake.follow import follow_all
+from lake.tables import TABLES
+
+log = structlog.get_logger()
+
+
+def _never() -> bool:
+    return False
+
+
+class Loader:
+    """Loads planned objects, from a listing or from a queue.
+
+    Args:
+        lake: The open lake.
+        decoder: Makes the decoder of a batch: what is in the future depends on when.
+        replace: Read rewritten objects again in place of what they were.
+        progress: Called with (objects, bytes) as they are done.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        *,
+        decoder: Callable[[], Decoder],
+        replace: bool,
+        progress: Progress,
+    ) -> None:
+        settings = lake.settings
+        self._lake = lake
+        self._decoder = decoder
+        self._replace = replace
+        self._progress = progress
+        self._fetcher = Fetcher(
+            lambda: client(settings),
+            retries=settings.s3_retries,
+            connections=settings.fetchers,
+        )
+        self.summary = Summary()
+
+    def close(self) -> None:
+        """End the threads."""
+        self._fetcher.close()
+
+    def load(
+        self, known: Known, plan: Plan, *, ended: Callable[[], bool] = _never
+    ) -> set[str]:
+        """Commit what a plan holds; after each batch the ledgers agree with the heads.
+
+        Whatever happens, the summary counts what has been committed.
+
+        Args:
+            known: What the plan was made with.
+            plan: What there is to do.
+            ended: Asked before each batch whether to leave the rest.
+
+        Returns:
+            The identities of the objects that are not in the lake as planned.
+
+        Raises:
+            LakeError: The lake cannot be read or written; nothing is lost.
+        """
+        self.summary.skipped += plan.skipped
+        self.summary.copies += plan.copies
+        self.summary.rewritten += len(plan.rewritten)
+        unread = self._load(known, plan.new, op="ingest", ended=ended)
+        if self._replace:
+            for source in plan.rewritten:
+                unread |= self._load(known, [source], op="replace", ended=ended)
+        return unread
+
+    def follow(self) -> None:
+        """Bring the ledgers up to the heads, and drop old snapshots."""
+        follow_all(self._lake)
+        for table in TABLES.values():
+            expire(self._lake, table, keep=self._lake.settings.snapshots_kept)
+
+    def _load(
+        self,
+        known: Known,
+        sources: list[SourceObject],
+        *,
+        op: str,
+        ended: Callable[[], bool],
+    ) -> set[str]:
+        settings = self._lake.settings
+        unread: set[str] = set()
+        first = known
+        for planned in batches(
+            sources, max_bytes=settings.batch_bytes, max_objects=settings.batch_objects
+        ):
+            if ended():
+                unread |= _identities(planned)
+                continue
+            wanted = planned
+            # A later batch is committed on a later base than it was planned on, and
+            # what another run committed in between lies below that base.
+            if known is not first:
+                wanted = self._still_wanted(known, planned, op=op)
+            known, failed = self._load_batch(known, wanted, op=op)
+            unread |= failed
+            self.follow()
+        return unread
+
+    def _load_batch(
+        self, known: Known, wanted: list[SourceObject], *, op: str
+    ) -> tuple[Known, set[str]]:
+        """Commit one batch, planning it again whenever another run was faster.
+
+        Returns:
+            What is known now, and the identities that could not be read.
+        """
+        while wanted:
+            batch = Batch(self._lake, known.heads, op)
+            worked = work(
+                wanted,
+                batch,
+                fetcher=self._fetcher,
+                decoder=self._decoder(),
+                workers=self._lake.settings.workers or os.cpu_count() or 1,
+                progress=self._progress,
+            )
+            try:
+                if op == "replace":
+                    batch.withdraw(known)
+                batch.commit()
+            except (CommitConflict, BatchExpired) as error:
+                log.info("batch_planned_again", commit_id=batch.commit_id,
+                         why=str(error))  # fmt: skip
+                known = Known(self._lake)
+                left = _without(wanted, batch.committed)
+                wanted = self._still_wanted(known, left, op=op)
+            else:
+                self.summary.fail(*worked.failures)
+                left = _without(wanted, batch.committed)
+                return Known(self._lake), _identities(left)
+            finally:
+                self.summary.count(batch.committed)
+        return known, set()
+
+    def _still_wanted(
+        self, known: Known, wanted: list[SourceObject], *, op: str
+    ) -> list[SourceObject]:
+        plan = make_plan(known, [wanted])
+        self.summary.skipped += plan.skipped
+        if op == "ingest":  # another run has read what they were
+            self.summary.rewritten += len(plan.rewritten)
+        return plan.rewritten if op == "replace" else plan.new
+
+
+def _identities(sources: list[SourceObject]) -> set[str]:
+    return {source.identity for source in sources}
+
+
+def _without(sources: list[SourceObject], done: Sequence[Tally]) -> list[SourceObject]:
+    identities = {tally.source.identity for tally in done}
+    return [source for source in sources if source.identity not in identities]
