@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -19,10 +18,11 @@ from pyiceberg.table.snapshots import Snapshot
 from ingest.known import Known
 from ingest.ledger_rows import LedgerRows
 from ingest.source import Decoded, Tally
+from ingest.writes import lake_writes
 from lake import evidence
 from lake.catalog import Lake
 from lake.datafiles import DataFileWriter
-from lake.errors import CommitConflict, LakeError
+from lake.errors import CommitConflict
 from lake.ordering import HOUR_US, by_hour
 from lake.rewrite import hour_of, hours_property, live_files, still_there, without
 from lake.store import Change, Check, commit
@@ -33,22 +33,6 @@ log = structlog.get_logger()
 
 ONE_SECOND = timedelta(seconds=1)
 SHARE = 24  # of the memory budget that unwritten rows may take; sorting copies them
-
-
-@contextmanager
-def lake_writes() -> Iterator[None]:
-    """Turn a failed write into an error of the lake that says what to look at.
-
-    Raises:
-        LakeError: The disk is full, or the store refused.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise LakeError(
-            f"the lake cannot be written to: {error}. Nothing is lost: see to its "
-            "disk or bucket and run the same command again"
-        ) from error
 
 
 class RowBuffer:

@@ -13,14 +13,15 @@ import typer
 from rich.console import Console
 
 from ingest.job import Ingest, Request
-from ingest.options import parse_shard, parse_span, parse_time
+from ingest.job import dry_run as plan_only
+from ingest.options import parse_shard, parse_span, parse_time, parse_window
 from ingest.plan import Plan
 from ingest.progress import ProgressBar
 from ingest.summary import Summary
 from lake.catalog import Lake
 from lake.compact import compact as compact_table
 from lake.compact import drop_days
-from lake.errors import UsageError
+from lake.errors import LakeError, UsageError
 from lake.expire import collect, expire
 from lake.repair import repair as repair_ledger
 from lake.rewrite import Rewritten
@@ -59,7 +60,7 @@ def ingest(
         bool, typer.Option("--replace", help="Read rewritten objects again")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be read, read nothing")
+        bool, typer.Option("--dry-run", help="Say what would be read, do nothing")
     ] = False,
     log_format: Annotated[
         str | None, typer.Option(help="Fields of headerless text, as in the flow log")
@@ -72,25 +73,20 @@ def ingest(
     """
     settings = load_settings()
     now = datetime.now(UTC)
+    first, last = parse_window(since, until, now)
     request = Request(
         sources=tuple(sources),
-        since=parse_time(since, now, name="--since"),
-        until=parse_time(until, now, name="--until"),
+        since=first,
+        until=last,
         slack=parse_span(slack, name="--slack"),
         days=(settings.list_days if days is None else days) or None,
         shard=parse_shard(shard),
         replace=replace,
         log_format=log_format,
     )
-    with Lake(settings, create=True) as lake:
-        if dry_run:
-            _dry_run(lake, request, settings)
-            return
-        with ProgressBar(shown=sys.stderr.isatty()) as bar:
-            job = Ingest(lake, request, progress=bar.advance, on_plan=bar.planned)
-            summary = job.run()
-    _tell(summary)
-    raise typer.Exit(summary.exit_code)
+    if dry_run:
+        raise typer.Exit(_dry_run(request, settings))
+    raise typer.Exit(_run(request, settings))
 
 
 def compact(
@@ -180,9 +176,27 @@ def _chosen(names: list[str] | None) -> list[Table]:
     return [table for name, table in TABLES.items() if name in (names or TABLES)]
 
 
-def _dry_run(lake: Lake, request: Request, settings: Settings) -> None:
-    lake.ensure_all()
-    _, plan = Ingest(lake, request).plan()
+def _run(request: Request, settings: Settings) -> int:
+    """Run the job, say what it did whatever happened, and return the exit code."""
+    summary = Summary()
+    try:
+        with (
+            Lake(settings, create=True) as lake,
+            ProgressBar(shown=sys.stderr.isatty()) as bar,
+        ):
+            job = Ingest(lake, request, progress=bar.advance, on_plan=bar.planned)
+            summary = job.summary
+            job.run()
+    except LakeError as error:
+        _tell(summary)
+        error.exit_code = 1 if summary.objects else error.exit_code
+        raise
+    _tell(summary)
+    return summary.exit_code
+
+
+def _dry_run(request: Request, settings: Settings) -> int:
+    plan, summary = plan_only(request, settings)
     seconds = _expected_seconds(plan, settings)
     answer = {
         "objects": len(plan.new),
@@ -190,15 +204,21 @@ def _dry_run(lake: Lake, request: Request, settings: Settings) -> None:
         "skipped": plan.skipped,
         "copies": plan.copies,
         "rewritten": len(plan.rewritten),
+        "failed": summary.failed,
         "expected_s": round(seconds, 1),
     }
     if sys.stdout.isatty():
-        Console().print(
+        console = Console()
+        console.print(
             f"{len(plan.new):,} objects, {plan.size / 1e6:,.1f} MB, about "
             f"{seconds:,.0f} s; {plan.skipped:,} are in the lake already"
         )
+        _tell_failures(console, summary)
     else:
         _print_json(answer)
+    if not summary.failed:
+        return 0
+    return 1 if len(plan.new) or len(plan.rewritten) or plan.skipped else 3
 
 
 def _expected_seconds(plan: Plan, settings: Settings) -> float:
@@ -223,6 +243,10 @@ def _tell(summary: Summary) -> None:
         f"{summary.rewritten:,} rewritten, {summary.failed:,} failed, "
         f"{summary.whole:,} quarantined whole; snapshot {summary.snapshot}"
     )
+    _tell_failures(console, summary)
+
+
+def _tell_failures(console: Console, summary: Summary) -> None:
     for failure in summary.failures[:5]:
         console.print(f"failed, will be tried again: {failure}", style="yellow")
 

@@ -19,7 +19,7 @@ from ingest.source import SourceObject
 from ingest.summary import Summary
 from ingest.work import Progress
 from lake.catalog import Lake
-from lake.errors import SourceError
+from lake.errors import LakeMissing, SourceError
 from lake.settings import Settings
 from lake.snapshots import head_id
 from lake.tables import FLOWS
@@ -93,7 +93,8 @@ class Ingest:
             FollowerStopped: `sources` cannot say what it has absorbed.
         """
         known = Known(self._lake)
-        plan = make_plan(known, self._pages())
+        pages = listed(self._request, self._lake.settings, self.summary)
+        plan = make_plan(known, pages)
         return known, plan
 
     def run(self) -> Summary:
@@ -116,24 +117,48 @@ class Ingest:
             self.summary.elapsed_s = round(time.monotonic() - began, 3)
         return self.summary
 
-    def _pages(self) -> Iterator[list[SourceObject]]:
-        """List each source; one that cannot be listed does not stop the others."""
-        request, settings = self._request, self._lake.settings
-        for place in request.sources:
-            try:
-                yield from list_sources(
-                    [place],
-                    client_factory=lambda: client(settings),
-                    since=request.since,
-                    until=request.until,
-                    slack=request.slack,
-                    days=request.days,
-                    now=datetime.now(UTC),
-                    shard=request.shard,
-                )
-            except SourceError as error:
-                log.warning("source_failed", location=error.location, error=str(error))
-                self.summary.fail(error)
+
+def dry_run(request: Request, settings: Settings) -> tuple[Plan, Summary]:
+    """Plan a run and do nothing, not even make a lake: without one all is new.
+
+    Raises:
+        LakeError: There is a lake and it cannot be read.
+    """
+    summary = Summary()
+    pages = listed(request, settings, summary)
+    try:
+        with Lake(settings) as lake:
+            known = Known(lake)
+    except LakeMissing:
+        return make_plan(None, pages), summary
+    return make_plan(known, pages), summary
+
+
+def listed(
+    request: Request, settings: Settings, summary: Summary
+) -> Iterator[list[SourceObject]]:
+    """List each source; one that cannot be listed does not stop the others.
+
+    Args:
+        request: Names the sources.
+        settings: How to reach them.
+        summary: Counts those that cannot be listed.
+    """
+    for place in request.sources:
+        try:
+            yield from list_sources(
+                [place],
+                client_factory=lambda: client(settings),
+                since=request.since,
+                until=request.until,
+                slack=request.slack,
+                days=request.days,
+                now=datetime.now(UTC),
+                shard=request.shard,
+            )
+        except SourceError as error:
+            log.warning("source_failed", location=error.location, error=str(error))
+            summary.fail(error)
 
 
 def decoder_for(settings: Settings, request: Request) -> Decoder:

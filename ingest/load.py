@@ -16,6 +16,7 @@ from ingest.s3 import client
 from ingest.source import SourceObject, Tally
 from ingest.summary import Summary
 from ingest.work import Progress, work
+from ingest.writes import lake_writes
 from lake.catalog import Lake
 from lake.errors import BatchExpired, CommitConflict
 from lake.expire import expire
@@ -91,10 +92,15 @@ class Loader:
         return unread
 
     def follow(self) -> None:
-        """Bring the ledgers up to the heads, and drop old snapshots."""
-        follow_all(self._lake)
-        for table in TABLES.values():
-            expire(self._lake, table, keep=self._lake.settings.snapshots_kept)
+        """Bring the ledgers up to the heads, and drop old snapshots.
+
+        Raises:
+            LakeError: The lake cannot be read or written.
+        """
+        with lake_writes():
+            follow_all(self._lake)
+            for table in TABLES.values():
+                expire(self._lake, table, keep=self._lake.settings.snapshots_kept)
 
     def _load(
         self,

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from lake.errors import UsageError
 
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+LONGEST_SPAN = timedelta(days=36_500)  # beyond that no calendar can follow
+_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 
 def parse_time(text: str | None, now: datetime, *, name: str) -> datetime | None:
@@ -19,16 +20,31 @@ def parse_time(text: str | None, now: datetime, *, name: str) -> datetime | None
         return None
     if text == "now":
         return now
-    if text[-1:] in _UNITS and text[:-1].isdigit():
+    if text[-1:] in _UNITS and text[:-1].isdecimal():
         return now - parse_span(text, name=name)
     try:
         time = datetime.fromisoformat(text)
-    except ValueError:
+        return time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise UsageError(
             f"{name} {text!r} is no time: try 24h, 7d, 2026-01-31 or "
             "2026-01-31T12:00:00Z"
         ) from None
-    return time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC)
+
+
+def parse_window(
+    since: str | None, until: str | None, now: datetime
+) -> tuple[datetime | None, datetime | None]:
+    """Read `--since` and `--until`.
+
+    Raises:
+        UsageError: One is no time, or the first is later than the last.
+    """
+    first = parse_time(since, now, name="--since")
+    last = parse_time(until, now, name="--until")
+    if first is not None and last is not None and first > last:
+        raise UsageError(f"--since {since} is later than --until {until}")
+    return first, last
 
 
 def parse_span(text: str, *, name: str) -> timedelta:
@@ -37,10 +53,12 @@ def parse_span(text: str, *, name: str) -> timedelta:
     Raises:
         UsageError: It is none.
     """
-    unit = _UNITS.get(text[-1:])
-    if unit is None or not text[:-1].isdigit():
+    unit, count = _UNITS.get(text[-1:]), text[:-1]
+    if unit is None or not count.isdecimal():
         raise UsageError(f"{name} {text!r} is no span of time: try 90m, 24h or 7d")
-    return timedelta(**{unit: int(text[:-1])})
+    if len(count) > 9 or int(count) * unit > LONGEST_SPAN:
+        raise UsageError(f"{name} {text!r} is longer than {LONGEST_SPAN.days}d")
+    return int(count) * unit
 
 
 def parse_shard(text: str | None) -> tuple[int, int] | None:
@@ -52,6 +70,6 @@ def parse_shard(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
     part, _, of = text.partition("/")
-    if part.isdigit() and of.isdigit() and 1 <= int(part) <= int(of):
+    if part.isdecimal() and of.isdecimal() and 1 <= int(part) <= int(of):
         return int(part) - 1, int(of)
     raise UsageError(f"--shard {text!r} is not I/N with 1 <= I <= N, such as 2/4")

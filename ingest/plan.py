@@ -34,13 +34,18 @@ class Plan:
         return sum(source.size for source in self.new)
 
 
-def make_plan(known: Known, pages: Iterable[list[SourceObject]]) -> Plan:
-    """Sort every listed object into new, rewritten and known."""
+def make_plan(known: Known | None, pages: Iterable[list[SourceObject]]) -> Plan:
+    """Sort every listed object into new, rewritten and known.
+
+    Args:
+        known: What the lake holds; None: there is no lake.
+        pages: The listing.
+    """
     plan = Plan()
     planned: dict[str, str] = {}
     for page in pages:
         for source in page:
-            _place(plan, planned, source, known.find(source))
+            _place(plan, planned, source, known.find(source) if known else None)
     return plan
 
 

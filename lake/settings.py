@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from tomllib import TOMLDecodeError
 from typing import Any
 
 from pydantic import Field, SecretStr, ValidationError
@@ -12,6 +14,7 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+from pydantic_settings.exceptions import SettingsError as UnreadableSetting
 
 from lake.errors import SettingsError
 
@@ -127,3 +130,10 @@ def load_settings(**overrides: Any) -> Settings:
             for e in error.errors()
         )
         raise SettingsError(problems) from None
+    except UnreadableSetting as error:
+        names = re.findall('field "([a-z_]+)"', str(error)) or ["settings"]
+        raise SettingsError(
+            f"FLOWLAKE_{names[0].upper()}: it should be JSON: {error.__cause__}"
+        ) from None
+    except (TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise SettingsError(f"flowlake.toml cannot be read: {error}") from None

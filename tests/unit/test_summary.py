@@ -41,7 +41,9 @@ def said(summary):
 def test_the_counts_are_those_of_the_runs_own_commits(tmp_path, monkeypatch, seed):
     dice = random.Random(seed)  # noqa: S311
     names = sorted(write_objects(tmp_path / "source" / "AWSLogs").iterdir())
-    real, ours, inside = Batch._commit_head, [], []
+    real = Batch._commit_head
+    ours: list[str] = []
+    inside: list[bool] = []
 
     def overtaken(self, head):
         if not inside and dice.random() < 0.6:
@@ -62,7 +64,8 @@ def test_the_counts_are_those_of_the_runs_own_commits(tmp_path, monkeypatch, see
 
 def test_a_head_that_another_run_takes_first_is_counted_apart(tmp_path, monkeypatch):
     names = sorted(write_objects(tmp_path / "source" / "AWSLogs").iterdir())
-    real, raced = Batch._commit_head, []
+    real = Batch._commit_head
+    raced: list[bool] = []
 
     def overtaken(self, head):
         if head.table.name == "tgw_flows" and not raced:
