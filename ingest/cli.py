@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ from ingest.job import dry_run as plan_only
 from ingest.options import parse_shard, parse_span, parse_time, parse_window
 from ingest.plan import Plan
 from ingest.progress import ProgressBar
+from ingest.stop import Stop, on_signals
 from ingest.summary import Summary
 from lake.catalog import Lake
 from lake.compact import compact as compact_table
@@ -36,10 +38,19 @@ SECONDS_AN_OBJECT = 0.002
 
 def ingest(
     sources: Annotated[
-        list[str],
-        typer.Argument(metavar="SOURCE...", help="s3://bucket/prefix, directory, file"),
-    ],
+        list[str] | None,
+        typer.Argument(
+            metavar="[SOURCE...]", help="s3://bucket/prefix, directory, file"
+        ),
+    ] = None,
     *,
+    follow_sqs: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="After that, follow a queue of S3 events"),
+    ] = None,
+    until_empty: Annotated[
+        bool, typer.Option("--until-empty", help="Follow it only until it is empty")
+    ] = False,
     since: Annotated[
         str | None, typer.Option(help="Objects by key time from here: 24h, 2026-01-31")
     ] = None,
@@ -68,14 +79,18 @@ def ingest(
 ) -> None:
     """Read every new flow-log object into the lake, each exactly once.
 
+    A queue is followed until SIGTERM or SIGINT, which let the batch in hand finish.
     Exit codes: 0 done; 1 done, but something failed or was quarantined whole;
     2 wrong usage or settings; 3 nothing could be done. Safe to run twice at once.
     """
+    _check_words(sources, follow_sqs, until_empty=until_empty, dry_run=dry_run)
     settings = load_settings()
     now = datetime.now(UTC)
     first, last = parse_window(since, until, now)
     request = Request(
-        sources=tuple(sources),
+        sources=tuple(sources or ()),
+        queue=follow_sqs,
+        until_empty=until_empty,
         since=first,
         until=last,
         slack=parse_span(slack, name="--slack"),
@@ -166,6 +181,26 @@ def repair(
     _print_json(done)
 
 
+def _check_words(
+    sources: list[str] | None,
+    follow_sqs: str | None,
+    *,
+    until_empty: bool,
+    dry_run: bool,
+) -> None:
+    if not (sources or follow_sqs):
+        raise UsageError(
+            "nothing to read: give SOURCE... (s3://bucket/prefix, a directory or a "
+            "file) or --follow-sqs URL"
+        )
+    if until_empty and not follow_sqs:
+        raise UsageError("--until-empty says when to end --follow-sqs URL: give both")
+    if dry_run and follow_sqs:
+        raise UsageError(
+            "--dry-run lists and receives no messages: leave --follow-sqs out"
+        )
+
+
 def _chosen(names: list[str] | None) -> list[Table]:
     unknown = set(names or ()) - set(TABLES)
     if unknown:
@@ -178,13 +213,18 @@ def _chosen(names: list[str] | None) -> list[Table]:
 
 def _run(request: Request, settings: Settings) -> int:
     """Run the job, say what it did whatever happened, and return the exit code."""
-    summary = Summary()
+    summary, stop = Summary(), Stop()
+    # Without a queue a signal ends the run at once, as ever: nothing is lost.
+    signals = on_signals(stop) if request.queue else nullcontext()
     try:
         with (
             Lake(settings, create=True) as lake,
+            signals,
             ProgressBar(shown=sys.stderr.isatty()) as bar,
         ):
-            job = Ingest(lake, request, progress=bar.advance, on_plan=bar.planned)
+            job = Ingest(
+                lake, request, progress=bar.advance, on_plan=bar.planned, stop=stop
+            )
             summary = job.summary
             job.run()
     except LakeError as error:
@@ -243,6 +283,8 @@ def _tell(summary: Summary) -> None:
         f"{summary.rewritten:,} rewritten, {summary.failed:,} failed, "
         f"{summary.whole:,} quarantined whole; snapshot {summary.snapshot}"
     )
+    if summary.ignored:
+        console.print(f"{summary.ignored:,} events on the queue were of no new log")
     _tell_failures(console, summary)
 
 

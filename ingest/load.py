@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -137,6 +138,7 @@ class Loader:
         Returns:
             What is known now, and the identities that could not be read.
         """
+        began = time.monotonic()
         while wanted:
             batch = Batch(self._lake, known.heads, op)
             worked = work(
@@ -159,6 +161,7 @@ class Loader:
                 wanted = self._still_wanted(known, left, op=op)
             else:
                 self.summary.fail(*worked.failures)
+                _tell(batch, failed=len(worked.failures), began=began)
                 left = _without(wanted, batch.committed)
                 return Known(self._lake), _identities(left)
             finally:
@@ -182,3 +185,16 @@ def _identities(sources: list[SourceObject]) -> set[str]:
 def _without(sources: list[SourceObject], done: Sequence[Tally]) -> list[SourceObject]:
     identities = {tally.source.identity for tally in done}
     return [source for source in sources if source.identity not in identities]
+
+
+def _tell(batch: Batch, *, failed: int, began: float) -> None:
+    log.info(
+        "batch_committed",
+        commit_id=batch.commit_id,
+        op=batch.op,
+        objects=len(batch.tallies),
+        failed=failed,
+        flows=sum(tally.flows for tally in batch.tallies),
+        quarantined=sum(tally.quarantined for tally in batch.tallies),
+        elapsed_s=round(time.monotonic() - began, 3),
+    )
