@@ -17,17 +17,17 @@ from pyiceberg.table.snapshots import Snapshot
 
 from ingest.known import Known
 from ingest.ledger_rows import LedgerRows
+from ingest.overlap import refuse_elsewhere, refuse_overlap
 from ingest.source import Decoded, Tally
 from ingest.writes import lake_writes
 from lake import evidence
 from lake.catalog import Lake
 from lake.datafiles import DataFileWriter
-from lake.errors import CommitConflict
 from lake.ordering import HOUR_US, by_hour
 from lake.rewrite import hour_of, hours_property, live_files, still_there, without
-from lake.store import Change, Check, commit
+from lake.store import Change, commit
 from lake.tables import HEADS, QUARANTINE, SILENCES, SOURCES, Table
-from lake.withdrawn import WITHDRAWN, named_objects
+from lake.withdrawn import WITHDRAWN
 
 log = structlog.get_logger()
 
@@ -250,9 +250,26 @@ class Batch:
             },
         )
         base = self._bases[head.table.name]
-        check = _no_overlap({*head.identities, *head.withdrawn}, head.removed)
+        identities = {*head.identities, *head.withdrawn}
+        files_stay = still_there(head.removed)
+
+        def check(table: IcebergTable, since: Sequence[Snapshot]) -> None:
+            files_stay(table, since)
+            refuse_overlap(table, since, identities, commit_id=self.commit_id)
+            self._refuse_elsewhere(head, identities)
+
+        self._refuse_elsewhere(head, identities)
         commit(self._lake, head.table, change, base=base, check=check)
         self.committed.extend(t for t in self.tallies if t.head is head.table)
+
+    def _refuse_elsewhere(self, head: _HeadBatch, identities: set[str]) -> None:
+        refuse_elsewhere(
+            self._lake,
+            self._bases,
+            head.table.name,
+            identities,
+            commit_id=self.commit_id,
+        )
 
     def _buffer(self, head: Table) -> RowBuffer:
         return self._heads[head.name].buffer
@@ -283,17 +300,3 @@ class Staged:
             for name, buffer in self._buffers.items():
                 self._batch._heads[name].buffer.adopt(buffer)
         self._batch.add_evidence(self._parts, [self._tally])
-
-
-def _no_overlap(identities: set[str], removed: Sequence[DataFile]) -> Check:
-    """Return a check that nobody else has ingested or rewritten the same."""
-    files_stay = still_there(removed)
-
-    def check(table: IcebergTable, since: Sequence[Snapshot]) -> None:
-        files_stay(table, since)
-        for snapshot in since:
-            named = named_objects(table.io, snapshot, (SOURCES, WITHDRAWN))
-            if shared := identities & named:
-                raise CommitConflict(f"{len(shared)} objects were ingested meanwhile")
-
-    return check

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 import pyarrow as pa
@@ -20,17 +20,24 @@ from lake.tables import HEADS, SOURCES, Table, arrow_schema
 from lake.withdrawn import replaced_objects
 
 DAYS_REMEMBERED = 16  # of `sources`, each some 100 bytes an object
-COLUMNS = ("source_object", "location", "etag", "ingested_at", "head",
+COLUMNS = ("source_object", "day", "location", "etag", "ingested_at", "head",
            "first_start", "last_start")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """What the lake knows of an object that it has read."""
+    """What the lake knows of an object that it has read.
+
+    Attributes:
+        head: The head that it is in.
+        doubled: Whether it is in the other head too.
+    """
 
     location: str
     etag: str | None
     ingested_at: datetime
+    head: str
+    doubled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +92,10 @@ class Known:
         self._above = [
             _Above.of(head, self.heads[head.name], self._sources) for head in HEADS
         ]
-        self._recent: dict[str, Ingested] = {}
-        for above in self._above:
-            _remember(self._recent, above.rows)
         self._days: OrderedDict[date | None, dict[str, Ingested]] = OrderedDict()
 
     def find(self, source: SourceObject) -> Ingested | None:
         """Return what the lake knows of the object, None if it is new."""
-        recent = self._recent.get(source.identity)
-        if recent is not None:
-            return recent
         day = source.key_time.date() if source.key_time else None
         return self._of_day(day).get(source.identity)
 
@@ -125,6 +126,8 @@ class Known:
         scan = self._sources.scan(row_filter=_on(day), selected_fields=COLUMNS)
         found: dict[str, Ingested] = {}
         _remember(found, self._standing(scan.to_arrow()))
+        for above in self._above:
+            _remember(found, above.rows.filter(_of(above.rows, day)))
         self._days[day] = found
         if len(self._days) > DAYS_REMEMBERED:
             self._days.popitem(last=False)
@@ -138,6 +141,12 @@ def _on(day: date | None) -> BooleanExpression:
     return EqualTo("day", day.isoformat())  # type: ignore[call-arg, arg-type]
 
 
+def _of(rows: pa.Table, day: date | None) -> pa.ChunkedArray:
+    if day is None:
+        return pc.is_null(rows["day"])
+    return pc.equal(rows["day"], pa.scalar(day, pa.date32()))
+
+
 def _is_one_of(rows: pa.Table, identities: pa.Array) -> pa.ChunkedArray:
     return pc.is_in(rows["source_object"], value_set=identities)
 
@@ -147,11 +156,12 @@ def _is_none_of(rows: pa.Table, identities: pa.Array) -> pa.ChunkedArray:
 
 
 def _remember(into: dict[str, Ingested], rows: pa.Table) -> None:
-    """Keep the newest row of each object: a replaced object has more than one."""
-    columns = ("source_object", "location", "etag", "ingested_at")
-    for identity, location, etag, at in zip(
+    """Keep one row of each object, and whether two heads have one."""
+    columns = ("source_object", "location", "etag", "ingested_at", "head")
+    for identity, *told in zip(
         *(rows[name].to_pylist() for name in columns), strict=True
     ):
-        before = into.get(identity)
-        if before is None or before.ingested_at <= at:
-            into[identity] = Ingested(location, etag, at)
+        found, before = Ingested(*told), into.get(identity)
+        if before is not None and (before.doubled or before.head != found.head):
+            found = replace(found, doubled=True)
+        into[identity] = found

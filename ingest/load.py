@@ -87,10 +87,12 @@ class Loader:
         self.summary.copies += plan.copies
         self.summary.rewritten += len(plan.rewritten)
         unread = self._load(known, plan.new, op="ingest", ended=ended)
-        if self._replace:
-            for source in plan.rewritten:
-                unread |= self._load(known, [source], op="replace", ended=ended)
-        return unread
+        again = self._again(plan)
+        return unread | self._load(None, again, op="replace", ended=ended)
+
+    def _again(self, plan: Plan) -> list[SourceObject]:
+        """Return the objects to be read in place of what the lake has of them."""
+        return [*plan.doubled, *(plan.rewritten if self._replace else ())]
 
     def follow(self) -> None:
         """Bring the ledgers up to the heads, and drop old snapshots.
@@ -105,38 +107,40 @@ class Loader:
 
     def _load(
         self,
-        known: Known,
+        known: Known | None,
         sources: list[SourceObject],
         *,
         op: str,
         ended: Callable[[], bool],
     ) -> set[str]:
+        """Commit objects in batches; return the identities that are still to come.
+
+        Each batch but the first of a fresh plan is planned again: it is committed on
+        a later base, and what another run committed in between lies below that.
+        """
         settings = self._lake.settings
         unread: set[str] = set()
-        first = known
-        for planned in batches(
+        for wanted in batches(
             sources, max_bytes=settings.batch_bytes, max_objects=settings.batch_objects
         ):
             if ended():
-                unread |= _identities(planned)
+                unread |= _identities(wanted)
                 continue
-            wanted = planned
-            # A later batch is committed on a later base than it was planned on, and
-            # what another run committed in between lies below that base.
-            if known is not first:
-                wanted = self._still_wanted(known, planned, op=op)
-            known, failed = self._load_batch(known, wanted, op=op)
-            unread |= failed
+            if known is None:
+                known = Known(self._lake)
+                wanted = self._still_wanted(known, wanted, op=op)
+            unread |= self._load_batch(known, wanted, op=op)
+            known = None
             self.follow()
         return unread
 
     def _load_batch(
         self, known: Known, wanted: list[SourceObject], *, op: str
-    ) -> tuple[Known, set[str]]:
+    ) -> set[str]:
         """Commit one batch, planning it again whenever another run was faster.
 
         Returns:
-            What is known now, and the identities that could not be read.
+            The identities that could not be read.
         """
         began = time.monotonic()
         while wanted:
@@ -163,10 +167,10 @@ class Loader:
                 self.summary.fail(*worked.failures)
                 _tell(batch, failed=len(worked.failures), began=began)
                 left = _without(wanted, batch.committed)
-                return Known(self._lake), _identities(left)
+                return _identities(left)
             finally:
                 self.summary.count(batch.committed)
-        return known, set()
+        return set()
 
     def _still_wanted(
         self, known: Known, wanted: list[SourceObject], *, op: str
@@ -175,7 +179,7 @@ class Loader:
         self.summary.skipped += plan.skipped
         if op == "ingest":  # another run has read what they were
             self.summary.rewritten += len(plan.rewritten)
-        return plan.rewritten if op == "replace" else plan.new
+        return self._again(plan) if op == "replace" else plan.new
 
 
 def _identities(sources: list[SourceObject]) -> set[str]:

@@ -19,14 +19,28 @@ class Plan:
     Attributes:
         new: Objects to read.
         rewritten: Known objects whose etag has changed at the same place.
+        doubled: Known objects that two runs took for different kinds of log.
         skipped: Known objects, copies included.
         copies: Known objects that lie at another place too.
     """
 
     new: list[SourceObject] = field(default_factory=list)
     rewritten: list[SourceObject] = field(default_factory=list)
+    doubled: list[SourceObject] = field(default_factory=list)
     skipped: int = 0
     copies: int = 0
+
+    def group_of(
+        self, source: SourceObject, found: Ingested | None
+    ) -> list[SourceObject] | None:
+        """Return the list that an object belongs to, None if it is to be left."""
+        if found is None:
+            return self.new
+        if found.doubled:
+            return self.doubled
+        if found.location == source.location and found.etag != source.etag:
+            return self.rewritten
+        return None
 
     @property
     def size(self) -> int:
@@ -52,16 +66,14 @@ def make_plan(known: Known | None, pages: Iterable[list[SourceObject]]) -> Plan:
 def _place(
     plan: Plan, planned: dict[str, str], source: SourceObject, found: Ingested | None
 ) -> None:
-    if found is None and source.identity not in planned:
-        planned[source.identity] = source.location
-        plan.new.append(source)
-        return
-    first = found.location if found else planned[source.identity]
-    if first != source.location:
-        plan.copies += 1
-    elif found and found.etag != source.etag:
-        plan.rewritten.append(source)
-        return
+    first = planned.get(source.identity) or (found.location if found else None)
+    if source.identity not in planned:
+        wanted = plan.group_of(source, found)
+        if wanted is not None:
+            planned[source.identity] = source.location
+            wanted.append(source)
+            return
+    plan.copies += first != source.location
     plan.skipped += 1
 
 

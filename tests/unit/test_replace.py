@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from ingest.batch import Batch
 from ingest.job import Ingest, Request
 from lake.catalog import Lake
 from lake.follow import follow_all
@@ -125,3 +126,62 @@ def test_a_replacement_that_no_ledger_has_followed_is_known(
     assert {n: rows[n] for n in ("flows", "tgw_flows")} == {
         n: as_ever[before][n] for n in ("flows", "tgw_flows")
     }
+
+
+def two_runs(tmp_path, monkeypatch, before, after):
+    """Let a run read an object, and another read and commit what it then became."""
+    source = put(tmp_path / "AWSLogs", 1, before)
+    real = Batch.commit
+    raced: list[bool] = []
+
+    def overtaken(self):
+        if not raced:
+            raced.append(True)
+            put(tmp_path / "AWSLogs", 1, after)
+            run(tmp_path / "lake", source)
+        real(self)
+
+    with monkeypatch.context() as slow:
+        slow.setattr(Batch, "commit", overtaken)
+        return source, run(tmp_path / "lake", source)
+
+
+@pytest.mark.parametrize(("before", "after"), CHANGES)
+def test_an_object_that_two_runs_saw_differently_is_in_one_head(
+    tmp_path, as_ever, monkeypatch, before, after
+):
+    _, late = two_runs(tmp_path, monkeypatch, before, after)
+    assert late.objects + late.skipped + late.rewritten + late.failed == 1
+    assert state(tmp_path / "lake") == as_ever[after]
+
+
+@pytest.mark.parametrize(("before", "after"), [("vpc", "tgw"), ("tgw", "unreadable")])
+def test_an_object_in_both_heads_is_settled_by_the_next_run(
+    tmp_path, as_ever, monkeypatch, before, after
+):
+    with monkeypatch.context() as gap:  # both committed between look and commit
+        gap.setattr("ingest.batch.refuse_elsewhere", lambda *args, **more: None)
+        source, _ = two_runs(tmp_path, monkeypatch, before, after)
+    assert len(state(tmp_path / "lake")["sources"]) == 2
+    settled = run(tmp_path / "lake", source, source)
+    assert (settled.objects, settled.skipped) == (1, 1)
+    assert state(tmp_path / "lake") == as_ever[after]
+    again = run(tmp_path / "lake", source)
+    assert (again.objects, again.skipped) == (0, 1)
+
+
+def test_many_objects_are_replaced_in_one_commit(tmp_path):
+    place = tmp_path / "AWSLogs"
+    for number in range(8):
+        put(place, number, "vpc" if number % 2 else "tgw")
+    run(tmp_path / "lake", place)
+    with opened(tmp_path / "lake") as lake:
+        before = len(lake.load(FLOWS).snapshots())
+    for number in range(8):
+        put(place, number, "other_vpc" if number % 2 else "vpc")
+    done = run(tmp_path / "lake", place, replace=True)
+    assert (done.rewritten, done.objects) == (8, 8)
+    run(tmp_path / "fresh", place)
+    assert state(tmp_path / "lake") == state(tmp_path / "fresh")
+    with opened(tmp_path / "lake") as lake:
+        assert len(lake.load(FLOWS).snapshots()) == before + 1
