@@ -243,6 +243,7 @@ def _dry_run(request: Request, settings: Settings) -> int:
         "bytes": plan.size,
         "skipped": plan.skipped,
         "copies": plan.copies,
+        "differing": plan.differing,
         "rewritten": len(plan.rewritten),
         "failed": summary.failed,
         "expected_s": round(seconds, 1),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -19,8 +18,7 @@ from lake.reading import in_set
 from lake.tables import HEADS, SOURCES, Table, arrow_schema
 from lake.withdrawn import replaced_objects
 
-DAYS_REMEMBERED = 16  # of `sources`, each some 100 bytes an object
-COLUMNS = ("source_object", "day", "location", "etag", "ingested_at", "head",
+COLUMNS = ("source_object", "location", "etag", "ingested_at", "head",
            "first_start", "last_start")  # fmt: skip
 
 
@@ -92,12 +90,29 @@ class Known:
         self._above = [
             _Above.of(head, self.heads[head.name], self._sources) for head in HEADS
         ]
-        self._days: OrderedDict[date | None, dict[str, Ingested]] = OrderedDict()
 
-    def find(self, source: SourceObject) -> Ingested | None:
-        """Return what the lake knows of the object, None if it is new."""
-        day = source.key_time.date() if source.key_time else None
-        return self._of_day(day).get(source.identity)
+    def find(
+        self, day: date | None, sources: Sequence[SourceObject]
+    ) -> dict[str, Ingested]:
+        """Return, by identity, what the lake knows of objects of one day.
+
+        Args:
+            day: The day in the objects' names; None: they have none.
+            sources: The objects. Memory grows with their number, not with that of
+                all that the lake has of the day.
+        """
+        wanted = pa.array([source.identity for source in sources], pa.string())
+        found: dict[str, Ingested] = {}
+        scan = self._sources.scan(row_filter=_on(day), selected_fields=COLUMNS)
+        with scan.to_arrow_batch_reader() as reader:
+            for batch in reader:
+                rows = pa.Table.from_batches([batch])
+                rows = rows.filter(_is_one_of(rows, wanted))
+                if rows.num_rows:
+                    _remember(found, self._standing(rows))
+        for above in self._above:
+            _remember(found, above.rows.filter(_is_one_of(above.rows, wanted)))
+        return found
 
     def reads(self, identities: Sequence[str]) -> pa.Table:
         """Return the rows of `sources` about some objects, in ``COLUMNS``."""
@@ -119,32 +134,12 @@ class Known:
             rows = above.applied_to(rows)
         return rows
 
-    def _of_day(self, day: date | None) -> dict[str, Ingested]:
-        if day in self._days:
-            self._days.move_to_end(day)
-            return self._days[day]
-        scan = self._sources.scan(row_filter=_on(day), selected_fields=COLUMNS)
-        found: dict[str, Ingested] = {}
-        _remember(found, self._standing(scan.to_arrow()))
-        for above in self._above:
-            _remember(found, above.rows.filter(_of(above.rows, day)))
-        self._days[day] = found
-        if len(self._days) > DAYS_REMEMBERED:
-            self._days.popitem(last=False)
-        return found
-
 
 def _on(day: date | None) -> BooleanExpression:
     # PyIceberg's pydantic models hide their positional __init__ from mypy.
     if day is None:
         return IsNull("day")  # type: ignore[call-arg, arg-type]
     return EqualTo("day", day.isoformat())  # type: ignore[call-arg, arg-type]
-
-
-def _of(rows: pa.Table, day: date | None) -> pa.ChunkedArray:
-    if day is None:
-        return pc.is_null(rows["day"])
-    return pc.equal(rows["day"], pa.scalar(day, pa.date32()))
 
 
 def _is_one_of(rows: pa.Table, identities: pa.Array) -> pa.ChunkedArray:

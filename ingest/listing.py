@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from ingest.bucket import Bucket
-from ingest.keys import Days, folder_days, identity_of, parse_key
+from ingest.keys import Days, folder_days, identity_by, parse_key
 from ingest.s3 import Sleep
 from ingest.source import SourceObject
 from lake.errors import SourceDenied, SourceError, SourceMissing, UsageError
@@ -274,7 +274,7 @@ def source_object(
     """Describe an object, with what its name tells."""
     facts = parse_key(location)
     return SourceObject(
-        identity=identity_of(location, etag=etag, local=local),
+        identity=identity_by(facts, location, etag=etag, local=local),
         location=location,
         etag=etag,
         size=size,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from itertools import chain
 
 import structlog
 
@@ -12,7 +13,8 @@ from ingest.batch import Batch
 from ingest.decode.decoder import Decoder
 from ingest.fetch import Fetcher
 from ingest.known import Known
-from ingest.plan import Plan, batches, make_plan
+from ingest.objects import Objects
+from ingest.plan import Plan, make_plan
 from ingest.s3 import client
 from ingest.source import SourceObject, Tally
 from ingest.summary import Summary
@@ -86,13 +88,17 @@ class Loader:
         self.summary.skipped += plan.skipped
         self.summary.copies += plan.copies
         self.summary.rewritten += len(plan.rewritten)
+        self.summary.differing += plan.differing
+        if plan.differing:
+            log.warning("copies_differ", count=plan.differing,
+                        do="look at them: -vv names each")  # fmt: skip
         unread = self._load(known, plan.new, op="ingest", ended=ended)
         again = self._again(plan)
         return unread | self._load(None, again, op="replace", ended=ended)
 
-    def _again(self, plan: Plan) -> list[SourceObject]:
+    def _again(self, plan: Plan) -> Objects:
         """Return the objects to be read in place of what the lake has of them."""
-        return [*plan.doubled, *(plan.rewritten if self._replace else ())]
+        return Objects(chain(plan.doubled, plan.rewritten if self._replace else ()))
 
     def follow(self) -> None:
         """Bring the ledgers up to the heads, and drop old snapshots.
@@ -108,7 +114,7 @@ class Loader:
     def _load(
         self,
         known: Known | None,
-        sources: list[SourceObject],
+        sources: Objects,
         *,
         op: str,
         ended: Callable[[], bool],
@@ -120,8 +126,8 @@ class Loader:
         """
         settings = self._lake.settings
         unread: set[str] = set()
-        for wanted in batches(
-            sources, max_bytes=settings.batch_bytes, max_objects=settings.batch_objects
+        for wanted in sources.newest_first(
+            max_bytes=settings.batch_bytes, max_objects=settings.batch_objects
         ):
             if ended():
                 unread |= _identities(wanted)
@@ -179,7 +185,7 @@ class Loader:
         self.summary.skipped += plan.skipped
         if op == "ingest":  # another run has read what they were
             self.summary.rewritten += len(plan.rewritten)
-        return self._again(plan) if op == "replace" else plan.new
+        return list(self._again(plan) if op == "replace" else plan.new)
 
 
 def _identities(sources: list[SourceObject]) -> set[str]:

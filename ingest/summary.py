@@ -17,6 +17,7 @@ class Summary:
 
     Attributes:
         failed: Times that an object, a listing, a message or a queue failed.
+        differing: Copies that are not what was read; see ``Plan``.
         ignored: Events on a queue that say of no new log.
         failures: The last of what failed.
     """
@@ -33,6 +34,7 @@ class Summary:
     elapsed_s: float = 0.0
     whole: int = 0
     copies: int = 0
+    differing: int = 0
     rewritten: int = 0
     outside_window: int = 0
     ignored: int = 0

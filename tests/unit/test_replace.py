@@ -2,6 +2,7 @@
 
 import gzip
 import itertools
+import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -185,3 +186,28 @@ def test_many_objects_are_replaced_in_one_commit(tmp_path):
     assert state(tmp_path / "lake") == state(tmp_path / "fresh")
     with opened(tmp_path / "lake") as lake:
         assert len(lake.load(FLOWS).snapshots()) == before + 1
+
+
+def test_a_copy_that_was_written_later_is_a_rewrite(tmp_path, as_ever):
+    original = put(tmp_path / "a" / "AWSLogs", 1, "vpc")
+    replica = put(tmp_path / "b" / "AWSLogs", 1, "vpc")
+    both = run(tmp_path / "lake", replica, original)
+    assert (both.objects, both.copies, both.differing) == (1, 1, 0)
+    put(tmp_path / "a" / "AWSLogs", 1, "tgw")
+    told = run(tmp_path / "lake", replica, original)
+    assert (told.rewritten, told.objects, told.skipped) == (1, 0, 1)
+    done = run(tmp_path / "lake", replica, original, replace=True)
+    assert (done.rewritten, done.objects, done.skipped) == (1, 1, 1)
+    assert state(tmp_path / "lake") == as_ever["tgw"]
+    again = run(tmp_path / "lake", replica, original, replace=True)  # and stays so
+    assert (again.rewritten, again.objects) == (0, 0)
+    assert (again.skipped, again.copies, again.differing) == (2, 1, 1)
+
+
+def test_of_new_copies_that_differ_the_last_written_is_read(tmp_path, as_ever):
+    old = put(tmp_path / "a" / "AWSLogs", 1, "vpc")
+    new = put(tmp_path / "b" / "AWSLogs", 1, "tgw")
+    os.utime(old, (BEGIN, BEGIN))
+    told = run(tmp_path / "lake", old, new)
+    assert (told.objects, told.skipped, told.copies, told.differing) == (1, 1, 1, 1)
+    assert state(tmp_path / "lake") == as_ever["tgw"]
