@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -19,6 +20,7 @@ from ingest.known import Known
 from ingest.ledger_rows import LedgerRows
 from ingest.overlap import refuse_elsewhere, refuse_overlap
 from ingest.source import Decoded, Tally
+from ingest.staged import Staged
 from ingest.writes import lake_writes
 from lake import evidence
 from lake.catalog import Lake
@@ -141,7 +143,8 @@ class Batch:
         self._lake = lake
         self._bases = heads
         self._lock = threading.Lock()
-        root = lake.evidence_root()
+        self._root = lake.evidence_root()
+        self._numbers = itertools.count()
         limit = lake.settings.memory_bytes // SHARE
         self._heads = {
             head.name: _HeadBatch(
@@ -149,9 +152,7 @@ class Batch:
                 buffer=RowBuffer(
                     DataFileWriter(head, heads[head.name], self.commit_id), limit
                 ),
-                evidence=evidence.EvidenceWriter(
-                    heads[head.name].io, root, f"{self.commit_id}-{head.name}"
-                ),
+                evidence=self._evidence(head),
             )
             for head in HEADS
         }
@@ -171,13 +172,7 @@ class Batch:
         done = list(tallies)
         with self._lock, lake_writes():
             for part in parts:
-                writer = self._heads[part.head.name].evidence
-                if part.silences is not None:
-                    writer.add(SILENCES, self._rows.silences(part.silences, part.head))
-                if part.quarantine is not None:
-                    writer.add(
-                        QUARANTINE, self._rows.quarantine(part.quarantine, part.head)
-                    )
+                self.write_evidence(self._heads[part.head.name].evidence, part)
             for tally in done:
                 self._heads[tally.head.name].identities.append(tally.source.identity)
             self.tallies.extend(done)
@@ -188,6 +183,35 @@ class Batch:
                         SOURCES, self._rows.sources(mine)
                     )
         log.debug("objects_done", count=len(done))
+
+    def write_evidence(self, writer: evidence.EvidenceWriter, part: Decoded) -> None:
+        """Write what `silences` and `quarantine` need of some rows."""
+        if part.silences is not None:
+            writer.add(SILENCES, self._rows.silences(part.silences, part.head))
+        if part.quarantine is not None:
+            writer.add(QUARANTINE, self._rows.quarantine(part.quarantine, part.head))
+
+    def empty_buffer(self, head: Table) -> RowBuffer:
+        """Return a buffer for one object's rows."""
+        return self._heads[head.name].buffer.empty_twin()
+
+    def empty_evidence(self, head: Table) -> evidence.EvidenceWriter:
+        """Return a writer for one object's evidence; its files are its own."""
+        return self._evidence(head, f"-{next(self._numbers)}")
+
+    def adopt(
+        self,
+        buffers: Mapping[str, RowBuffer],
+        writers: Mapping[str, evidence.EvidenceWriter],
+    ) -> None:
+        """Take over the rows and the evidence of an object that is complete."""
+        with lake_writes():
+            files = {name: writer.close() for name, writer in writers.items()}
+            for name, buffer in buffers.items():
+                self._heads[name].buffer.adopt(buffer)
+        with self._lock:
+            for name, named in files.items():
+                self._heads[name].evidence.files.extend(named)
 
     def withdraw(self, known: Known) -> None:
         """Take out what the lake holds of the batch's objects from earlier reads.
@@ -271,32 +295,9 @@ class Batch:
             commit_id=self.commit_id,
         )
 
+    def _evidence(self, head: Table, suffix: str = "") -> evidence.EvidenceWriter:
+        stem = f"{self.commit_id}-{head.name}{suffix}"
+        return evidence.EvidenceWriter(self._bases[head.name].io, self._root, stem)
+
     def _buffer(self, head: Table) -> RowBuffer:
         return self._heads[head.name].buffer
-
-
-class Staged:
-    """One object's rows, which join the batch only when the object is complete."""
-
-    def __init__(self, batch: Batch, tally: Tally) -> None:
-        self._batch = batch
-        self._tally = tally
-        self._buffers: dict[str, RowBuffer] = {}
-        self._parts: list[Decoded] = []
-
-    def add(self, decoded: Decoded) -> None:
-        """Keep some of the object's rows."""
-        name = decoded.head.name
-        if name not in self._buffers:
-            self._buffers[name] = self._batch._buffer(decoded.head).empty_twin()
-        with lake_writes():
-            self._buffers[name].add(decoded.flows)
-        decoded.flows = decoded.flows.slice(0, 0)
-        self._parts.append(decoded)
-
-    def join(self) -> None:
-        """Give the rows to the batch."""
-        with lake_writes():
-            for name, buffer in self._buffers.items():
-                self._batch._heads[name].buffer.adopt(buffer)
-        self._batch.add_evidence(self._parts, [self._tally])
