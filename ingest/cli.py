@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ from ingest.job import Ingest, Request
 from ingest.options import parse_shard, parse_span, parse_time
 from ingest.plan import Plan
 from ingest.progress import ProgressBar
+from ingest.stop import Stop, on_signals
 from ingest.summary import Summary
 from lake.catalog import Lake
 from lake.compact import compact as compact_table
@@ -35,10 +37,17 @@ SECONDS_AN_OBJECT = 0.002
 
 def ingest(
     sources: Annotated[
-        list[str],
-        typer.Argument(metavar="SOURCE...", help="s3://bucket/prefix, directory, file"),
-    ],
+        list[str] | None,
+        typer.Argument(metavar="SOURCE", help="s3://bucket/prefix, directory, file"),
+    ] = None,
     *,
+    follow_sqs: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="After that, follow a queue of S3 events"),
+    ] = None,
+    until_empty: Annotated[
+        bool, typer.Option("--until-empty", help="Follow it only until it is empty")
+    ] = False,
     since: Annotated[
         str | None, typer.Option(help="Objects by key time from here: 24h, 2026-01-31")
     ] = None,
@@ -67,13 +76,17 @@ def ingest(
 ) -> None:
     """Read every new flow-log object into the lake, each exactly once.
 
+    A queue is followed until SIGTERM or SIGINT, which let the batch in hand finish.
     Exit codes: 0 done; 1 done, but something failed or was quarantined whole;
     2 wrong usage or settings; 3 nothing could be done. Safe to run twice at once.
     """
+    _check_words(sources, follow_sqs, until_empty=until_empty, dry_run=dry_run)
     settings = load_settings()
     now = datetime.now(UTC)
     request = Request(
-        sources=tuple(sources),
+        sources=tuple(sources or ()),
+        queue=follow_sqs,
+        until_empty=until_empty,
         since=parse_time(since, now, name="--since"),
         until=parse_time(until, now, name="--until"),
         slack=parse_span(slack, name="--slack"),
@@ -86,9 +99,7 @@ def ingest(
         if dry_run:
             _dry_run(lake, request, settings)
             return
-        with ProgressBar(shown=sys.stderr.isatty()) as bar:
-            job = Ingest(lake, request, progress=bar.advance, on_plan=bar.planned)
-            summary = job.run()
+        summary = _run(lake, request)
     _tell(summary)
     raise typer.Exit(summary.exit_code)
 
@@ -170,6 +181,26 @@ def repair(
     _print_json(done)
 
 
+def _check_words(
+    sources: list[str] | None,
+    follow_sqs: str | None,
+    *,
+    until_empty: bool,
+    dry_run: bool,
+) -> None:
+    if not (sources or follow_sqs):
+        raise UsageError(
+            "nothing to read: give SOURCE... (s3://bucket/prefix, a directory or a "
+            "file) or --follow-sqs URL"
+        )
+    if until_empty and not follow_sqs:
+        raise UsageError("--until-empty says when to end --follow-sqs URL: give both")
+    if dry_run and follow_sqs:
+        raise UsageError(
+            "--dry-run lists and receives no messages: leave --follow-sqs out"
+        )
+
+
 def _chosen(names: list[str] | None) -> list[Table]:
     unknown = set(names or ()) - set(TABLES)
     if unknown:
@@ -178,6 +209,17 @@ def _chosen(names: list[str] | None) -> list[Table]:
             f"there are {', '.join(TABLES)}"
         )
     return [table for name, table in TABLES.items() if name in (names or TABLES)]
+
+
+def _run(lake: Lake, request: Request) -> Summary:
+    stop = Stop()
+    # Without a queue a signal ends the run at once, as ever: nothing is lost.
+    signals = on_signals(stop) if request.queue else nullcontext()
+    with signals, ProgressBar(shown=sys.stderr.isatty()) as bar:
+        job = Ingest(
+            lake, request, progress=bar.advance, on_plan=bar.planned, stop=stop
+        )
+        return job.run()
 
 
 def _dry_run(lake: Lake, request: Request, settings: Settings) -> None:
@@ -223,6 +265,8 @@ def _tell(summary: Summary) -> None:
         f"{summary.rewritten:,} rewritten, {summary.failed:,} failed, "
         f"{summary.whole:,} quarantined whole; snapshot {summary.snapshot}"
     )
+    if summary.ignored:
+        console.print(f"{summary.ignored:,} events on the queue were of no new log")
     for failure in summary.failures[:5]:
         console.print(f"failed, will be tried again: {failure}", style="yellow")
 

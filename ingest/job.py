@@ -1,4 +1,4 @@
-"""The main job: list, plan, load; safe to run twice at once."""
+"""The main job: list, plan, load, follow a queue; safe to run twice at once."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from ingest.consume import Consumer
 from ingest.decode.decoder import Decoder, Limits
-from ingest.listing import list_sources
+from ingest.listing import Selection, list_sources
 from ingest.load import Loader
 from ingest.plan import Known, Plan, make_plan
 from ingest.s3 import client
 from ingest.source import SourceObject
+from ingest.sqs import open_queue
+from ingest.stop import Stop
 from ingest.summary import Summary
 from ingest.work import Progress
 from lake.catalog import Lake
@@ -34,6 +37,8 @@ class Request:
 
     Attributes:
         sources: `s3://…`, directories, files.
+        queue: URL of a queue of S3 events to follow after the sources.
+        until_empty: Follow it only until it has nothing more.
         since: Objects by key time from here less ``slack``; UTC.
         until: Objects by key time before here plus ``slack``; UTC.
         slack: How far a key's time may lie from its records' times.
@@ -43,7 +48,9 @@ class Request:
         log_format: Fields of headerless text.
     """
 
-    sources: tuple[str, ...]
+    sources: tuple[str, ...] = ()
+    queue: str | None = None
+    until_empty: bool = False
     since: datetime | None = None
     until: datetime | None = None
     slack: timedelta = DEFAULT_SLACK
@@ -60,6 +67,8 @@ class Ingest:
         lake: The open lake; its tables are made if they are missing.
         request: What to do.
         progress: Called with (objects, bytes) as they are done.
+        on_plan: Called with each plan.
+        stop: Asks for an early end: the batch in hand is committed, no other begun.
     """
 
     def __init__(
@@ -69,10 +78,12 @@ class Ingest:
         *,
         progress: Progress = lambda objects, size: None,
         on_plan: Callable[[Plan], None] = lambda plan: None,
+        stop: Stop | None = None,
     ) -> None:
         self._lake = lake
         self._request = request
         self._on_plan = on_plan
+        self._stop = stop or Stop()
         self._loader = Loader(
             lake,
             decoder=lambda: decoder_for(lake.settings, request),
@@ -104,9 +115,9 @@ class Ingest:
         began = time.monotonic()
         self._lake.ensure_all()
         try:
-            known, plan = self.plan()
-            self._on_plan(plan)
-            self._loader.load(known, plan)
+            self._load_listed()
+            if self._request.queue is not None:
+                self._follow(self._request.queue)
         finally:
             self._loader.close()
         self._loader.follow()
@@ -114,12 +125,40 @@ class Ingest:
         self.summary.elapsed_s = round(time.monotonic() - began, 3)
         return self.summary
 
+    def _load_listed(self) -> None:
+        known, plan = self.plan()
+        self._on_plan(plan)
+        self._loader.load(known, plan, ended=lambda: self._stop.asked)
+
+    def _follow(self, url: str) -> None:
+        """Follow a queue; one that cannot be read is a failure beside others."""
+        request = self._request
+        try:
+            Consumer(
+                self._lake,
+                self._loader,
+                open_queue(self._lake.settings, url),
+                selection=Selection.with_slack(
+                    now=datetime.now(UTC),
+                    since=request.since,
+                    until=request.until,
+                    slack=request.slack,
+                    shard=request.shard,
+                ),
+                until_empty=request.until_empty,
+                stop=self._stop,
+                on_plan=self._on_plan,
+            ).run()
+        except SourceError as error:
+            log.error("queue_failed", location=url, error=str(error))  # noqa: TRY400  # the message says what to do, a trace would not
+            self.summary.fail(error)
+
     def _pages(self) -> Iterator[list[SourceObject]]:
         """List each source; one that cannot be listed does not stop the others."""
         request, settings = self._request, self._lake.settings
         for place in request.sources:
             try:
-                yield from list_sources(
+                for page in list_sources(
                     [place],
                     client_factory=lambda: client(settings),
                     since=request.since,
@@ -128,7 +167,10 @@ class Ingest:
                     days=request.days,
                     now=datetime.now(UTC),
                     shard=request.shard,
-                )
+                ):
+                    if self._stop.asked:
+                        return
+                    yield page
             except SourceError as error:
                 log.warning("source_failed", location=error.location, error=str(error))
                 self.summary.fail(error)

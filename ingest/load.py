@@ -30,7 +30,7 @@ def _never() -> bool:
 
 
 class Loader:
-    """Loads planned objects.
+    """Loads planned objects, from a listing or from a queue.
 
     Args:
         lake: The open lake.

@@ -16,7 +16,8 @@ class Summary:
     """What a run did; the first ten are the JSON line that scripts read.
 
     Attributes:
-        failed: Times that an object or a listing failed.
+        failed: Times that an object, a listing, a message or a queue failed.
+        ignored: Events on a queue that say of no new log.
         failures: The last of what failed.
     """
 
@@ -34,6 +35,7 @@ class Summary:
     copies: int = 0
     rewritten: int = 0
     outside_window: int = 0
+    ignored: int = 0
     failures: list[SourceError] = field(default_factory=list)
 
     def count(self, tallies: Sequence[Tally]) -> None:

@@ -70,6 +70,9 @@ class Settings(BaseSettings):
     s3_retries: int = Field(
         8, ge=0, description="Attempts after a failed S3 or SQS call."
     )
+    queue_gather_s: float = Field(
+        10.0, ge=0, description="Seconds that messages are gathered for one snapshot."
+    )
 
     snapshots_kept: int = Field(
         100, ge=2, description="Snapshots kept a table, beyond the slowest mark."
