@@ -39,9 +39,7 @@ SECONDS_AN_OBJECT = 0.002
 def ingest(
     sources: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[SOURCE...]", help="s3://bucket/prefix, directory, file"
-        ),
+        typer.Argument(metavar="SOURCE", help="s3://bucket/prefix, directory, file"),
     ] = None,
     *,
     follow_sqs: Annotated[
