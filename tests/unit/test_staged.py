@@ -48,7 +48,8 @@ def test_evidence_of_a_large_object_is_not_held_until_it_is_complete(
     source = write(tmp_path / "source")
     with Lake(load_settings(lake=str(tmp_path / "lake")), create=True) as lake:
         summary = Ingest(lake, Request((str(source),))).run()
-        named = evidence.of_snapshot(lake.load(FLOWS).current_snapshot())
+        (snapshot,) = lake.load(FLOWS).snapshots()
+        named = evidence.of_snapshot(snapshot)
         rows = rows_of(lake)
     assert (summary.objects, summary.silences) == (1, LINES)
     assert max(parts_held) < ingest.staged.HELD_BYTES
