@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ from lake.tables import Table, arrow_schema
 log = structlog.get_logger()
 
 PART_BYTES = 32 * 1024 * 1024
+SHAPE = re.compile(r"/\d{4}-\d\d-\d\d/[0-9a-f]{32}(-[a-z_]+)+-\d{4,}\.parquet$")
 
 
 @dataclass(frozen=True, slots=True)
