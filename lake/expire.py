@@ -40,12 +40,12 @@ class Collected:
 def expire(lake: Lake, table: Table, *, keep: int, slack: int = EXPIRY_SLACK) -> int:
     """Forget all but the newest ``keep`` snapshots; return how many went.
 
-    Never past the slowest follower's mark. The mark itself may go: the snapshot above
-    it still names it as its parent. Files stay until `gc`.
+    Never past the slowest follower's mark, whose own snapshot stays: PyIceberg takes
+    from the oldest snapshot kept the name of its parent. Files stay until `gc`.
     """
     stored = lake.load(table)
     history = ancestry(stored)
-    keep = max(keep, _above_slowest_mark(lake, table, history_ids(stored)), 1)
+    keep = max(keep, _above_slowest_mark(lake, table, history_ids(stored)) + 1)
     live = {s.snapshot_id for s in history[:keep]}
     gone = [s.snapshot_id for s in stored.snapshots() if s.snapshot_id not in live]
     if len(gone) <= slack:

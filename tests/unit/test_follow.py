@@ -15,7 +15,7 @@ from lake.follow import follow, follow_all
 from lake.repair import repair
 from lake.settings import load_settings
 from lake.snapshots import ABSORBED, ancestry, mark_of
-from lake.store import Change, commit, no_check
+from lake.store import Change, commit
 from lake.tables import FLOWS, HEADS, QUARANTINE, SILENCES, SOURCES, TGW_FLOWS
 
 NOW = datetime.now(UTC)
@@ -26,6 +26,10 @@ def lake_(tmp_path):
     with Lake(load_settings(lake=str(tmp_path / "lake")), create=True) as opened:
         opened.ensure_all()
         yield opened
+
+
+def accept(table, since):
+    """A check of a change that depends on nothing else."""
 
 
 def sources_rows(*names, commit_id="c", day=date(2026, 1, 1)):
@@ -55,7 +59,7 @@ def snapshot_with(lake_, *names, head=FLOWS, op="ingest", day=date(2026, 1, 1)):
         begun=datetime.now(UTC),
         summary=evidence.to_summary(writer.close()),
     )
-    return commit(lake_, head, change, base=base, check=no_check)
+    return commit(lake_, head, change, base=base, check=accept)
 
 
 def absorbed(lake_, table=SOURCES):
@@ -128,6 +132,27 @@ def test_expiry_never_passes_the_slowest_mark(lake_):
     assert absorbed(lake_)[-1] == "late"
 
 
+@pytest.mark.parametrize("waiting", range(6))
+def test_a_follower_any_way_behind_survives_expiry(lake_, waiting):
+    for number in range(6 - waiting):
+        snapshot_with(lake_, f"{number}")
+    follow_all(lake_)
+    for number in range(6 - waiting, 6):
+        snapshot_with(lake_, f"{number}")
+    expire(lake_, FLOWS, keep=1, slack=0)
+    assert len(ancestry(lake_.load(FLOWS))) == waiting + 1
+    follow_all(lake_)
+    assert absorbed(lake_) == [f"{number}" for number in range(6)]
+
+
+def test_a_ledger_that_has_absorbed_nothing_keeps_the_whole_history(lake_):
+    for number in range(4):
+        snapshot_with(lake_, f"{number}")
+    assert expire(lake_, FLOWS, keep=1, slack=0) == 0
+    follow_all(lake_)
+    assert absorbed(lake_) == ["0", "1", "2", "3"]
+
+
 def test_a_mark_that_is_no_ancestor_stops_the_follower_until_repair(lake_):
     snapshot_with(lake_, "a")
     follow_all(lake_)
@@ -138,7 +163,7 @@ def test_a_mark_that_is_no_ancestor_stops_the_follower_until_repair(lake_):
         begun=datetime.now(UTC),
         properties={ABSORBED: "42"},
     )
-    commit(lake_, SOURCES, change, base=table, check=no_check)
+    commit(lake_, SOURCES, change, base=table, check=accept)
     snapshot_with(lake_, "b")
     with pytest.raises(FollowerStopped, match="flowlake repair sources"):
         follow(lake_, SOURCES, FLOWS)
