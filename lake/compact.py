@@ -1,18 +1,16 @@
-"""Housekeeping that rewrites: small files of one hour to few, old days to none."""
+"""Compaction: the small files of one hour to few."""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta
 
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 
 from lake.catalog import Lake
 from lake.datafiles import EPOCH
-from lake.rewrite import Rewritten, hour_of, live_files, still_there, swap
-from lake.store import Change, commit
+from lake.rewrite import Rewritten, hour_of, live_files, swap
 from lake.tables import Table
 
 FULL_ENOUGH = 0.75  # of the target size: such a file is left alone
@@ -88,30 +86,3 @@ def _lots(files: Sequence[DataFile], target: int) -> Iterator[list[DataFile]]:
         size += file.file_size_in_bytes
     if lot:
         yield lot
-
-
-def drop_days(
-    lake: Lake, table: Table, before: date, *, dry_run: bool = False
-) -> Rewritten:
-    """Drop whole days before ``before``; rows without a day stay.
-
-    Raises:
-        CommitConflict: Another rewrite took one of the files; run it again.
-    """
-    stored = lake.load(table)
-    limit = (before - EPOCH.date()).days
-    old = [
-        file
-        for file in live_files(stored)
-        if file.partition[0] is not None and file.partition[0] < limit
-    ]
-    dropped = Rewritten(len(old), 0, sum(file.record_count for file in old))
-    if old and not dry_run:
-        change = Change(
-            op="retain",
-            commit_id=uuid.uuid4().hex,
-            begun=datetime.now(UTC),
-            removed=old,
-        )
-        commit(lake, table, change, base=stored, check=still_there(old))
-    return dropped

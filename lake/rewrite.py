@@ -32,6 +32,7 @@ from lake.tables import Table, batch_schema
 
 log = structlog.get_logger()
 
+ATTEMPTS = 5  # plans of a rewrite that others were faster than
 RUN_ROWS = 1_000_000  # sorted in memory at once: 140-300 MB of v5 records
 
 Transform = Callable[[pa.Table], pa.Table]
