@@ -240,15 +240,36 @@ def without(
         present = rows["source_object"].cast(pa.string())
         return rows.filter(pc.invert(pc.is_in(present, value_set=gone)))
 
-    removed = [f for f in files if _holds(stored, f, gone)]
+    removed = holding(stored, files, identities)
+    return removed, filtered(table, stored, removed, kept, writer)
+
+
+def filtered(
+    table: Table,
+    stored: IcebergTable,
+    files: Sequence[DataFile],
+    kept: Transform,
+    writer: DataFileWriter,
+) -> list[DataFile]:
+    """Rewrite each file with what ``kept`` leaves of its rows; none, if nothing."""
     added: list[DataFile] = []
-    for file in removed:
+    for file in files:
         runs = (left for run in _runs(table, stored, [file]) if len(left := kept(run)))
         first = next(runs, None)
         if first is not None:
             columns = _columns(table, stored, [file])
             added.append(writer.write_runs(_chain(first, runs), columns=columns))
-    return removed, added
+    return added
+
+
+def holding(
+    stored: IcebergTable, files: Sequence[DataFile], identities: Sequence[str]
+) -> list[DataFile]:
+    """Return those of the files that hold rows of some source objects."""
+    if not identities:
+        return []
+    wanted = pa.array(identities, pa.string())
+    return [file for file in files if _holds(stored, file, wanted)]
 
 
 def _holds(stored: IcebergTable, file: DataFile, identities: pa.Array) -> bool:

@@ -156,7 +156,7 @@ def test_a_compaction_that_was_faster_is_planned_around(lake, objects, monkeypat
     ingest(lake, objects)
     write_object(objects, 9, key_time=FIRST, starts=[FIRST])
     ingest(lake, objects)
-    real, raced = lake.load, []
+    real, raced = lake.load, list[bool]()
 
     def load(table):
         stored = real(table)
