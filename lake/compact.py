@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
+import structlog
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 
 from lake.catalog import Lake
 from lake.datafiles import EPOCH
-from lake.rewrite import Rewritten, hour_of, live_files, swap
+from lake.errors import CommitConflict
+from lake.rewrite import ATTEMPTS, Rewritten, hour_of, live_files, swap
 from lake.tables import Table
+
+log = structlog.get_logger()
 
 FULL_ENOUGH = 0.75  # of the target size: such a file is left alone
 MIN_FILES = 2
@@ -26,31 +30,46 @@ def compact(
 ) -> Rewritten:
     """Merge the small files of each hour (of each day, for a ledger).
 
+    An hour whose files another rewrite takes is planned again, a few times; then it is
+    left to the other, and to the next compaction.
+
     Args:
         lake: The open lake.
         table: What to compact.
         since: Only hours from here on; UTC.
         until: Only hours before this; UTC.
-
-    Raises:
-        CommitConflict: Another rewrite took one of the files; run it again.
     """
     done = Rewritten()
-    stored = lake.load(table)
-    for span, files in sorted(_small_files(lake, table, stored).items()):
+    for span, files in sorted(_small_files(lake, table).items()):
         begins = EPOCH + timedelta(hours=span)
         if (since and begins + timedelta(hours=1) <= since) or (
             until and begins >= until
         ):
             continue
-        done += _merge(lake, table, files)
+        done += _merge(lake, table, span, files)
     return done
 
 
-def _small_files(
-    lake: Lake, table: Table, stored: IcebergTable
-) -> dict[int, list[DataFile]]:
+def _merge(lake: Lake, table: Table, span: int, files: Sequence[DataFile]) -> Rewritten:
+    """Merge one hour's files, in lots of the target size, one commit a lot."""
+    done = Rewritten()
+    for _ in range(ATTEMPTS):
+        try:
+            for lot in _lots(files, lake.settings.target_file_bytes):
+                if len(lot) >= MIN_FILES:
+                    done += swap(lake, table, lot, op="compact")
+        except CommitConflict as error:
+            log.info("hour_planned_again", table=table.name, why=str(error))
+            files = _small_files(lake, table).get(span, [])
+        else:
+            return done
+    log.warning("hour_left_alone", table=table.name, files=len(files))
+    return done
+
+
+def _small_files(lake: Lake, table: Table) -> dict[int, list[DataFile]]:
     """Group the files worth merging by the hour in which their rows begin."""
+    stored = lake.load(table)
     limit = int(lake.settings.target_file_bytes * FULL_ENOUGH)
     groups: dict[int, list[DataFile]] = {}
     for file in live_files(stored):
@@ -64,15 +83,6 @@ def _span_of(table: Table, stored: IcebergTable, file: DataFile) -> int:
         return hour_of(stored, file)
     day = file.partition[0]
     return -1 if day is None else int(day) * 24
-
-
-def _merge(lake: Lake, table: Table, files: Sequence[DataFile]) -> Rewritten:
-    """Merge one hour's files, in lots of the target size, one commit a lot."""
-    done = Rewritten()
-    for lot in _lots(files, lake.settings.target_file_bytes):
-        if len(lot) >= MIN_FILES:
-            done += swap(lake, table, lot, op="compact")
-    return done
 
 
 def _lots(files: Sequence[DataFile], target: int) -> Iterator[list[DataFile]]:

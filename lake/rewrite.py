@@ -92,10 +92,12 @@ def swap(
         summary: More properties of the snapshot.
 
     Raises:
-        CommitConflict: One of the files has gone meanwhile.
+        CommitConflict: One of the files has gone since it was planned.
         LakeError: The rows written are not the rows read.
     """
     stored = lake.load(table)
+    still_planned = still_there(files)
+    still_planned(stored, ())
     change_id, begun = uuid.uuid4().hex, datetime.now(UTC)
     expected = sum(file.record_count for file in files)
     written = _rewrite(table, stored, files, change_id, transform)
@@ -110,7 +112,7 @@ def swap(
         removed=files,
         summary=summary or {},
     )
-    commit(lake, table, change, base=stored, check=still_there(files))
+    commit(lake, table, change, base=stored, check=still_planned)
     log.info("rewritten", table=table.name, op=op, files=len(files), rows=rows)
     return Rewritten(len(files), len(written), rows)
 
