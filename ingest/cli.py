@@ -22,11 +22,10 @@ from ingest.stop import Stop, on_signals
 from ingest.summary import Summary
 from lake.catalog import Lake
 from lake.compact import compact as compact_table
-from lake.compact import drop_days
 from lake.errors import LakeError, UsageError
-from lake.expire import collect, expire
+from lake.expire import collect
 from lake.repair import repair as repair_ledger
-from lake.rewrite import Rewritten
+from lake.retain import retain as retain_days
 from lake.settings import Settings, load_settings
 from lake.tables import LEDGERS, TABLES, Table
 
@@ -137,16 +136,13 @@ def retain(
     """Drop whole days older than --days, with the snapshots that still hold them.
 
     `sources` stays unless it is named: without it, objects that are still listed
-    would be read again.
+    would be read again. Naming it is refused while flows or tgw_flows keep such days:
+    name them too, or drop theirs first.
     """
     before = (datetime.now(UTC) - timedelta(days=days)).date()
-    done: dict[str, Rewritten] = {}
+    wanted = _chosen(tables or [name for name in TABLES if name != "sources"])
     with Lake(load_settings()) as lake:
-        wanted = tables or [name for name in TABLES if name != "sources"]
-        for table in _chosen(wanted):
-            done[table.name] = drop_days(lake, table, before, dry_run=dry_run)
-            if done[table.name].removed and not dry_run:
-                expire(lake, table, keep=1, slack=0)
+        done = retain_days(lake, wanted, before, dry_run=dry_run)
         if not dry_run:
             collect(lake, min_age=timedelta(days=lake.settings.gc_age_days))
     _print_json({name: asdict(result) for name, result in done.items()})

@@ -35,12 +35,15 @@ class Settings(BaseSettings):
         "s3.endpoint, …); empty: SQLite in the lake directory.",
     )
     warehouse: str | None = Field(
-        None, description="Where data files go, such as s3://bucket/prefix."
+        None,
+        description="Where data files go, such as s3://bucket/prefix; for one lake "
+        "alone: gc deletes there what the lake does not name.",
     )
     evidence: str | None = Field(
         None,
         description="Where evidence goes, such as s3://bucket/prefix; needed where the "
-        "warehouse takes tables only (S3 Tables). Default: beside the tables.",
+        "warehouse takes tables only (S3 Tables); for one lake alone. Default: beside "
+        "the tables.",
     )
     namespace: str = Field("flowlake", description="Iceberg namespace of the tables.")
 
@@ -81,7 +84,10 @@ class Settings(BaseSettings):
         100, ge=2, description="Snapshots kept a table, beyond the slowest mark."
     )
     gc_age_days: float = Field(
-        3.0, ge=0, description="Files younger than this are never collected."
+        3.0,
+        gt=1,
+        description="Files younger than this are never collected; more than the day "
+        "that a batch may take.",
     )
     target_file_bytes: int = Field(
         256 * MIB, ge=1, description="Size of a compacted data file."
