@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -144,7 +143,6 @@ class Batch:
         self._bases = heads
         self._lock = threading.Lock()
         self._root = lake.evidence_root()
-        self._numbers = itertools.count()
         limit = lake.settings.memory_bytes // SHARE
         self._heads = {
             head.name: _HeadBatch(
@@ -152,7 +150,7 @@ class Batch:
                 buffer=RowBuffer(
                     DataFileWriter(head, heads[head.name], self.commit_id), limit
                 ),
-                evidence=self._evidence(head),
+                evidence=self._evidence(head, self.commit_id),
             )
             for head in HEADS
         }
@@ -197,7 +195,7 @@ class Batch:
 
     def empty_evidence(self, head: Table) -> evidence.EvidenceWriter:
         """Return a writer for one object's evidence; its files are its own."""
-        return self._evidence(head, f"-{next(self._numbers)}")
+        return self._evidence(head, uuid.uuid4().hex)
 
     def adopt(
         self,
@@ -231,7 +229,7 @@ class Batch:
 
     def _withdraw_from(self, head: _HeadBatch, earlier: pa.Table) -> None:
         head.withdrawn = pc.unique(earlier["source_object"]).to_pylist()
-        head.evidence.add(WITHDRAWN, pa.table({"source_object": head.withdrawn}))
+        head.evidence.add(WITHDRAWN, earlier.select(["source_object", "day"]))
         first = pc.min(earlier["first_start"]).as_py()
         if first is None:
             return  # they had no flows
@@ -295,9 +293,9 @@ class Batch:
             commit_id=self.commit_id,
         )
 
-    def _evidence(self, head: Table, suffix: str = "") -> evidence.EvidenceWriter:
-        stem = f"{self.commit_id}-{head.name}{suffix}"
-        return evidence.EvidenceWriter(self._bases[head.name].io, self._root, stem)
+    def _evidence(self, head: Table, name: str) -> evidence.EvidenceWriter:
+        file_io = self._bases[head.name].io
+        return evidence.EvidenceWriter(file_io, self._root, f"{name}-{head.name}")
 
     def _buffer(self, head: Table) -> RowBuffer:
         return self._heads[head.name].buffer

@@ -18,7 +18,7 @@ from lake.reading import in_set
 from lake.tables import HEADS, SOURCES, Table, arrow_schema
 from lake.withdrawn import replaced_objects
 
-COLUMNS = ("source_object", "location", "etag", "ingested_at", "head",
+COLUMNS = ("source_object", "day", "location", "etag", "ingested_at", "head",
            "first_start", "last_start")  # fmt: skip
 
 
@@ -56,7 +56,7 @@ class _Above:
         rows = arrow_schema(SOURCES).empty_table().select(COLUMNS)
         gone = pa.array([], pa.string())
         for snapshot in unabsorbed(sources, stored, ledger=SOURCES, head=head):
-            replaced = replaced_objects(stored.io, snapshot)
+            replaced = replaced_objects(stored.io, [snapshot])["source_object"].unique()
             rows = rows.filter(_is_none_of(rows, replaced))
             added = read_evidence(stored.io, [snapshot], SOURCES).select(COLUMNS)
             rows = pa.concat_tables([rows, added])

@@ -4,9 +4,10 @@ A follower's mark is a property of its own table, set in the same commit as the 
 on exactly the table that the mark was read from. So rows and mark move together,
 and of two followers at once one must begin again.
 
-A snapshot that replaces objects takes their old rows out, whichever head brought them.
-So it is absorbed only when everything that was committed before it has been, on both
-heads: an object may have changed heads when it was rewritten.
+A snapshot that replaces objects takes out their old rows of its own head, and names
+those that it takes out only because they are in the other head now. So a ledger's rows
+of a head depend on that head's snapshots alone, and a ledger shows what is in which:
+an object of whose two commits only one has landed is in neither head or in both.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from datetime import UTC, datetime
 from itertools import takewhile
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import structlog
 from pyiceberg.expressions import And, BooleanExpression, IsNull, Or
 from pyiceberg.io import FileIO
@@ -30,10 +32,11 @@ from lake.catalog import Lake
 from lake.datafiles import DataFileWriter
 from lake.errors import CommitConflict, FollowerStopped
 from lake.reading import in_set
-from lake.rewrite import without
+from lake.rewrite import filtered, holding
 from lake.snapshots import OP, above, head_id, mark_of, mark_property, summary
 from lake.store import Change, commit, refuse
 from lake.tables import HEADS, LEDGERS, SOURCES, Table, arrow_schema
+from lake.withdrawn import replaced_objects
 
 log = structlog.get_logger()
 
@@ -141,7 +144,7 @@ def _absorb(lake: Lake, stored: IcebergTable, step: _Step, ledger: Table) -> int
     change_id = uuid.uuid4().hex
     writer = DataFileWriter(ledger, stored, change_id)
     begun = datetime.now(UTC)
-    removed, files = _replaced(stored, step.snapshots, ledger, writer)
+    removed, files = _replaced(stored, step, ledger, writer)
     absorbed = 0
     for part in bounded(_evidence(stored.io, step.snapshots, ledger)):
         files.extend(writer.write_by_day(part))
@@ -160,22 +163,25 @@ def _absorb(lake: Lake, stored: IcebergTable, step: _Step, ledger: Table) -> int
 
 
 def _replaced(
-    stored: IcebergTable,
-    snapshots: Sequence[Snapshot],
-    ledger: Table,
-    writer: DataFileWriter,
+    stored: IcebergTable, step: _Step, ledger: Table, writer: DataFileWriter
 ) -> tuple[list[DataFile], list[DataFile]]:
-    """Return the swap that takes out the old rows of objects replaced there."""
-    replacing = [snapshot for snapshot in snapshots if _replaces(snapshot)]
-    rows = read_evidence(stored.io, replacing, SOURCES)
+    """Return the swap that takes out the head's old rows of objects replaced there."""
+    rows = replaced_objects(stored.io, step.snapshots)
     if rows.num_rows == 0:
         return [], []
-    identities = rows["source_object"].to_pylist()
-    row_filter = in_set("source_object", identities)
+    gone = rows["source_object"].unique()
+    row_filter = in_set("source_object", gone.to_pylist())
     if ledger is SOURCES:
         row_filter = And(row_filter, _same_days(rows))
-    files = [task.file for task in stored.scan(row_filter=row_filter).plan_files()]
-    return without(ledger, stored, files, identities, writer)
+
+    def kept(some: pa.Table) -> pa.Table:
+        named = pc.is_in(some["source_object"].cast(pa.string()), value_set=gone)
+        mine = pc.equal(some["head"].cast(pa.string()), step.head.name)
+        return some.filter(pc.invert(pc.and_(named, pc.fill_null(mine, True))))
+
+    planned = [task.file for task in stored.scan(row_filter=row_filter).plan_files()]
+    files = holding(stored, planned, gone.to_pylist())
+    return files, filtered(ledger, stored, files, kept, writer)
 
 
 def _same_days(rows: pa.Table) -> BooleanExpression:

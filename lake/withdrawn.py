@@ -15,7 +15,7 @@ from pyiceberg.table.snapshots import Snapshot
 
 from lake import evidence
 from lake.snapshots import OP, summary
-from lake.tables import SOURCES, Table
+from lake.tables import SOURCES, Table, arrow_schema
 
 WITHDRAWN = Table(
     name="withdrawn",
@@ -37,9 +37,14 @@ def named_objects(
     }
 
 
-def replaced_objects(file_io: FileIO, snapshot: Snapshot) -> pa.Array:
-    """Return the objects whose earlier rows a snapshot takes out of its head."""
-    if summary(snapshot, OP) != "replace":
-        return pa.array([], pa.string())
-    found = named_objects(file_io, snapshot, (SOURCES, WITHDRAWN))
-    return pa.array(sorted(found), pa.string())
+def replaced_objects(file_io: FileIO, snapshots: Sequence[Snapshot]) -> pa.Table:
+    """Return object and day of what snapshots take out of their head."""
+    parts = [arrow_schema(WITHDRAWN).empty_table()]
+    for snapshot in snapshots:
+        if summary(snapshot, OP) != "replace":
+            continue
+        for named in evidence.of_snapshot(snapshot):
+            if named.ledger in (SOURCES.name, WITHDRAWN.name):
+                rows = evidence.read(file_io, named)
+                parts.append(evidence.conform(rows, WITHDRAWN))
+    return pa.concat_tables(parts)

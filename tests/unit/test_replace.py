@@ -211,3 +211,56 @@ def test_of_new_copies_that_differ_the_last_written_is_read(tmp_path, as_ever):
     told = run(tmp_path / "lake", old, new)
     assert (told.objects, told.skipped, told.copies, told.differing) == (1, 1, 1, 1)
     assert state(tmp_path / "lake") == as_ever["tgw"]
+
+
+@pytest.mark.parametrize("follows", [False, True], ids=["killed", "followed"])
+@pytest.mark.parametrize(("before", "after"), [("vpc", "tgw"), ("tgw", "unreadable")])
+def test_killed_between_the_two_heads_the_next_run_reads_the_object(
+    tmp_path, as_ever, monkeypatch, before, after, follows
+):
+    source = put(tmp_path / "AWSLogs", 1, before)
+    run(tmp_path / "lake", source)
+    put(tmp_path / "AWSLogs", 1, after)
+    real, heads = Batch._commit_head, []
+
+    def die(self, head):
+        heads.append(head.table.name)
+        if len(heads) == 2:
+            raise Killed
+        real(self, head)
+
+    with monkeypatch.context() as killed:
+        killed.setattr(Batch, "_commit_head", die)
+        with pytest.raises(Killed):
+            run(tmp_path / "lake", source, replace=True)
+    if follows:
+        with opened(tmp_path / "lake") as lake:
+            follow_all(lake)
+        assert not any(state(tmp_path / "lake").values())  # in neither head
+    healed = run(tmp_path / "lake", source)  # no --replace
+    assert healed.objects == 1
+    assert state(tmp_path / "lake") == as_ever[after]
+
+
+def test_killed_between_the_two_heads_of_many_objects(tmp_path, monkeypatch):
+    place = tmp_path / "AWSLogs"
+    for number in range(6):
+        put(place, number, "vpc" if number % 2 else "tgw")
+    run(tmp_path / "lake", place)
+    for number in range(6):
+        put(place, number, "tgw" if number % 2 else "vpc")
+    real, heads = Batch._commit_head, []
+
+    def die(self, head):
+        heads.append(head.table.name)
+        if len(heads) == 2:
+            raise Killed
+        real(self, head)
+
+    with monkeypatch.context() as killed:
+        killed.setattr(Batch, "_commit_head", die)
+        with pytest.raises(Killed):
+            run(tmp_path / "lake", place, replace=True)
+    run(tmp_path / "lake", place, replace=True)
+    run(tmp_path / "fresh", place)
+    assert state(tmp_path / "lake") == state(tmp_path / "fresh")
