@@ -176,12 +176,18 @@ def _replaced(
 
     def kept(some: pa.Table) -> pa.Table:
         named = pc.is_in(some["source_object"].cast(pa.string()), value_set=gone)
-        mine = pc.equal(some["head"].cast(pa.string()), step.head.name)
-        return some.filter(pc.invert(pc.and_(named, pc.fill_null(mine, True))))
+        return some.filter(pc.invert(pc.and_(named, _may_be_of(some, step.head))))
 
     planned = [task.file for task in stored.scan(row_filter=row_filter).plan_files()]
     files = holding(stored, planned, gone.to_pylist())
     return files, filtered(ledger, stored, files, kept, writer)
+
+
+def _may_be_of(rows: pa.Table, head: Table) -> pa.ChunkedArray:
+    """Return which ledger rows are of a head, or do not say of which."""
+    if "head" not in rows.column_names:
+        return pa.chunked_array([pa.repeat(True, rows.num_rows)])
+    return pc.fill_null(pc.equal(rows["head"].cast(pa.string()), head.name), True)
 
 
 def _same_days(rows: pa.Table) -> BooleanExpression:

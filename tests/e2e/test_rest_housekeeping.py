@@ -56,7 +56,7 @@ def test_history_is_whole_until_its_first_snapshot_expires(lake, objects):
 def test_a_follower_behind_survives_expiry(lake, objects, monkeypatch):
     ingest(lake, objects[0])
     with monkeypatch.context() as stopped:
-        stopped.setattr("ingest.job.follow_all", lambda lake: 0)
+        stopped.setattr("ingest.load.follow_all", lambda lake: 0)
         for path in objects[1:3]:
             ingest(lake, path)
     expire(lake, FLOWS, keep=1, slack=0)

@@ -111,7 +111,7 @@ def test_gc_deletes_orphans_and_changes_no_row(lake, objects):
 @laid_out(on_disk, evidence_on_s3)
 def test_gc_spares_evidence_that_waits_wherever_it_lies(lake, objects, monkeypatch):
     with monkeypatch.context() as stopped:
-        stopped.setattr("ingest.job.follow_all", lambda lake: 0)
+        stopped.setattr("ingest.load.follow_all", lambda lake: 0)
         ingest(lake, objects)
     collect(lake, min_age=NOW)
     assert rows_of(lake)["sources"] == []

@@ -145,7 +145,7 @@ def test_repair_of_a_ledger_behind_only_follows(lake, tmp_path, monkeypatch, see
     logs = tmp_path / "logs"
     House(lake, logs, dice).live(5)
     with monkeypatch.context() as stopped:
-        stopped.setattr("ingest.job.follow_all", lambda lake: 0)
+        stopped.setattr("ingest.load.follow_all", lambda lake: 0)
         for number in range(3):
             write_object(logs, 20_000 + number, dice)
             ingest(lake, logs)
@@ -227,7 +227,7 @@ def test_objects_without_readable_evidence_are_inferred(lake, tmp_path, monkeypa
     paths = sorted(write_objects(tmp_path / "logs").iterdir())
     ingest(lake, paths[0])
     with monkeypatch.context() as stopped:
-        stopped.setattr("ingest.job.follow_all", lambda lake: 0)
+        stopped.setattr("ingest.load.follow_all", lambda lake: 0)
         ingest(lake, paths[1])
         ingest(lake, paths[2])
     folder = tmp_path / "lake" / "warehouse" / "evidence"

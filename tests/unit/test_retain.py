@@ -85,7 +85,7 @@ def test_retention_lets_the_ledgers_follow_before_it_expires(
     lake, objects, monkeypatch
 ):
     with monkeypatch.context() as stopped:
-        stopped.setattr("ingest.job.follow_all", lambda lake: 0)
+        stopped.setattr("ingest.load.follow_all", lambda lake: 0)
         ingest(lake, objects)
     retain(lake, ALL_BUT_SOURCES, BEFORE)
     assert len(rows_of(lake)["sources"]) == 5
