@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -15,17 +15,20 @@ from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.snapshots import Snapshot
 
+from ingest.known import Known
 from ingest.ledger_rows import LedgerRows
+from ingest.overlap import refuse_elsewhere, refuse_overlap
 from ingest.source import Decoded, Tally
+from ingest.staged import Staged
+from ingest.writes import lake_writes
 from lake import evidence
 from lake.catalog import Lake
 from lake.datafiles import DataFileWriter
-from lake.errors import CommitConflict
 from lake.ordering import HOUR_US, by_hour
-from lake.reading import in_set
 from lake.rewrite import hour_of, hours_property, live_files, still_there, without
-from lake.store import Change, Check, commit
+from lake.store import Change, commit
 from lake.tables import HEADS, QUARANTINE, SILENCES, SOURCES, Table
+from lake.withdrawn import WITHDRAWN
 
 log = structlog.get_logger()
 
@@ -97,22 +100,36 @@ class RowBuffer:
 
 @dataclass(slots=True)
 class _HeadBatch:
-    """What one batch brings to one head table."""
+    """What one batch does to one head table.
+
+    Attributes:
+        identities: The objects that it brings.
+        withdrawn: The objects whose earlier rows it takes out.
+        removed: The data files that held those.
+    """
 
     table: Table
     buffer: RowBuffer
     evidence: evidence.EvidenceWriter
     identities: list[str] = field(default_factory=list)
+    withdrawn: list[str] = field(default_factory=list)
     removed: list[DataFile] = field(default_factory=list)
 
 
 class Batch:
     """A batch being filled; safe to fill from several threads.
 
+    A file that cannot be written is a LakeError, and not the fault of any object.
+
     Args:
         lake: The open lake.
         heads: The head tables as they were when the batch was planned.
         op: ingest or replace.
+
+    Attributes:
+        tallies: The objects taken.
+        committed: Those of them whose head has been committed: one head may land
+            and the other not.
     """
 
     def __init__(self, lake: Lake, heads: dict[str, IcebergTable], op: str) -> None:
@@ -120,11 +137,12 @@ class Batch:
         self.begun = datetime.now(UTC)
         self.op = op
         self.tallies: list[Tally] = []
+        self.committed: list[Tally] = []
         self._rows = LedgerRows(self.commit_id, self.begun)
         self._lake = lake
         self._bases = heads
         self._lock = threading.Lock()
-        root = lake.evidence_root()
+        self._root = lake.evidence_root()
         limit = lake.settings.memory_bytes // SHARE
         self._heads = {
             head.name: _HeadBatch(
@@ -132,9 +150,7 @@ class Batch:
                 buffer=RowBuffer(
                     DataFileWriter(head, heads[head.name], self.commit_id), limit
                 ),
-                evidence=evidence.EvidenceWriter(
-                    heads[head.name].io, root, f"{self.commit_id}-{head.name}"
-                ),
+                evidence=self._evidence(head, self.commit_id),
             )
             for head in HEADS
         }
@@ -145,21 +161,16 @@ class Batch:
 
     def add(self, decoded: Decoded, tallies: Iterable[Tally]) -> None:
         """Take the rows and tallies of objects that were read to their ends."""
-        self._buffer(decoded.head).add(decoded.flows)
+        with lake_writes():
+            self._buffer(decoded.head).add(decoded.flows)
         self.add_evidence([decoded], tallies)
 
     def add_evidence(self, parts: Sequence[Decoded], tallies: Iterable[Tally]) -> None:
         """Take what the ledgers need of complete objects."""
         done = list(tallies)
-        with self._lock:
+        with self._lock, lake_writes():
             for part in parts:
-                writer = self._heads[part.head.name].evidence
-                if part.silences is not None:
-                    writer.add(SILENCES, self._rows.silences(part.silences, part.head))
-                if part.quarantine is not None:
-                    writer.add(
-                        QUARANTINE, self._rows.quarantine(part.quarantine, part.head)
-                    )
+                self.write_evidence(self._heads[part.head.name].evidence, part)
             for tally in done:
                 self._heads[tally.head.name].identities.append(tally.source.identity)
             self.tallies.extend(done)
@@ -171,46 +182,84 @@ class Batch:
                     )
         log.debug("objects_done", count=len(done))
 
-    def replace_old_rows(self) -> None:
-        """Take out what the lake holds of the batch's objects from an earlier read.
+    def write_evidence(self, writer: evidence.EvidenceWriter, part: Decoded) -> None:
+        """Write what `silences` and `quarantine` need of some rows."""
+        if part.silences is not None:
+            writer.add(SILENCES, self._rows.silences(part.silences, part.head))
+        if part.quarantine is not None:
+            writer.add(QUARANTINE, self._rows.quarantine(part.quarantine, part.head))
 
-        `sources` must have absorbed that read; the same commit takes the old rows
-        out and puts the new ones in.
+    def empty_buffer(self, head: Table) -> RowBuffer:
+        """Return a buffer for one object's rows."""
+        return self._heads[head.name].buffer.empty_twin()
+
+    def empty_evidence(self, head: Table) -> evidence.EvidenceWriter:
+        """Return a writer for one object's evidence; its files are its own."""
+        return self._evidence(head, uuid.uuid4().hex)
+
+    def adopt(
+        self,
+        buffers: Mapping[str, RowBuffer],
+        writers: Mapping[str, evidence.EvidenceWriter],
+    ) -> None:
+        """Take over the rows and the evidence of an object that is complete."""
+        with lake_writes():
+            files = {name: writer.close() for name, writer in writers.items()}
+            for name, buffer in buffers.items():
+                self._heads[name].buffer.adopt(buffer)
+        with self._lock:
+            for name, named in files.items():
+                self._heads[name].evidence.files.extend(named)
+
+    def withdraw(self, known: Known) -> None:
+        """Take out what the lake holds of the batch's objects from earlier reads.
+
+        An object may have been in another head than it is in now.
+
+        Args:
+            known: What the batch was planned with.
         """
         identities = [tally.source.identity for tally in self.tallies]
-        known = self._lake.load(SOURCES).scan(
-            row_filter=in_set("source_object", identities),
-            selected_fields=("head", "first_start", "last_start"),
-        )
-        rows = known.to_arrow()
+        reads = known.reads(identities)
         for name, head in self._heads.items():
-            mine = rows.filter(pc.equal(rows["head"], name))
-            first = pc.min(mine["first_start"]).as_py()
-            if first is None:
-                continue
-            last = pc.max(mine["last_start"]).as_py()
-            base = self._bases[name]
-            files = live_files(base, since=first, until=last + ONE_SECOND)
-            writer = DataFileWriter(head.table, base, self.commit_id + "-kept")
-            head.removed, kept = without(head.table, base, files, identities, writer)
-            head.buffer.files.extend(kept)
-            head.buffer.hours.update(hour_of(base, file) for file in head.removed)
+            earlier = reads.filter(pc.equal(reads["head"], name))
+            if earlier.num_rows:
+                with lake_writes():
+                    self._withdraw_from(head, earlier)
+
+    def _withdraw_from(self, head: _HeadBatch, earlier: pa.Table) -> None:
+        head.withdrawn = pc.unique(earlier["source_object"]).to_pylist()
+        head.evidence.add(WITHDRAWN, earlier.select(["source_object", "day"]))
+        first = pc.min(earlier["first_start"]).as_py()
+        if first is None:
+            return  # they had no flows
+        last = pc.max(earlier["last_start"]).as_py()
+        base = self._bases[head.table.name]
+        files = live_files(base, since=first, until=last + ONE_SECOND)
+        writer = DataFileWriter(head.table, base, self.commit_id + "-kept")
+        head.removed, kept = without(head.table, base, files, head.withdrawn, writer)
+        head.buffer.files.extend(kept)
+        head.buffer.hours.update(hour_of(base, file) for file in head.removed)
 
     def commit(self) -> None:
         """Write what is pending and commit it, one snapshot a head.
+
+        A head that only loses objects goes first: whoever is killed between the two
+        leaves an object that is in neither and will be read, not one in both.
 
         Raises:
             CommitConflict: An object of the batch was ingested meanwhile.
             CommitUnknown: The catalog cannot be asked whether the commit landed.
             BatchExpired: The batch is older than a day.
         """
-        for head in self._heads.values():
-            if head.identities:
+        for head in sorted(self._heads.values(), key=lambda h: bool(h.identities)):
+            if head.identities or head.withdrawn:
                 self._commit_head(head)
 
     def _commit_head(self, head: _HeadBatch) -> None:
-        head.buffer.flush()
-        named = head.evidence.close()
+        with lake_writes():
+            head.buffer.flush()
+            named = head.evidence.close()
         change = Change(
             op=self.op,
             commit_id=self.commit_id,
@@ -223,53 +272,30 @@ class Batch:
             },
         )
         base = self._bases[head.table.name]
-        check = _no_overlap(set(head.identities), head.removed)
+        identities = {*head.identities, *head.withdrawn}
+        files_stay = still_there(head.removed)
+
+        def check(table: IcebergTable, since: Sequence[Snapshot]) -> None:
+            files_stay(table, since)
+            refuse_overlap(table, since, identities, commit_id=self.commit_id)
+            self._refuse_elsewhere(head, identities)
+
+        self._refuse_elsewhere(head, identities)
         commit(self._lake, head.table, change, base=base, check=check)
+        self.committed.extend(t for t in self.tallies if t.head is head.table)
+
+    def _refuse_elsewhere(self, head: _HeadBatch, identities: set[str]) -> None:
+        refuse_elsewhere(
+            self._lake,
+            self._bases,
+            head.table.name,
+            identities,
+            commit_id=self.commit_id,
+        )
+
+    def _evidence(self, head: Table, name: str) -> evidence.EvidenceWriter:
+        file_io = self._bases[head.name].io
+        return evidence.EvidenceWriter(file_io, self._root, f"{name}-{head.name}")
 
     def _buffer(self, head: Table) -> RowBuffer:
         return self._heads[head.name].buffer
-
-
-class Staged:
-    """One object's rows, which join the batch only when the object is complete."""
-
-    def __init__(self, batch: Batch, tally: Tally) -> None:
-        self._batch = batch
-        self._tally = tally
-        self._buffers: dict[str, RowBuffer] = {}
-        self._parts: list[Decoded] = []
-
-    def add(self, decoded: Decoded) -> None:
-        """Keep some of the object's rows."""
-        name = decoded.head.name
-        if name not in self._buffers:
-            self._buffers[name] = self._batch._buffer(decoded.head).empty_twin()
-        self._buffers[name].add(decoded.flows)
-        decoded.flows = decoded.flows.slice(0, 0)
-        self._parts.append(decoded)
-
-    def join(self) -> None:
-        """Give the rows to the batch."""
-        for name, buffer in self._buffers.items():
-            self._batch._heads[name].buffer.adopt(buffer)
-        self._batch.add_evidence(self._parts, [self._tally])
-
-
-def _no_overlap(identities: set[str], removed: Sequence[DataFile]) -> Check:
-    """Return a check that nobody else has ingested or rewritten the same."""
-    files_stay = still_there(removed)
-
-    def check(table: IcebergTable, since: Sequence[Snapshot]) -> None:
-        files_stay(table, since)
-        for snapshot in since:
-            for named in evidence.of_snapshot(snapshot):
-                if named.ledger != SOURCES.name:
-                    continue
-                rows = evidence.read(table.io, named)
-                shared = identities.intersection(rows["source_object"].to_pylist())
-                if shared:
-                    raise CommitConflict(
-                        f"{len(shared)} objects were ingested meanwhile"
-                    )
-
-    return check

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -12,16 +13,19 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from ingest.job import Ingest, Request, Summary
+from ingest.job import Ingest, Request
+from ingest.job import dry_run as plan_only
+from ingest.options import parse_shard, parse_span, parse_time, parse_window
 from ingest.plan import Plan
 from ingest.progress import ProgressBar
+from ingest.stop import Stop, on_signals
+from ingest.summary import Summary
 from lake.catalog import Lake
 from lake.compact import compact as compact_table
-from lake.compact import drop_days
-from lake.errors import UsageError
-from lake.expire import collect, expire
+from lake.errors import LakeError, UsageError
+from lake.expire import collect
 from lake.repair import repair as repair_ledger
-from lake.rewrite import Rewritten
+from lake.retain import retain as retain_days
 from lake.settings import Settings, load_settings
 from lake.tables import LEDGERS, TABLES, Table
 
@@ -33,10 +37,17 @@ SECONDS_AN_OBJECT = 0.002
 
 def ingest(
     sources: Annotated[
-        list[str],
-        typer.Argument(metavar="SOURCE...", help="s3://bucket/prefix, directory, file"),
-    ],
+        list[str] | None,
+        typer.Argument(metavar="SOURCE", help="s3://bucket/prefix, directory, file"),
+    ] = None,
     *,
+    follow_sqs: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="After that, follow a queue of S3 events"),
+    ] = None,
+    until_empty: Annotated[
+        bool, typer.Option("--until-empty", help="Follow it only until it is empty")
+    ] = False,
     since: Annotated[
         str | None, typer.Option(help="Objects by key time from here: 24h, 2026-01-31")
     ] = None,
@@ -57,7 +68,7 @@ def ingest(
         bool, typer.Option("--replace", help="Read rewritten objects again")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be read, read nothing")
+        bool, typer.Option("--dry-run", help="Say what would be read, do nothing")
     ] = False,
     log_format: Annotated[
         str | None, typer.Option(help="Fields of headerless text, as in the flow log")
@@ -65,30 +76,29 @@ def ingest(
 ) -> None:
     """Read every new flow-log object into the lake, each exactly once.
 
+    A queue is followed until SIGTERM or SIGINT, which let the batch in hand finish.
     Exit codes: 0 done; 1 done, but something failed or was quarantined whole;
     2 wrong usage or settings; 3 nothing could be done. Safe to run twice at once.
     """
+    _check_words(sources, follow_sqs, until_empty=until_empty, dry_run=dry_run)
     settings = load_settings()
     now = datetime.now(UTC)
+    first, last = parse_window(since, until, now)
     request = Request(
-        sources=tuple(sources),
-        since=parse_time(since, now, name="--since"),
-        until=parse_time(until, now, name="--until"),
+        sources=tuple(sources or ()),
+        queue=follow_sqs,
+        until_empty=until_empty,
+        since=first,
+        until=last,
         slack=parse_span(slack, name="--slack"),
         days=(settings.list_days if days is None else days) or None,
-        shard=_parse_shard(shard),
+        shard=parse_shard(shard),
         replace=replace,
         log_format=log_format,
     )
-    with Lake(settings, create=True) as lake:
-        if dry_run:
-            _dry_run(lake, request, settings)
-            return
-        with ProgressBar(shown=sys.stderr.isatty()) as bar:
-            job = Ingest(lake, request, progress=bar.advance, on_plan=bar.planned)
-            summary = job.run()
-    _tell(summary)
-    raise typer.Exit(summary.exit_code)
+    if dry_run:
+        raise typer.Exit(_dry_run(request, settings))
+    raise typer.Exit(_run(request, settings))
 
 
 def compact(
@@ -126,16 +136,13 @@ def retain(
     """Drop whole days older than --days, with the snapshots that still hold them.
 
     `sources` stays unless it is named: without it, objects that are still listed
-    would be read again.
+    would be read again. Naming it is refused while flows or tgw_flows keep such days:
+    name them too, or drop theirs first.
     """
     before = (datetime.now(UTC) - timedelta(days=days)).date()
-    done: dict[str, Rewritten] = {}
+    wanted = _chosen(tables or [name for name in TABLES if name != "sources"])
     with Lake(load_settings()) as lake:
-        wanted = tables or [name for name in TABLES if name != "sources"]
-        for table in _chosen(wanted):
-            done[table.name] = drop_days(lake, table, before, dry_run=dry_run)
-            if done[table.name].removed and not dry_run:
-                expire(lake, table, keep=1, slack=0)
+        done = retain_days(lake, wanted, before, dry_run=dry_run)
         if not dry_run:
             collect(lake, min_age=timedelta(days=lake.settings.gc_age_days))
     _print_json({name: asdict(result) for name, result in done.items()})
@@ -168,50 +175,24 @@ def repair(
     _print_json(done)
 
 
-def parse_time(text: str | None, now: datetime, *, name: str) -> datetime | None:
-    """Read a time: ISO 8601 (UTC unless it says otherwise), `now`, `24h` ago.
-
-    Raises:
-        UsageError: It is none of these.
-    """
-    if text is None:
-        return None
-    if text == "now":
-        return now
-    if text[-1:] in _UNITS and text[:-1].isdigit():
-        return now - parse_span(text, name=name)
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
+def _check_words(
+    sources: list[str] | None,
+    follow_sqs: str | None,
+    *,
+    until_empty: bool,
+    dry_run: bool,
+) -> None:
+    if not (sources or follow_sqs):
         raise UsageError(
-            f"{name} {text!r} is no time: try 24h, 7d, 2026-01-31 or "
-            "2026-01-31T12:00:00Z"
-        ) from None
-    return time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC)
-
-
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-
-
-def parse_span(text: str, *, name: str) -> timedelta:
-    """Read a span such as `90m`, `24h` or `7d`.
-
-    Raises:
-        UsageError: It is none.
-    """
-    unit = _UNITS.get(text[-1:])
-    if unit is None or not text[:-1].isdigit():
-        raise UsageError(f"{name} {text!r} is no span of time: try 90m, 24h or 7d")
-    return timedelta(**{unit: int(text[:-1])})
-
-
-def _parse_shard(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    part, _, of = text.partition("/")
-    if part.isdigit() and of.isdigit() and 1 <= int(part) <= int(of):
-        return int(part) - 1, int(of)
-    raise UsageError(f"--shard {text!r} is not I/N with 1 <= I <= N, such as 2/4")
+            "nothing to read: give SOURCE... (s3://bucket/prefix, a directory or a "
+            "file) or --follow-sqs URL"
+        )
+    if until_empty and not follow_sqs:
+        raise UsageError("--until-empty says when to end --follow-sqs URL: give both")
+    if dry_run and follow_sqs:
+        raise UsageError(
+            "--dry-run lists and receives no messages: leave --follow-sqs out"
+        )
 
 
 def _chosen(names: list[str] | None) -> list[Table]:
@@ -224,25 +205,55 @@ def _chosen(names: list[str] | None) -> list[Table]:
     return [table for name, table in TABLES.items() if name in (names or TABLES)]
 
 
-def _dry_run(lake: Lake, request: Request, settings: Settings) -> None:
-    lake.ensure_all()
-    _, plan = Ingest(lake, request).plan()
+def _run(request: Request, settings: Settings) -> int:
+    """Run the job, say what it did whatever happened, and return the exit code."""
+    summary, stop = Summary(), Stop()
+    # Without a queue a signal ends the run at once, as ever: nothing is lost.
+    signals = on_signals(stop) if request.queue else nullcontext()
+    try:
+        with (
+            Lake(settings, create=True) as lake,
+            signals,
+            ProgressBar(shown=sys.stderr.isatty()) as bar,
+        ):
+            job = Ingest(
+                lake, request, progress=bar.advance, on_plan=bar.planned, stop=stop
+            )
+            summary = job.summary
+            job.run()
+    except LakeError as error:
+        _tell(summary)
+        error.exit_code = 1 if summary.objects else error.exit_code
+        raise
+    _tell(summary)
+    return summary.exit_code
+
+
+def _dry_run(request: Request, settings: Settings) -> int:
+    plan, summary = plan_only(request, settings)
     seconds = _expected_seconds(plan, settings)
     answer = {
         "objects": len(plan.new),
         "bytes": plan.size,
         "skipped": plan.skipped,
         "copies": plan.copies,
+        "differing": plan.differing,
         "rewritten": len(plan.rewritten),
+        "failed": summary.failed,
         "expected_s": round(seconds, 1),
     }
     if sys.stdout.isatty():
-        Console().print(
+        console = Console()
+        console.print(
             f"{len(plan.new):,} objects, {plan.size / 1e6:,.1f} MB, about "
             f"{seconds:,.0f} s; {plan.skipped:,} are in the lake already"
         )
+        _tell_failures(console, summary)
     else:
         _print_json(answer)
+    if not summary.failed:
+        return 0
+    return 1 if len(plan.new) or len(plan.rewritten) or plan.skipped else 3
 
 
 def _expected_seconds(plan: Plan, settings: Settings) -> float:
@@ -267,6 +278,12 @@ def _tell(summary: Summary) -> None:
         f"{summary.rewritten:,} rewritten, {summary.failed:,} failed, "
         f"{summary.whole:,} quarantined whole; snapshot {summary.snapshot}"
     )
+    if summary.ignored:
+        console.print(f"{summary.ignored:,} events on the queue were of no new log")
+    _tell_failures(console, summary)
+
+
+def _tell_failures(console: Console, summary: Summary) -> None:
     for failure in summary.failures[:5]:
         console.print(f"failed, will be tried again: {failure}", style="yellow")
 

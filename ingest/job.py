@@ -1,30 +1,31 @@
-"""The main job: list, plan, work, commit, follow; safe to run twice at once."""
+"""The main job: list, plan, load, follow a queue; safe to run twice at once."""
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from ingest.batch import Batch
+from ingest.consume import Consumer
 from ingest.decode.decoder import Decoder, Limits
-from ingest.fetch import Fetcher
-from ingest.listing import list_sources
-from ingest.plan import Known, Plan, batches, make_plan
+from ingest.known import Known
+from ingest.listing import Selection, list_sources
+from ingest.load import Loader
+from ingest.plan import Plan, make_plan
 from ingest.s3 import client
-from ingest.source import SourceObject, Tally
-from ingest.work import Progress, work
+from ingest.source import SourceObject
+from ingest.sqs import open_queue
+from ingest.stop import Stop
+from ingest.summary import Summary
+from ingest.work import Progress
 from lake.catalog import Lake
-from lake.errors import BatchExpired, CommitConflict, SourceError
-from lake.expire import expire
-from lake.follow import follow_all
+from lake.errors import LakeMissing, SourceError
 from lake.settings import Settings
 from lake.snapshots import head_id
-from lake.tables import FLOWS, TABLES
+from lake.tables import FLOWS
 
 log = structlog.get_logger()
 
@@ -37,6 +38,8 @@ class Request:
 
     Attributes:
         sources: `s3://…`, directories, files.
+        queue: URL of a queue of S3 events to follow after the sources.
+        until_empty: Follow it only until it has nothing more.
         since: Objects by key time from here less ``slack``; UTC.
         until: Objects by key time before here plus ``slack``; UTC.
         slack: How far a key's time may lie from its records' times.
@@ -46,7 +49,9 @@ class Request:
         log_format: Fields of headerless text.
     """
 
-    sources: tuple[str, ...]
+    sources: tuple[str, ...] = ()
+    queue: str | None = None
+    until_empty: bool = False
     since: datetime | None = None
     until: datetime | None = None
     slack: timedelta = DEFAULT_SLACK
@@ -56,43 +61,6 @@ class Request:
     log_format: str | None = None
 
 
-@dataclass(slots=True)
-class Summary:
-    """What a run did; the first ten are the JSON line that scripts read."""
-
-    objects: int = 0
-    skipped: int = 0
-    failed: int = 0
-    lines: int = 0
-    headers: int = 0
-    flows: int = 0
-    silences: int = 0
-    quarantined: int = 0
-    snapshot: int | None = None
-    elapsed_s: float = 0.0
-    whole: int = 0
-    copies: int = 0
-    rewritten: int = 0
-    outside_window: int = 0
-    failures: list[SourceError] = field(default_factory=list)
-
-    def count(self, tallies: Sequence[Tally]) -> None:
-        """Add the objects of a committed batch."""
-        self.objects += len(tallies)
-        self.whole += sum(t.whole_reason is not None for t in tallies)
-        for name in ("lines", "headers", "flows", "silences", "quarantined",
-                     "outside_window"):  # fmt: skip
-            total = getattr(self, name) + sum(getattr(t, name) for t in tallies)
-            setattr(self, name, total)
-
-    @property
-    def exit_code(self) -> int:
-        """0 done; 1 done but something failed or was quarantined whole; 3 nothing."""
-        if not (self.failed or self.whole):
-            return 0
-        return 1 if self.objects or self.skipped else 3
-
-
 class Ingest:
     """One run of the job.
 
@@ -100,6 +68,8 @@ class Ingest:
         lake: The open lake; its tables are made if they are missing.
         request: What to do.
         progress: Called with (objects, bytes) as they are done.
+        on_plan: Called with each plan.
+        stop: Asks for an early end: the batch in hand is committed, no other begun.
     """
 
     def __init__(
@@ -109,19 +79,23 @@ class Ingest:
         *,
         progress: Progress = lambda objects, size: None,
         on_plan: Callable[[Plan], None] = lambda plan: None,
+        stop: Stop | None = None,
     ) -> None:
         self._lake = lake
         self._request = request
-        self._progress = progress
         self._on_plan = on_plan
-        settings = lake.settings
-        self._fetcher = Fetcher(
-            lambda: client(settings),
-            retries=settings.s3_retries,
-            connections=settings.fetchers,
+        self._stop = stop or Stop()
+        self._loader = Loader(
+            lake,
+            decoder=lambda: decoder_for(lake.settings, request),
+            replace=request.replace,
+            progress=progress,
         )
-        self._decoder = decoder_for(settings, request)
-        self.summary = Summary()
+
+    @property
+    def summary(self) -> Summary:
+        """What has been done so far."""
+        return self._loader.summary
 
     def plan(self) -> tuple[Known, Plan]:
         """List the sources and sort out what is new.
@@ -130,7 +104,10 @@ class Ingest:
             FollowerStopped: `sources` cannot say what it has absorbed.
         """
         known = Known(self._lake)
-        plan = make_plan(known, self._pages())
+        pages = listed(
+            self._request, self._lake.settings, self.summary, stop=self._stop
+        )
+        plan = make_plan(known, pages)
         return known, plan
 
     def run(self) -> Summary:
@@ -140,98 +117,97 @@ class Ingest:
             LakeError: The lake cannot be read or written; nothing is lost.
         """
         began = time.monotonic()
-        self._lake.ensure_all()
-        known, plan = self.plan()
-        self._on_plan(plan)
-        self.summary.skipped = plan.skipped
-        self.summary.copies = plan.copies
-        self.summary.rewritten = len(plan.rewritten)
         try:
-            self._ingest(known, plan.new, op="ingest")
-            if self._request.replace:
-                for source in plan.rewritten:
-                    self._ingest(known, [source], op="replace")
+            self._lake.ensure_all()
+            self._loader.follow()  # what a run that was killed has left behind
+            self._load_listed()
+            if self._request.queue is not None:
+                self._follow(self._request.queue)
+            self._loader.follow()
+            self.summary.snapshot = head_id(self._lake.load(FLOWS))
         finally:
-            self._fetcher.close()
-        follow_all(self._lake)
-        self._expire()
-        self.summary.failed = len(self.summary.failures)
-        self.summary.snapshot = head_id(self._lake.load(FLOWS))
-        self.summary.elapsed_s = round(time.monotonic() - began, 3)
+            self._loader.close()
+            self.summary.elapsed_s = round(time.monotonic() - began, 3)
         return self.summary
 
-    def _pages(self) -> Iterator[list[SourceObject]]:
-        """List each source; one that cannot be listed does not stop the others."""
-        request, settings = self._request, self._lake.settings
-        for place in request.sources:
-            try:
-                yield from list_sources(
-                    [place],
-                    client_factory=lambda: client(settings),
+    def _load_listed(self) -> None:
+        known, plan = self.plan()
+        self._on_plan(plan)
+        self._loader.load(known, plan, ended=lambda: self._stop.asked)
+
+    def _follow(self, url: str) -> None:
+        """Follow a queue; one that cannot be read is a failure beside others."""
+        request = self._request
+        try:
+            Consumer(
+                self._lake,
+                self._loader,
+                open_queue(self._lake.settings, url),
+                selection=Selection.with_slack(
+                    now=datetime.now(UTC),
                     since=request.since,
                     until=request.until,
                     slack=request.slack,
-                    days=request.days,
-                    now=datetime.now(UTC),
                     shard=request.shard,
-                )
-            except SourceError as error:
-                log.warning("source_failed", location=error.location, error=str(error))
-                self.summary.failures.append(error)
+                ),
+                until_empty=request.until_empty,
+                stop=self._stop,
+                on_plan=self._on_plan,
+            ).run()
+        except SourceError as error:
+            log.error("queue_failed", location=url, error=str(error))  # noqa: TRY400  # the message says what to do, a trace would not
+            self.summary.fail(error)
 
-    def _ingest(self, known: Known, sources: list[SourceObject], *, op: str) -> None:
-        settings = self._lake.settings
-        first = known
-        for wanted in batches(
-            sources, max_bytes=settings.batch_bytes, max_objects=settings.batch_objects
-        ):
-            # A later batch is committed on a later base than it was planned on, and
-            # what another run committed in between lies below that base.
-            if known is not first:
-                wanted = self._still_wanted(known, wanted, op=op)
-            known = self._ingest_batch(known, wanted, op=op)
-            follow_all(self._lake)
-            self._expire()
 
-    def _ingest_batch(
-        self, known: Known, wanted: list[SourceObject], *, op: str
-    ) -> Known:
-        """Commit one batch, planning it again whenever another run was faster."""
-        while wanted:
-            batch = Batch(self._lake, known.heads, op)
-            worked = work(
-                wanted,
-                batch,
-                fetcher=self._fetcher,
-                decoder=self._decoder,
-                workers=self._lake.settings.workers or os.cpu_count() or 1,
-                progress=self._progress,
-            )
-            try:
-                if op == "replace":
-                    batch.replace_old_rows()
-                batch.commit()
-            except (CommitConflict, BatchExpired) as error:
-                log.info("batch_planned_again", commit_id=batch.commit_id,
-                         why=str(error))  # fmt: skip
-                known = Known(self._lake)
-                wanted = self._still_wanted(known, wanted, op=op)
-                continue
-            self.summary.count(batch.tallies)
-            self.summary.failures.extend(worked.failures)
-            return Known(self._lake)
-        return known
+def dry_run(request: Request, settings: Settings) -> tuple[Plan, Summary]:
+    """Plan a run and do nothing, not even make a lake: without one all is new.
 
-    def _still_wanted(
-        self, known: Known, wanted: list[SourceObject], *, op: str
-    ) -> list[SourceObject]:
-        plan = make_plan(known, [wanted])
-        self.summary.skipped += plan.skipped
-        return plan.rewritten if op == "replace" else plan.new
+    Raises:
+        LakeError: There is a lake and it cannot be read.
+    """
+    summary = Summary()
+    pages = listed(request, settings, summary)
+    try:
+        with Lake(settings) as lake:
+            known = Known(lake)
+    except LakeMissing:
+        return make_plan(None, pages), summary
+    return make_plan(known, pages), summary
 
-    def _expire(self) -> None:
-        for table in TABLES.values():
-            expire(self._lake, table, keep=self._lake.settings.snapshots_kept)
+
+def listed(
+    request: Request,
+    settings: Settings,
+    summary: Summary,
+    *,
+    stop: Stop | None = None,
+) -> Iterator[list[SourceObject]]:
+    """List each source; one that cannot be listed does not stop the others.
+
+    Args:
+        request: Names the sources.
+        settings: How to reach them.
+        summary: Counts those that cannot be listed.
+        stop: Ends the listing early.
+    """
+    for place in request.sources:
+        try:
+            for page in list_sources(
+                [place],
+                client_factory=lambda: client(settings),
+                since=request.since,
+                until=request.until,
+                slack=request.slack,
+                days=request.days,
+                now=datetime.now(UTC),
+                shard=request.shard,
+            ):
+                if stop is not None and stop.asked:
+                    return
+                yield page
+        except SourceError as error:
+            log.warning("source_failed", location=error.location, error=str(error))
+            summary.fail(error)
 
 
 def decoder_for(settings: Settings, request: Request) -> Decoder:

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from ingest.bucket import Bucket
-from ingest.keys import Days, folder_days, identity_of, parse_key
+from ingest.keys import Days, folder_days, identity_by, parse_key
 from ingest.s3 import Sleep
 from ingest.source import SourceObject
 from lake.errors import SourceDenied, SourceError, SourceMissing, UsageError
@@ -45,6 +45,21 @@ class Selection:
     until: datetime | None = None
     days: int | None = None
     shard: tuple[int, int] | None = None
+
+    @classmethod
+    def with_slack(
+        cls,
+        *,
+        now: datetime,
+        since: datetime | None,
+        until: datetime | None,
+        slack: timedelta,
+        days: int | None = None,
+        shard: tuple[int, int] | None = None,
+    ) -> Selection:
+        """Return a selection whose window is wider by ``slack`` at either end."""
+        earliest, latest = _earlier(since, slack), _later(until, slack)
+        return cls(now=now, since=earliest, until=latest, days=days, shard=shard)
 
     def wants(self, source: SourceObject) -> bool:
         """Whether the object is selected.
@@ -126,12 +141,8 @@ def list_sources(
         SourceUnavailable: The store kept failing.
         UsageError: It is no kind of source that flowlake knows.
     """
-    selection = Selection(
-        now=now,
-        since=_earlier(since, slack),
-        until=_later(until, slack),
-        days=days,
-        shard=shard,
+    selection = Selection.with_slack(
+        now=now, since=since, until=until, slack=slack, days=days, shard=shard
     )
     for place in sources:
         for page in _pages(place, client_factory, selection, sleep):
@@ -177,7 +188,7 @@ def _bucket_pages(
 ) -> Iterator[list[SourceObject]]:
     for contents in bucket.below(prefix, days):
         yield [
-            _source(
+            source_object(
                 bucket.location(found["Key"]),
                 etag=found["ETag"].strip('"'),
                 size=found["Size"],
@@ -185,9 +196,13 @@ def _bucket_pages(
                 local=False,
             )
             for found in contents
-            if not found["Key"].endswith("/")
-            and found["Key"].rpartition("/")[2] not in NOT_LOGS
+            if is_log(found["Key"])
         ]
+
+
+def is_log(key: str) -> bool:
+    """Whether a key may be a log's: neither a folder nor an export's test."""
+    return not key.endswith("/") and key.rpartition("/")[2] not in NOT_LOGS
 
 
 def _local_pages(path: Path) -> Iterator[list[SourceObject]]:
@@ -244,7 +259,7 @@ def _local_source(file: Path) -> SourceObject | None:
     # A name that is no UTF-8 cannot be stored; spelled out it fails and is named.
     location = os.fsencode(file).decode("utf-8", "backslashreplace")
     modified = datetime.fromtimestamp(seconds, UTC)
-    return _source(location, etag=etag, size=size, modified=modified, local=True)
+    return source_object(location, etag=etag, size=size, modified=modified, local=True)
 
 
 def local_etag(file: Path) -> str:
@@ -253,12 +268,13 @@ def local_etag(file: Path) -> str:
         return hashlib.file_digest(body, "sha256").hexdigest()[:32]
 
 
-def _source(
+def source_object(
     location: str, *, etag: str, size: int, modified: datetime, local: bool
 ) -> SourceObject:
+    """Describe an object, with what its name tells."""
     facts = parse_key(location)
     return SourceObject(
-        identity=identity_of(location, etag=etag, local=local),
+        identity=identity_by(facts, location, etag=etag, local=local),
         location=location,
         etag=etag,
         size=size,

@@ -1,97 +1,20 @@
-"""Planning: which listed objects are new, and in which batches to take them."""
+"""Planning: which listed objects are new, and which are no longer what was read."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
 
-import pyarrow as pa
-from pyiceberg.expressions import BooleanExpression, EqualTo, IsNull
-from pyiceberg.table import Table as IcebergTable
+import structlog
 
+from ingest.known import Ingested, Known
+from ingest.objects import Objects
 from ingest.source import SourceObject
-from lake.catalog import Lake
-from lake.follow import read_evidence, unabsorbed
-from lake.tables import HEADS, SOURCES
 
-DAYS_REMEMBERED = 16  # of `sources`, each some 100 bytes an object
-EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
+log = structlog.get_logger()
 
-
-@dataclass(frozen=True, slots=True)
-class Ingested:
-    """What the lake knows of an object that it has read."""
-
-    location: str
-    etag: str | None
-    ingested_at: datetime
-
-
-class Known:
-    """The objects that are in the lake: `sources`, and evidence above its marks.
-
-    `sources` and its marks are loaded first, the heads second; whoever lists after
-    that cannot see an object as new that a committed snapshot names.
-
-    Args:
-        lake: The open lake.
-
-    Raises:
-        FollowerStopped: `sources` cannot say what it has absorbed.
-    """
-
-    def __init__(self, lake: Lake) -> None:
-        self._sources = lake.load(SOURCES)
-        self.heads: dict[str, IcebergTable] = {h.name: lake.load(h) for h in HEADS}
-        self._recent: dict[str, Ingested] = {}
-        for head in HEADS:
-            newer = unabsorbed(
-                self._sources, self.heads[head.name], ledger=SOURCES, head=head
-            )
-            rows = read_evidence(self._sources.io, newer, SOURCES)
-            _remember(self._recent, rows)
-        self._days: OrderedDict[date | None, dict[str, Ingested]] = OrderedDict()
-
-    def find(self, source: SourceObject) -> Ingested | None:
-        """Return what the lake knows of the object, None if it is new."""
-        recent = self._recent.get(source.identity)
-        if recent is not None:
-            return recent
-        day = source.key_time.date() if source.key_time else None
-        return self._of_day(day).get(source.identity)
-
-    def _of_day(self, day: date | None) -> dict[str, Ingested]:
-        if day in self._days:
-            self._days.move_to_end(day)
-            return self._days[day]
-        columns = ("source_object", "location", "etag", "ingested_at")
-        scan = self._sources.scan(row_filter=_on(day), selected_fields=columns)
-        found: dict[str, Ingested] = {}
-        _remember(found, scan.to_arrow())
-        self._days[day] = found
-        if len(self._days) > DAYS_REMEMBERED:
-            self._days.popitem(last=False)
-        return found
-
-
-def _on(day: date | None) -> BooleanExpression:
-    # PyIceberg's pydantic models hide their positional __init__ from mypy.
-    if day is None:
-        return IsNull("day")  # type: ignore[call-arg, arg-type]
-    return EqualTo("day", day.isoformat())  # type: ignore[call-arg, arg-type]
-
-
-def _remember(into: dict[str, Ingested], rows: pa.Table) -> None:
-    """Keep the newest row of each object: a replaced object has more than one."""
-    columns = ("source_object", "location", "etag", "ingested_at")
-    for identity, location, etag, at in zip(
-        *(rows[name].to_pylist() for name in columns), strict=True
-    ):
-        before = into.get(identity)
-        if before is None or before.ingested_at <= at:
-            into[identity] = Ingested(location, etag, at)
+WINDOW = 500_000  # objects of a listing looked up together, day by day
+LOT = 50_000  # of one day, unpacked at once
 
 
 @dataclass(slots=True)
@@ -100,66 +23,112 @@ class Plan:
 
     Attributes:
         new: Objects to read.
-        rewritten: Known objects whose etag has changed at the same place.
+        rewritten: Known objects that have been written again since they were read:
+            at the same place another etag, or at another place one written later.
+        doubled: Known objects that two runs took for different kinds of log.
         skipped: Known objects, copies included.
         copies: Known objects that lie at another place too.
+        differing: Copies whose etag is another: rewritten before the one known was
+            read, or uploaded in other parts.
     """
 
-    new: list[SourceObject] = field(default_factory=list)
-    rewritten: list[SourceObject] = field(default_factory=list)
+    new: Objects = field(default_factory=Objects)
+    rewritten: Objects = field(default_factory=Objects)
+    doubled: Objects = field(default_factory=Objects)
     skipped: int = 0
     copies: int = 0
+    differing: int = 0
 
     @property
     def size(self) -> int:
         """Bytes of the new objects, as stored."""
-        return sum(source.size for source in self.new)
+        return self.new.size
+
+    def place(self, source: SourceObject, found: Ingested | None) -> None:
+        """Put an object where it belongs, by what the lake knows of it."""
+        if found is None:
+            self.new.extend([source])
+        elif found.doubled:
+            self.doubled.extend([source])
+        elif _is_rewritten(source, found):
+            self.rewritten.extend([source])
+        else:
+            self.skip(
+                source,
+                copy=found.location != source.location,
+                differs=found.etag not in (None, source.etag),
+            )
+
+    def drop_repeated(self) -> None:
+        """Leave one of each object that is to be read: the one written last.
+
+        Of those with one etag, the one listed first.
+        """
+        for objects in (self.new, self.rewritten, self.doubled):
+            for group in objects.repeated():
+                kept = _to_be_read([source for _, source in group])
+                for place, source in group:
+                    if source is not kept:
+                        objects.drop(place)
+                        self.skip(
+                            source,
+                            copy=source.location != kept.location,
+                            differs=source.etag != kept.etag,
+                        )
+
+    def skip(self, source: SourceObject, *, copy: bool, differs: bool) -> None:
+        """Leave an object."""
+        self.skipped += 1
+        self.copies += copy
+        if differs:
+            self.differing += 1
+            log.debug("copy_differs", location=source.location, etag=source.etag)
 
 
-def make_plan(known: Known, pages: Iterable[list[SourceObject]]) -> Plan:
-    """Sort every listed object into new, rewritten and known."""
+def make_plan(known: Known | None, pages: Iterable[list[SourceObject]]) -> Plan:
+    """Sort every listed object into new, rewritten and known.
+
+    A listing comes in the order of accounts and Regions, `sources` is kept by the
+    day: so a window of the listing is looked up day by day, each day read once.
+
+    Args:
+        known: What the lake holds; None: there is no lake.
+        pages: The listing.
+    """
     plan = Plan()
-    planned: dict[str, str] = {}
-    for page in pages:
-        for source in page:
-            _place(plan, planned, source, known.find(source))
+    for window in _windows(pages):
+        for day, lot in window.by_day(LOT):
+            found = known.find(day, lot) if known else {}
+            for source in lot:
+                plan.place(source, found.get(source.identity))
+    plan.drop_repeated()
     return plan
 
 
-def _place(
-    plan: Plan, planned: dict[str, str], source: SourceObject, found: Ingested | None
-) -> None:
-    if found is None and source.identity not in planned:
-        planned[source.identity] = source.location
-        plan.new.append(source)
-        return
-    first = found.location if found else planned[source.identity]
-    if first != source.location:
-        plan.copies += 1
-    elif found and found.etag != source.etag:
-        plan.rewritten.append(source)
-        return
-    plan.skipped += 1
+def _windows(pages: Iterable[list[SourceObject]]) -> Iterator[Objects]:
+    window = Objects()
+    for page in pages:
+        window.extend(page)
+        if len(window) >= WINDOW:
+            yield window
+            window = Objects()
+    if window:
+        yield window
 
 
-def batches(
-    sources: list[SourceObject], *, max_bytes: int, max_objects: int
-) -> Iterator[list[SourceObject]]:
-    """Cut the work into batches, newest first, in time order within a batch.
+def _is_rewritten(source: SourceObject, found: Ingested) -> bool:
+    """Whether an object has been written again since it was read.
 
-    Newest first, so that a back-fill answers today's questions first; in time order
-    within, so that few hours are open at once.
+    At another place another etag alone does not say so: a copy may have been
+    uploaded in other parts. Only what was written after the known one was read
+    counts, so that two places never replace each other in turn.
     """
-    newest_first = sorted(
-        sources, key=lambda s: (s.key_time or EARLIEST, s.location), reverse=True
-    )
-    batch: list[SourceObject] = []
-    size = 0
-    for source in newest_first:
-        if batch and (size + source.size > max_bytes or len(batch) >= max_objects):
-            yield batch[::-1]
-            batch, size = [], 0
-        batch.append(source)
-        size += source.size
-    if batch:
-        yield batch[::-1]
+    if found.etag is None or found.etag == source.etag:
+        return False
+    return source.location == found.location or source.modified > found.ingested_at
+
+
+def _to_be_read(group: list[SourceObject]) -> SourceObject:
+    if len({source.etag for source in group}) == 1:
+        return group[0]
+    return max(group, key=lambda source: source.modified)

@@ -38,6 +38,7 @@ class ProgressBar:
             disable=not shown,
         )
         self._objects = self._bar.add_task("listing", total=None)
+        self._size = 0
 
     def __enter__(self) -> ProgressBar:
         self._bar.start()
@@ -52,8 +53,9 @@ class ProgressBar:
         self._bar.stop()
 
     def planned(self, plan: Plan) -> None:
-        """Show how much there is to do."""
-        self._bar.update(self._objects, description="ingesting", total=plan.size)
+        """Show how much more there is to do."""
+        self._size += plan.size
+        self._bar.update(self._objects, description="ingesting", total=self._size)
 
     def advance(self, objects: int, size: int) -> None:
         """Show that objects, and so many of their bytes, are done."""

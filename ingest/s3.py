@@ -1,4 +1,4 @@
-"""The S3 client, and what its errors mean."""
+"""The AWS clients, and what their errors mean."""
 
 from __future__ import annotations
 
@@ -58,11 +58,18 @@ _STATUS: dict[int, type[SourceError]] = {
 _TRANSIENT = {"RequestTimeout", "SlowDown", "InternalError", "ServiceUnavailable"}
 
 
-def client(settings: Settings) -> Any:
-    """Return a boto3 S3 client; endpoint, Region and credentials as AWS tools do.
+def client(
+    settings: Settings, service: str = "s3", *, region: str | None = None
+) -> Any:
+    """Return a boto3 client; endpoint, Region and credentials as AWS tools do.
 
     Retries are ours (`retrying`), so that a body that breaks off is resumed and the
     number of attempts is one setting.
+
+    Args:
+        settings: Of the process.
+        service: Its name in boto3.
+        region: Where the service is asked, if that is known better than AWS tools do.
 
     Raises:
         SettingsError: The AWS configuration cannot be used.
@@ -74,7 +81,9 @@ def client(settings: Settings) -> Any:
         read_timeout=60,
     )
     try:
-        return boto3.session.Session().client("s3", config=config)
+        return boto3.session.Session().client(
+            service, region_name=region, config=config
+        )
     except (BotoCoreError, ValueError) as error:  # ValueError: a malformed endpoint
         raise SettingsError(f"AWS configuration: {error}") from error
 

@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import structlog
@@ -14,7 +15,7 @@ from ingest.batch import Batch
 from ingest.decode.decoder import Decoder
 from ingest.fetch import Fetcher
 from ingest.source import SourceObject, Tally
-from lake.errors import SourceError, SourceUnreadable
+from lake.errors import FlowlakeError, SourceError, SourceUnreadable
 
 log = structlog.get_logger()
 
@@ -99,16 +100,25 @@ class _Reader:
     decoder: Decoder
 
     def read(self, item: list[SourceObject]) -> list[SourceError]:
-        """Read one item; return the objects that failed."""
-        if len(item) == 1 and item[0].size >= SMALL_BYTES:
-            return self._read_large(item[0])
-        return self._read_small(item)
+        """Read one item; return the objects that failed.
+
+        Whatever one object makes us raise is that object's failure: a group is read
+        again object by object, to find out whose. The lake's errors are not its.
+        """
+        try:
+            if len(item) == 1 and item[0].size >= SMALL_BYTES:
+                return self._read_large(item[0])
+            return self._read_small(item)
+        except _Unexpected as unexpected:
+            if len(item) > 1:
+                return [failed for source in item for failed in self.read([source])]
+            return [_failure(item[0], unexpected.cause)]
 
     def _read_large(self, source: SourceObject) -> list[SourceError]:
         tally = Tally(source)
         staged = self.batch.stage(tally)
         try:
-            with ReadAhead(self.fetcher.stream(source)) as chunks:
+            with _fence(), ReadAhead(self.fetcher.stream(source)) as chunks:
                 for decoded in self.decoder.decode(source, chunks, tally):
                     staged.add(decoded)
         except SourceUnreadable as error:
@@ -122,17 +132,41 @@ class _Reader:
     def _read_small(self, item: list[SourceObject]) -> list[SourceError]:
         bodies: list[tuple[SourceObject, bytes, Tally]] = []
         failures: list[SourceError] = []
-        for source, body in self.fetcher.read_many(item):
-            if isinstance(body, SourceError):
-                failures.append(body)
-            else:
-                bodies.append((source, body, Tally(source)))
-        parts, unreadable = self.decoder.decode_small(bodies)
-        wholes = [self.decoder.whole(tally, error) for tally, error in unreadable]
+        with _fence():
+            for source, body in self.fetcher.read_many(item):
+                if isinstance(body, SourceError):
+                    failures.append(body)
+                else:
+                    bodies.append((source, body, Tally(source)))
+            parts, unreadable = self.decoder.decode_small(bodies)
+            wholes = [self.decoder.whole(tally, error) for tally, error in unreadable]
         for decoded in parts:
             self.batch.add(decoded, [])
         self.batch.add_evidence(wholes, [tally for _, _, tally in bodies])
         return failures
+
+
+class _Unexpected(Exception):
+    """Something that no error of ours stands for was raised while reading objects."""
+
+    def __init__(self, cause: Exception) -> None:
+        self.cause = cause
+        super().__init__(str(cause))
+
+
+@contextmanager
+def _fence() -> Iterator[None]:
+    try:
+        yield
+    except (FlowlakeError, MemoryError):
+        raise
+    except Exception as error:  # an object may make any library raise anything
+        raise _Unexpected(error) from error
+
+
+def _failure(source: SourceObject, cause: Exception) -> SourceError:
+    log.error("object_broke_the_reader", location=source.location, exc_info=cause)
+    return SourceError(source.location, f"unexpected {type(cause).__name__}: {cause}")
 
 
 class ReadAhead:

@@ -1,19 +1,21 @@
-"""Housekeeping that rewrites: small files of one hour to few, old days to none."""
+"""Compaction: the small files of one hour to few."""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta
 
+import structlog
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 
 from lake.catalog import Lake
 from lake.datafiles import EPOCH
-from lake.rewrite import Rewritten, hour_of, live_files, still_there, swap
-from lake.store import Change, commit
+from lake.errors import CommitConflict
+from lake.rewrite import ATTEMPTS, Rewritten, hour_of, live_files, swap
 from lake.tables import Table
+
+log = structlog.get_logger()
 
 FULL_ENOUGH = 0.75  # of the target size: such a file is left alone
 MIN_FILES = 2
@@ -28,31 +30,46 @@ def compact(
 ) -> Rewritten:
     """Merge the small files of each hour (of each day, for a ledger).
 
+    An hour whose files another rewrite takes is planned again, a few times; then it is
+    left to the other, and to the next compaction.
+
     Args:
         lake: The open lake.
         table: What to compact.
         since: Only hours from here on; UTC.
         until: Only hours before this; UTC.
-
-    Raises:
-        CommitConflict: Another rewrite took one of the files; run it again.
     """
     done = Rewritten()
-    stored = lake.load(table)
-    for span, files in sorted(_small_files(lake, table, stored).items()):
+    for span, files in sorted(_small_files(lake, table).items()):
         begins = EPOCH + timedelta(hours=span)
         if (since and begins + timedelta(hours=1) <= since) or (
             until and begins >= until
         ):
             continue
-        done += _merge(lake, table, files)
+        done += _merge(lake, table, span, files)
     return done
 
 
-def _small_files(
-    lake: Lake, table: Table, stored: IcebergTable
-) -> dict[int, list[DataFile]]:
+def _merge(lake: Lake, table: Table, span: int, files: Sequence[DataFile]) -> Rewritten:
+    """Merge one hour's files, in lots of the target size, one commit a lot."""
+    done = Rewritten()
+    for _ in range(ATTEMPTS):
+        try:
+            for lot in _lots(files, lake.settings.target_file_bytes):
+                if len(lot) >= MIN_FILES:
+                    done += swap(lake, table, lot, op="compact")
+        except CommitConflict as error:
+            log.info("hour_planned_again", table=table.name, why=str(error))
+            files = _small_files(lake, table).get(span, [])
+        else:
+            return done
+    log.warning("hour_left_alone", table=table.name, files=len(files))
+    return done
+
+
+def _small_files(lake: Lake, table: Table) -> dict[int, list[DataFile]]:
     """Group the files worth merging by the hour in which their rows begin."""
+    stored = lake.load(table)
     limit = int(lake.settings.target_file_bytes * FULL_ENOUGH)
     groups: dict[int, list[DataFile]] = {}
     for file in live_files(stored):
@@ -68,15 +85,6 @@ def _span_of(table: Table, stored: IcebergTable, file: DataFile) -> int:
     return -1 if day is None else int(day) * 24
 
 
-def _merge(lake: Lake, table: Table, files: Sequence[DataFile]) -> Rewritten:
-    """Merge one hour's files, in lots of the target size, one commit a lot."""
-    done = Rewritten()
-    for lot in _lots(files, lake.settings.target_file_bytes):
-        if len(lot) >= MIN_FILES:
-            done += swap(lake, table, lot, op="compact")
-    return done
-
-
 def _lots(files: Sequence[DataFile], target: int) -> Iterator[list[DataFile]]:
     lot: list[DataFile] = []
     size = 0
@@ -88,30 +96,3 @@ def _lots(files: Sequence[DataFile], target: int) -> Iterator[list[DataFile]]:
         size += file.file_size_in_bytes
     if lot:
         yield lot
-
-
-def drop_days(
-    lake: Lake, table: Table, before: date, *, dry_run: bool = False
-) -> Rewritten:
-    """Drop whole days before ``before``; rows without a day stay.
-
-    Raises:
-        CommitConflict: Another rewrite took one of the files; run it again.
-    """
-    stored = lake.load(table)
-    limit = (before - EPOCH.date()).days
-    old = [
-        file
-        for file in live_files(stored)
-        if file.partition[0] is not None and file.partition[0] < limit
-    ]
-    dropped = Rewritten(len(old), 0, sum(file.record_count for file in old))
-    if old and not dry_run:
-        change = Change(
-            op="retain",
-            commit_id=uuid.uuid4().hex,
-            begun=datetime.now(UTC),
-            removed=old,
-        )
-        commit(lake, table, change, base=stored, check=still_there(old))
-    return dropped

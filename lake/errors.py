@@ -10,7 +10,8 @@
     │  ├─ SourceMissing                    deleted between listing and reading
     │  ├─ SourceDenied                     access denied
     │  ├─ SourceChanged                    rewritten between listing and reading
-    │  └─ SourceUnreadable                 no record in it can be read at all
+    │  ├─ SourceUnreadable                 no record in it can be read at all
+    │  └─ NotAnEvent                       a queue's message that says nothing of S3
     ├─ LakeError                  exit 3   the stored tables
     │  ├─ LakeMissing                      nothing has been ingested here yet
     │  ├─ SchemaMismatch
@@ -105,6 +106,23 @@ class SourceUnreadable(SourceError):
     def __init__(self, location: str, code: str, detail: str = "") -> None:
         self.code = code
         super().__init__(location, f"{code}: {detail}" if detail else code)
+
+
+class NotAnEvent(SourceError):
+    """A queue's message is no S3 event; it stays where it is.
+
+    Attributes:
+        detail: What it lacks.
+    """
+
+    reason = "not_an_event"
+
+    def __init__(self, location: str, detail: str) -> None:
+        super().__init__(
+            location,
+            f"{detail}; it stays on the queue until the redrive policy moves it: see "
+            "what else sends there.",
+        )
 
 
 class LakeError(FlowlakeError):

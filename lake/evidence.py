@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 
@@ -27,6 +28,7 @@ from lake.tables import Table, arrow_schema
 log = structlog.get_logger()
 
 PART_BYTES = 32 * 1024 * 1024
+SHAPE = re.compile(r"/\d{4}-\d\d-\d\d/[0-9a-f]{32}(-[a-z_]+)+-\d{4,}\.parquet$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +121,26 @@ def read(file_io: FileIO, evidence: EvidenceFile) -> pa.Table:
     Raises:
         LakeError: It is missing, or not what the snapshot says that it is.
     """
+    return pq.read_table(pa.BufferReader(_body(file_io, evidence)))
+
+
+def stream(
+    file_io: FileIO, evidence: EvidenceFile, ledger: Table, *, rows: int
+) -> Iterator[pa.Table]:
+    """Read one evidence file, at most so many rows at a time, in the ledger's schema.
+
+    Raises:
+        LakeError: It is missing, or not what the snapshot says that it is.
+    """
+    body = pa.BufferReader(_body(file_io, evidence))
+    for batch in pq.ParquetFile(body).iter_batches(batch_size=rows):
+        yield conform(pa.Table.from_batches([batch]), ledger)
+
+
+def _body(file_io: FileIO, evidence: EvidenceFile) -> bytes:
     try:
         with file_io.new_input(evidence.path).open() as source:
-            body = source.read()
+            body: bytes = source.read()
     except OSError as error:
         raise LakeError(
             f"evidence {evidence.path} cannot be read ({error}): run "
@@ -132,4 +151,4 @@ def read(file_io: FileIO, evidence: EvidenceFile) -> pa.Table:
             f"evidence {evidence.path} is not what its snapshot names: run "
             f"`flowlake repair {evidence.ledger}`"
         )
-    return pq.read_table(pa.BufferReader(body))
+    return body

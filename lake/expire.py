@@ -6,17 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-import pyarrow.fs as pafs
 import structlog
-from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.table import Table as IcebergTable
 
 from lake import evidence
 from lake.catalog import Lake
 from lake.errors import CommitConflict, LakeError
+from lake.places import Found, Place, name_of, outermost
 from lake.snapshots import ancestry, mark_of
 from lake.store import drop_snapshots
-from lake.tables import HEADS, LEDGERS, TABLES, Table
+from lake.tables import FLOWS, HEADS, LEDGERS, TABLES, Table
 
 log = structlog.get_logger()
 
@@ -41,12 +40,12 @@ class Collected:
 def expire(lake: Lake, table: Table, *, keep: int, slack: int = EXPIRY_SLACK) -> int:
     """Forget all but the newest ``keep`` snapshots; return how many went.
 
-    Never past the slowest follower's mark. The mark itself may go: the snapshot above
-    it still names it as its parent. Files stay until `gc`.
+    Never past the slowest follower's mark, whose own snapshot stays: PyIceberg takes
+    from the oldest snapshot kept the name of its parent. Files stay until `gc`.
     """
     stored = lake.load(table)
     history = ancestry(stored)
-    keep = max(keep, _above_slowest_mark(lake, table, history_ids(stored)), 1)
+    keep = max(keep, _above_slowest_mark(lake, table, history_ids(stored)) + 1)
     live = {s.snapshot_id for s in history[:keep]}
     gone = [s.snapshot_id for s in stored.snapshots() if s.snapshot_id not in live]
     if len(gone) <= slack:
@@ -77,49 +76,88 @@ def collect(lake: Lake, *, min_age: timedelta, dry_run: bool = False) -> Collect
     """Delete the files that no live snapshot names.
 
     Spared: whatever is younger than ``min_age`` (a batch being written names nothing
-    yet), and evidence that some ledger has not absorbed.
+    yet), and evidence that some ledger has not absorbed. A listing is believed only
+    if it holds every live file under its own name.
 
     Raises:
-        LakeError: A table cannot be read; then nothing is deleted.
+        LakeError: A table cannot be read, or a live file was not listed; then
+            nothing is deleted.
     """
     before = datetime.now(UTC) - min_age
-    live, places, file_io = _live(lake)
-    count = size = kept = 0
-    for info in _files(file_io, places):
-        young = info.mtime is None or info.mtime >= before
-        if young or _bare(info.path) in live:
-            kept += 1
+    live = _live(lake)
+    orphans: list[tuple[Place, Found]] = []
+    seen: set[str] = set()
+    kept = 0
+    for place, found in _listed(live):
+        if found.name in live.names:
+            seen.add(found.name)
+        elif found.modified is not None and found.modified < before:
+            orphans.append((place, found))
             continue
-        count, size = count + 1, size + (info.size or 0)
-        if not dry_run:
-            _delete(file_io, places[0], info.path)
-    log.info("collected", files=count, bytes=size, kept=kept, dry_run=dry_run)
-    return Collected(count, size, kept)
+        kept += 1
+    _refuse_unless_complete(lake, live, seen)
+    if not dry_run:
+        for place, found in orphans:
+            place.delete(found)
+    size = sum(found.size for _, found in orphans)
+    log.info("collected", files=len(orphans), bytes=size, kept=kept, dry_run=dry_run)
+    return Collected(len(orphans), size, kept)
 
 
-def _live(lake: Lake) -> tuple[set[str], list[str], PyArrowFileIO]:
-    """Return the files to keep, the folders to look in, and how to reach them."""
-    live: set[str] = set()
-    places: list[str] = []
-    file_io: object = None
+@dataclass(slots=True)
+class _Live:
+    """What must stay.
+
+    Attributes:
+        tables: The folders of the tables.
+        evidence: The folder of evidence.
+        names: The files to keep.
+        needed: Those of them without which the lake cannot be read or followed.
+        tips: Of each table, the current metadata and manifest list.
+    """
+
+    tables: list[Place]
+    evidence: Place
+    names: set[str]
+    needed: set[str]
+    tips: set[str]
+
+    def expected(self) -> set[str]:
+        """Return the files that a listing of the folders has to hold."""
+        places = [*self.tables, self.evidence]
+        below = (n for n in self.needed if any(place.holds(n) for place in places))
+        return self.tips.union(below)
+
+
+def _live(lake: Lake) -> _Live:
+    tables: list[Place] = []
+    names: set[str] = set()
+    needed: set[str] = set()
+    tips: set[str] = set()
     for table in TABLES.values():
         stored = lake.load(table)
-        file_io = stored.io
-        places.append(stored.location())
-        live.update(_bare(path) for path in _named(stored))
+        io = stored.io
+        tables.append(Place(io, stored.location()))
+        tips.update(name_of(path, io) for path in _tips(stored))
+        needed.update(name_of(path, io) for path in _needed(stored))
         if table in HEADS:
-            live.update(_bare(path) for path in _waiting(lake, table, stored))
-    places.append(lake.evidence_root())
-    if not isinstance(file_io, PyArrowFileIO):
-        raise LakeError("gc needs the lake's files to be reached through PyArrow")
-    return live, places, file_io
+            needed.update(name_of(path, io) for path in _waiting(lake, table, stored))
+        names.update(name_of(path, io) for path in _recorded(stored))
+    evidence_folder = Place(lake.load(FLOWS).io, lake.evidence_root())
+    return _Live(
+        outermost(tables), evidence_folder, names | needed | tips, needed, tips
+    )
 
 
-def _named(stored: IcebergTable) -> Iterator[str]:
-    """Yield every file that the table's live metadata names."""
+def _tips(stored: IcebergTable) -> Iterator[str]:
     yield stored.metadata_location
-    yield from (entry.metadata_file for entry in stored.metadata.metadata_log)
-    yield from (s.statistics_path for s in stored.metadata.statistics)
+    current = stored.current_snapshot()
+    if current is not None:
+        yield current.manifest_list
+
+
+def _needed(stored: IcebergTable) -> Iterator[str]:
+    """Yield the files that the table's snapshots are read from."""
     seen: set[str] = set()
     for snapshot in stored.snapshots():
         yield snapshot.manifest_list
@@ -132,6 +170,13 @@ def _named(stored: IcebergTable) -> Iterator[str]:
                 yield entry.data_file.file_path
 
 
+def _recorded(stored: IcebergTable) -> Iterator[str]:
+    """Yield what the metadata names besides: a catalog may have cleaned it up."""
+    yield from (entry.metadata_file for entry in stored.metadata.metadata_log)
+    yield from (s.statistics_path for s in stored.metadata.statistics)
+    yield from (s.statistics_path for s in stored.metadata.partition_statistics)
+
+
 def _waiting(lake: Lake, head: Table, stored: IcebergTable) -> Iterator[str]:
     """Yield the evidence that some ledger has yet to absorb."""
     ids = history_ids(stored)
@@ -141,21 +186,32 @@ def _waiting(lake: Lake, head: Table, stored: IcebergTable) -> Iterator[str]:
             yield from (e.path for e in evidence.of_snapshot(snapshot))
 
 
-def _files(file_io: PyArrowFileIO, places: list[str]) -> Iterator[pafs.FileInfo]:
-    for place in places:
-        scheme, netloc, path = file_io.parse_location(place)
-        system = file_io.fs_by_scheme(scheme, netloc)
-        selector = pafs.FileSelector(path, recursive=True, allow_not_found=True)
-        for info in system.get_file_info(selector):
-            if info.type == pafs.FileType.File:
-                yield info
+def _listed(live: _Live) -> Iterator[tuple[Place, Found]]:
+    """List the tables' folders, and what the evidence folder holds of evidence.
+
+    A table's folder is its own; the evidence folder may hold what is not ours.
+    """
+    for place in live.tables:
+        for found in place.files():
+            yield place, found
+    for found in live.evidence.files():
+        within = any(place.holds(found.name) for place in live.tables)
+        if evidence.SHAPE.search(found.name) and not within:
+            yield live.evidence, found
 
 
-def _delete(file_io: PyArrowFileIO, place: str, path: str) -> None:
-    scheme, netloc, _ = file_io.parse_location(place)
-    file_io.fs_by_scheme(scheme, netloc).delete_file(path)
+def _refuse_unless_complete(lake: Lake, live: _Live, seen: set[str]) -> None:
+    """Stop if a live file was not listed: then the names are not to be trusted.
 
-
-def _bare(location: str) -> str:
-    """Return the path as a file system lists it: no scheme."""
-    return PyArrowFileIO.parse_location(location)[2]
+    Raises:
+        LakeError: A file is missing that has not been let go meanwhile.
+    """
+    missing = live.expected() - seen
+    if missing:
+        missing &= _live(lake).expected()
+    if missing:
+        raise LakeError(
+            f"{len(missing)} live files are not where the lake lists its files, such "
+            f"as {min(missing)}: nothing was deleted. Check FLOWLAKE_EVIDENCE and the "
+            "tables' locations"
+        )

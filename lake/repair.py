@@ -1,11 +1,11 @@
-"""Repair: rebuilding a ledger whose mark is no ancestor of the head it follows."""
+"""Repair: making a ledger what an undisturbed follower would have made it."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,11 +16,27 @@ from lake import evidence
 from lake.catalog import Lake
 from lake.datafiles import DataFileWriter, open_parquet
 from lake.errors import LakeError
-from lake.follow import follow
-from lake.rewrite import live_files
-from lake.snapshots import ancestry, head_id, mark_property
+from lake.follow import PART_ROWS, bounded, follow
+from lake.rewrite import filtered, holding, live_files
+from lake.snapshots import (
+    above,
+    ancestry,
+    head_id,
+    mark_of,
+    mark_property,
+    retained_from,
+)
+from lake.standing import (
+    HeadFacts,
+    Verdict,
+    key_columns,
+    objects_of,
+    reads,
+    standing_others,
+    standing_sources,
+)
 from lake.store import Change, commit, refuse
-from lake.tables import HEADS, SOURCES, TABLES, Table, arrow_schema
+from lake.tables import HEADS, SOURCES, Table, arrow_schema
 
 log = structlog.get_logger()
 
@@ -31,9 +47,9 @@ class Repaired:
 
     Attributes:
         kept: Rows that stay.
-        recovered: Rows taken again from evidence.
-        dropped: Rows of objects whose flows are no longer in the head: they will be
-            read again.
+        recovered: Reads of objects taken again from evidence.
+        dropped: Rows of reads whose flows are no longer in the head (the objects will
+            be read again) or whose place a newer read has taken.
         inferred: Objects known only by their flows.
     """
 
@@ -44,155 +60,189 @@ class Repaired:
 
 
 def repair(lake: Lake, ledger: Table) -> Repaired:
-    """Rebuild a ledger from itself, the retained evidence and the flows.
+    """Make a ledger what an undisturbed follower would have made it.
 
-    `sources` is made to agree with the head tables, so repair it first. A row stays if
-    its object's flows are still there (or it never had any); evidence of retained
-    snapshots is taken again; an object of which only flows are left gets a row
-    that says no more than they do.
+    It follows as far as it can; on a lake in good order that is all. What cannot be
+    followed is made up for: rows go whose objects will be read again, evidence above
+    the mark is taken where it can be read (if the mark is lost, of all snapshots the
+    newest read of each object), and an object of which only flows are left gets a row
+    of `sources` that says no more than they do. The other ledgers are compared with
+    `sources`.
 
     Raises:
         CommitConflict: The ledger moved on meanwhile; run it again.
+        LakeError: `sources` cannot follow: repair it first.
     """
-    stored = lake.load(ledger)
+    _follow_as_far_as_possible(lake, ledger)
+    stored = lake.load(ledger)  # before the heads: its rows can then only be older
+    if ledger is not SOURCES:
+        follow(lake, SOURCES)
     heads = {head.name: lake.load(head) for head in HEADS}
-    rows = stored.scan().to_arrow().cast(arrow_schema(ledger))
-    recovered = _missing(rows, _all_evidence(heads, ledger))
-    present = _present(lake, ledger, heads)
-    together = pa.concat_tables([rows, recovered])
-    kept = together.filter(_standing(together, ledger, present))
-    inferred = _inferred(kept, ledger, present)
-    _swap_all(lake, ledger, stored, pa.concat_tables([kept, inferred]), heads)
-    for head in HEADS:
-        follow(lake, ledger, head)
+    columns = key_columns(ledger)
+    rows = stored.scan(selected_fields=columns).to_arrow().select(columns)
+    rows = rows.cast(_keys_schema(ledger))
+    waiting = [w for name, head in heads.items()
+               for w in _waiting(ledger, stored, name, head)]  # fmt: skip
+    keys = [each.select(columns) for w in waiting for each in w.rows(ledger)]
+    found = pa.concat_tables([_keys_schema(ledger).empty_table(), *keys])
+    verdict = _judge(lake, ledger, rows, found, heads)
+    marks = {mark_property(n): str(head_id(h) or "") for n, h in heads.items()}
+    if not verdict.is_good or any(stored.properties.get(k, "") != v
+                                  for k, v in marks.items()):  # fmt: skip
+        _make_it_so(lake, ledger, stored, verdict, waiting, marks)
+    dropped = pc.is_in(reads(rows), value_set=verdict.gone).true_count
     report = Repaired(
-        kept=kept.num_rows,
-        recovered=recovered.num_rows,
-        dropped=together.num_rows - kept.num_rows,
-        inferred=inferred.num_rows,
+        kept=rows.num_rows - dropped,
+        recovered=len(verdict.wanted),
+        dropped=dropped,
+        inferred=verdict.inferred.num_rows,
     )
     log.info("repaired", table=ledger.name, kept=report.kept, dropped=report.dropped,
              recovered=report.recovered, inferred=report.inferred)  # fmt: skip
     return report
 
 
-def _all_evidence(heads: dict[str, IcebergTable], ledger: Table) -> pa.Table:
-    """Return the ledger's rows in the evidence that can still be read."""
-    parts = [arrow_schema(ledger).empty_table()]
-    for stored in heads.values():
-        for snapshot in ancestry(stored):
-            for named in evidence.of_snapshot(snapshot):
-                if named.ledger == ledger.name:
-                    parts.extend(_readable(stored, named))
-    return pa.concat_tables(parts)
-
-
-def _readable(stored: IcebergTable, named: evidence.EvidenceFile) -> Iterator[pa.Table]:
+def _follow_as_far_as_possible(lake: Lake, ledger: Table) -> None:
     try:
-        rows = evidence.read(stored.io, named)
-    except LakeError:
-        return  # collected long ago: its rows are in the ledger already
-    yield rows.cast(arrow_schema(TABLES[named.ledger]))
+        follow(lake, ledger)
+    except LakeError as error:
+        log.warning("follower_stuck", table=ledger.name, error=str(error)[:200])
 
 
-def _missing(rows: pa.Table, found: pa.Table) -> pa.Table:
-    """Return the evidence rows of batches that the ledger has none of."""
-    absorbed = pc.unique(rows["commit_id"])
-    return found.filter(pc.invert(pc.is_in(found["commit_id"], value_set=absorbed)))
+def _keys_schema(ledger: Table) -> pa.Schema:
+    names = key_columns(ledger)
+    return pa.schema([arrow_schema(ledger).field(name) for name in names])
 
 
-def _present(
-    lake: Lake, ledger: Table, heads: dict[str, IcebergTable]
-) -> dict[str, pa.Table]:
-    """Return, by head, the objects that have flows there, with their times."""
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """Evidence that the ledger has yet to absorb, or may have.
+
+    Attributes:
+        since: Rows of earlier days are not taken: they may have been dropped.
+    """
+
+    stored: IcebergTable
+    file: evidence.EvidenceFile
+    since: date
+
+    def rows(self, ledger: Table) -> Iterator[pa.Table]:
+        for part in evidence.stream(self.stored.io, self.file, ledger, rows=PART_ROWS):
+            old = pc.less(part["day"], pa.scalar(self.since))
+            yield part.filter(pc.invert(pc.fill_null(old, False)))
+
+
+def _waiting(
+    ledger: Table, stored: IcebergTable, name: str, head: IcebergTable
+) -> Iterator[_Waiting]:
+    newer = above(head, mark_of(stored, name))
+    since = date.min
+    if newer is None:
+        newer, since = ancestry(head), retained_from(stored)
+    for snapshot in newer:
+        for named in evidence.of_snapshot(snapshot):
+            if named.ledger == ledger.name and _is_readable(head, named):
+                yield _Waiting(head, named, since)
+
+
+def _is_readable(head: IcebergTable, named: evidence.EvidenceFile) -> bool:
+    try:
+        evidence.read(head.io, named)
+    except LakeError as error:
+        log.warning("evidence_lost", path=named.path, error=str(error)[:200])
+        return False
+    return True
+
+
+def _judge(
+    lake: Lake,
+    ledger: Table,
+    rows: pa.Table,
+    found: pa.Table,
+    heads: dict[str, IcebergTable],
+) -> Verdict:
     if ledger is SOURCES:
-        return {name: _objects_in(stored) for name, stored in heads.items()}
-    sources = lake.load(SOURCES).scan(selected_fields=("source_object", "head"))
-    rows = sources.to_arrow()
-    return {name: rows.filter(pc.equal(rows["head"], name)) for name in heads}
+        facts = {
+            name: HeadFacts(_objects_in(head), retained_from(head))
+            for name, head in heads.items()
+        }
+        return standing_sources(rows, found, facts)
+    known = lake.load(SOURCES)
+    columns = ("source_object", "commit_id")
+    sources = known.scan(selected_fields=columns).to_arrow().select(columns)
+    return standing_others(
+        rows, found, sources, sources_dropped=retained_from(known) > date.min
+    )
+
+
+_OBJECTS = pa.schema(
+    [
+        arrow_schema(SOURCES).field(name)
+        for name in ("source_object", "first_start", "last_start", "flows")
+    ]
+)
 
 
 def _objects_in(stored: IcebergTable) -> pa.Table:
     """Group a head table's rows by object, a file at a time."""
-    parts = [
-        pa.schema(
-            [
-                ("source_object", pa.string()),
-                ("start_time_min", pa.timestamp("us", tz="UTC")),
-                ("start_time_max", pa.timestamp("us", tz="UTC")),
-                ("start_time_count", pa.int64()),
-            ]
-        ).empty_table()
-    ]
+    found = _OBJECTS.empty_table()
     for file in live_files(stored):
         with open_parquet(stored.io, file.file_path) as parquet:
             rows = parquet.read(columns=["source_object", "start_time"])
-        grouped = rows.group_by("source_object").aggregate(
-            [("start_time", "min"), ("start_time", "max"), ("start_time", "count")]
-        )
-        parts.append(grouped.select(parts[0].column_names))
-    return (
-        pa.concat_tables(parts)
-        .group_by("source_object")
-        .aggregate(
-            [
-                ("start_time_min", "min"),
-                ("start_time_max", "max"),
-                ("start_time_count", "sum"),
-            ]
-        )
+        times, objects = rows["start_time"], rows["source_object"].cast(pa.string())
+        ones = pa.repeat(pa.scalar(1, pa.int64()), rows.num_rows)
+        each = pa.table([objects, times, times, ones], names=_OBJECTS.names)
+        found = _grouped(pa.concat_tables([found, _grouped(each)]))
+    return found
+
+
+def _grouped(rows: pa.Table) -> pa.Table:
+    how = [("first_start", "min"), ("last_start", "max"), ("flows", "sum")]
+    grouped = rows.group_by("source_object").aggregate(how)
+    columns = [grouped["source_object"], *(grouped[f"{n}_{f}"] for n, f in how)]
+    return pa.table(
+        [
+            column.cast(field.type)
+            for column, field in zip(columns, _OBJECTS, strict=True)
+        ],
+        schema=_OBJECTS,
     )
 
 
-def _standing(
-    rows: pa.Table, ledger: Table, present: dict[str, pa.Table]
-) -> pa.Array | pa.ChunkedArray:
-    """Return which rows still stand: their object is where they say that it is."""
-    everywhere = pa.concat_tables(
-        [found.select(["source_object"]) for found in present.values()]
-    )["source_object"]
-    there = pc.is_in(rows["source_object"], value_set=everywhere.combine_chunks())
-    if ledger is not SOURCES:
-        return there
-    return pc.or_(there, pc.equal(pc.fill_null(rows["flows"], 0), 0))
-
-
-def _inferred(kept: pa.Table, ledger: Table, present: dict[str, pa.Table]) -> pa.Table:
-    """Return `sources` rows of objects that only their flows tell of."""
-    parts = [arrow_schema(ledger).empty_table()]
-    if ledger is SOURCES:
-        known = kept["source_object"].combine_chunks()
-        for head, found in present.items():
-            unknown = pc.invert(pc.is_in(found["source_object"], value_set=known))
-            left = found.filter(unknown)
-            told = {
-                "source_object": left["source_object"],
-                "head": pa.repeat(head, left.num_rows),
-                "flows": left["start_time_count_sum"],
-                "lines": left["start_time_count_sum"],
-                "first_start": left["start_time_min_min"],
-                "last_start": left["start_time_max_max"],
-            }
-            parts.append(evidence.conform(pa.table(told), ledger))
-    return pa.concat_tables(parts)
-
-
-def _swap_all(
+def _make_it_so(
     lake: Lake,
     ledger: Table,
     stored: IcebergTable,
-    rows: pa.Table,
-    heads: dict[str, IcebergTable],
+    verdict: Verdict,
+    waiting: list[_Waiting],
+    marks: dict[str, str],
 ) -> None:
-    change_id = uuid.uuid4().hex
+    change_id, begun = uuid.uuid4().hex, datetime.now(UTC)
     writer = DataFileWriter(ledger, stored, change_id)
-    marks = {mark_property(name): head_id(head) for name, head in heads.items()}
+
+    def kept(rows: pa.Table) -> pa.Table:
+        return rows.filter(pc.invert(pc.is_in(reads(rows), value_set=verdict.gone)))
+
+    removed = holding(stored, live_files(stored), objects_of(verdict.gone))
+    added = filtered(ledger, stored, removed, kept, writer)
+    for part in bounded(_wanted(ledger, verdict, waiting)):
+        added.extend(writer.write_by_day(part))
     change = Change(
         op="repair",
         commit_id=change_id,
-        begun=datetime.now(UTC),
-        added=list(writer.write_by_day(rows)) if rows.num_rows else [],
-        removed=live_files(stored),
-        properties={k: str(v) for k, v in marks.items() if v is not None},
+        begun=begun,
+        added=added,
+        removed=removed,
+        properties=marks,
     )
     commit(lake, ledger, change, base=stored, check=refuse)
+
+
+def _wanted(
+    ledger: Table, verdict: Verdict, waiting: list[_Waiting]
+) -> Iterator[pa.Table]:
+    for each in waiting:
+        for rows in each.rows(ledger):
+            yield rows.filter(pc.is_in(reads(rows), value_set=verdict.wanted))
+    if verdict.inferred.num_rows:
+        yield verdict.inferred

@@ -32,6 +32,7 @@ from lake.tables import Table, batch_schema
 
 log = structlog.get_logger()
 
+ATTEMPTS = 5  # plans of a rewrite that others were faster than
 RUN_ROWS = 1_000_000  # sorted in memory at once: 140-300 MB of v5 records
 
 Transform = Callable[[pa.Table], pa.Table]
@@ -91,10 +92,12 @@ def swap(
         summary: More properties of the snapshot.
 
     Raises:
-        CommitConflict: One of the files has gone meanwhile.
+        CommitConflict: One of the files has gone since it was planned.
         LakeError: The rows written are not the rows read.
     """
     stored = lake.load(table)
+    still_planned = still_there(files)
+    still_planned(stored, ())
     change_id, begun = uuid.uuid4().hex, datetime.now(UTC)
     expected = sum(file.record_count for file in files)
     written = _rewrite(table, stored, files, change_id, transform)
@@ -109,7 +112,7 @@ def swap(
         removed=files,
         summary=summary or {},
     )
-    commit(lake, table, change, base=stored, check=still_there(files))
+    commit(lake, table, change, base=stored, check=still_planned)
     log.info("rewritten", table=table.name, op=op, files=len(files), rows=rows)
     return Rewritten(len(files), len(written), rows)
 
@@ -239,15 +242,36 @@ def without(
         present = rows["source_object"].cast(pa.string())
         return rows.filter(pc.invert(pc.is_in(present, value_set=gone)))
 
-    removed = [f for f in files if _holds(stored, f, gone)]
+    removed = holding(stored, files, identities)
+    return removed, filtered(table, stored, removed, kept, writer)
+
+
+def filtered(
+    table: Table,
+    stored: IcebergTable,
+    files: Sequence[DataFile],
+    kept: Transform,
+    writer: DataFileWriter,
+) -> list[DataFile]:
+    """Rewrite each file with what ``kept`` leaves of its rows; none, if nothing."""
     added: list[DataFile] = []
-    for file in removed:
+    for file in files:
         runs = (left for run in _runs(table, stored, [file]) if len(left := kept(run)))
         first = next(runs, None)
         if first is not None:
             columns = _columns(table, stored, [file])
             added.append(writer.write_runs(_chain(first, runs), columns=columns))
-    return removed, added
+    return added
+
+
+def holding(
+    stored: IcebergTable, files: Sequence[DataFile], identities: Sequence[str]
+) -> list[DataFile]:
+    """Return those of the files that hold rows of some source objects."""
+    if not identities:
+        return []
+    wanted = pa.array(identities, pa.string())
+    return [file for file in files if _holds(stored, file, wanted)]
 
 
 def _holds(stored: IcebergTable, file: DataFile, identities: pa.Array) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from tomllib import TOMLDecodeError
 from typing import Any
 
 from pydantic import Field, SecretStr, ValidationError
@@ -12,6 +14,7 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+from pydantic_settings.exceptions import SettingsError as UnreadableSetting
 
 from lake.errors import SettingsError
 
@@ -32,12 +35,15 @@ class Settings(BaseSettings):
         "s3.endpoint, …); empty: SQLite in the lake directory.",
     )
     warehouse: str | None = Field(
-        None, description="Where data files go, such as s3://bucket/prefix."
+        None,
+        description="Where data files go, such as s3://bucket/prefix; for one lake "
+        "alone: gc deletes there what the lake does not name.",
     )
     evidence: str | None = Field(
         None,
         description="Where evidence goes, such as s3://bucket/prefix; needed where the "
-        "warehouse takes tables only (S3 Tables). Default: beside the tables.",
+        "warehouse takes tables only (S3 Tables); for one lake alone. Default: beside "
+        "the tables.",
     )
     namespace: str = Field("flowlake", description="Iceberg namespace of the tables.")
 
@@ -67,13 +73,21 @@ class Settings(BaseSettings):
     list_days: int = Field(
         0, ge=0, description="Days of prefixes that a frequent run lists; 0: all."
     )
-    s3_retries: int = Field(8, ge=0, description="Attempts after a failed S3 call.")
+    s3_retries: int = Field(
+        8, ge=0, description="Attempts after a failed S3 or SQS call."
+    )
+    queue_gather_s: float = Field(
+        10.0, ge=0, description="Seconds that messages are gathered for one snapshot."
+    )
 
     snapshots_kept: int = Field(
         100, ge=2, description="Snapshots kept a table, beyond the slowest mark."
     )
     gc_age_days: float = Field(
-        3.0, ge=0, description="Files younger than this are never collected."
+        3.0,
+        gt=1,
+        description="Files younger than this are never collected; more than the day "
+        "that a batch may take.",
     )
     target_file_bytes: int = Field(
         256 * MIB, ge=1, description="Size of a compacted data file."
@@ -127,3 +141,10 @@ def load_settings(**overrides: Any) -> Settings:
             for e in error.errors()
         )
         raise SettingsError(problems) from None
+    except UnreadableSetting as error:
+        names = re.findall('field "([a-z_]+)"', str(error)) or ["settings"]
+        raise SettingsError(
+            f"FLOWLAKE_{names[0].upper()}: it should be JSON: {error.__cause__}"
+        ) from None
+    except (TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise SettingsError(f"flowlake.toml cannot be read: {error}") from None

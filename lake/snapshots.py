@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.snapshots import Snapshot
 
@@ -10,6 +12,8 @@ OP = "flowlake.op"
 HOURS = "flowlake.hours"
 EVIDENCE = "flowlake.evidence"
 ABSORBED = "flowlake.absorbed"
+RETAINED = "flowlake.retained-from"
+FIRST_SEQUENCE_NUMBER = 1  # of a table's very first snapshot, in format 2
 
 
 def ancestry(table: IcebergTable) -> list[Snapshot]:
@@ -26,22 +30,36 @@ def ancestry(table: IcebergTable) -> list[Snapshot]:
 def above(table: IcebergTable, mark: int | None) -> list[Snapshot] | None:
     """Return the snapshots after ``mark``, oldest first.
 
+    Expiry keeps every mark's own snapshot, so a mark that is not found is no ancestor,
+    unless the oldest snapshot kept still names it as its parent: PyIceberg clears
+    that name when it expires the parent, other catalogs leave it.
+
     Args:
         table: The table as loaded.
         mark: A snapshot id; None is before the first snapshot.
 
     Returns:
-        The snapshots, or None if ``mark`` is no ancestor of the head as far as the
-        retained history tells. A mark that has expired is still known as the parent
-        of the oldest snapshot kept.
+        The snapshots, or None if they cannot be proved to be all: ``mark`` is no
+        ancestor of the head, or is None and the first snapshots have expired.
     """
     newer: list[Snapshot] = []
     for snapshot in ancestry(table):
         if snapshot.snapshot_id == mark:
             return newer[::-1]
         newer.append(snapshot)
-    parent = newer[-1].parent_snapshot_id if newer else None
-    return newer[::-1] if parent == mark else None
+    return newer[::-1] if _begins_after(table, newer, mark) else None
+
+
+def _begins_after(
+    table: IcebergTable, history: list[Snapshot], mark: int | None
+) -> bool:
+    """Whether nothing lies between ``mark`` and a history, the newest first."""
+    if not history:
+        next_number = table.metadata.next_sequence_number()
+        return mark is None and next_number == FIRST_SEQUENCE_NUMBER
+    if mark is None:
+        return history[-1].sequence_number == FIRST_SEQUENCE_NUMBER
+    return history[-1].parent_snapshot_id == mark
 
 
 def head_id(table: IcebergTable) -> int | None:
@@ -71,3 +89,8 @@ def mark_of(table: IcebergTable, head: str) -> int | None:
     """Return the last snapshot of ``head`` that the follower has absorbed."""
     value = table.properties.get(mark_property(head))
     return int(value) if value else None
+
+
+def retained_from(table: IcebergTable) -> date:
+    """Return the day before which `flowlake retain` has dropped every day."""
+    return date.fromisoformat(table.properties.get(RETAINED, "0001-01-01"))

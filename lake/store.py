@@ -201,10 +201,6 @@ def _rebase(base: IcebergTable, current: IcebergTable, check: Check) -> IcebergT
     return current
 
 
-def no_check(table: IcebergTable, since: Sequence[Snapshot]) -> None:
-    """Accept whatever came between: for changes that depend on nothing else."""
-
-
 def refuse(table: IcebergTable, since: Sequence[Snapshot]) -> None:
     """Accept nothing between: for changes computed from the whole of a table.
 

@@ -161,7 +161,7 @@ SILENCES = Table(
         Field("commit_id", "string", "The batch that brought it."),
     ),
     partition_on="day",
-    metrics=("day", "start_time", "interface_id"),
+    metrics=("source_object", "day", "start_time", "interface_id"),
 )
 
 QUARANTINE = Table(
@@ -178,7 +178,7 @@ QUARANTINE = Table(
         Field("commit_id", "string", "The batch that brought it."),
     ),
     partition_on="day",
-    metrics=("day", "reason"),
+    metrics=("source_object", "day", "reason"),
 )
 
 HEADS: tuple[Table, ...] = (FLOWS, TGW_FLOWS)

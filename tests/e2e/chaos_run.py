@@ -1,4 +1,4 @@
-"""One ingest with one fault in it: ``chaos_run FAULT COUNT LAKE SOURCE``.
+"""One ingest with one fault in it: ``chaos_run FAULT COUNT LAKE SOURCE [replace]``.
 
 FAULT is an event at whose COUNT-th time the process kills itself, ``lost`` or
 ``refused`` (the COUNT-th commit, after or before it landed), or ``none``.
@@ -50,7 +50,7 @@ def main():
         lake=sys.argv[3], workers=1, batch_objects=60, snapshots_kept=4
     )
     with Lake(settings, create=True) as lake:
-        Ingest(lake, Request((sys.argv[4],))).run()
+        Ingest(lake, Request((sys.argv[4],), replace="replace" in sys.argv[5:])).run()
 
 
 if __name__ == "__main__":

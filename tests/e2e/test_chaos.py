@@ -1,4 +1,7 @@
-"""Thousands of objects, two writers at a time, a fault in most runs: no row differs."""
+"""Thousands of objects, two writers at a time, a fault in most runs: no row differs.
+
+Objects arrive and are rewritten all the time, some as another kind of log.
+"""
 
 import gzip
 import os
@@ -16,10 +19,11 @@ from lake.compact import compact
 from lake.expire import collect
 from lake.settings import load_settings
 from lake.tables import FLOWS, TABLES
-from tests.samples import BEGIN, V2, record, rows_of
+from tests.samples import BEGIN, TGW, V2, record, rows_of
 
 OBJECTS = 2_400
 ROUNDS = 8
+REWRITTEN = 30  # a round
 KILLS = ("data_file_written", "evidence_written", "commit_attempted", "committed",
          "followed", "objects_done")  # fmt: skip
 FAULTS = ("none", "lost", "refused", *KILLS)
@@ -27,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def write_objects(place, dice, numbers):
-    """Write small objects over a day; some are silent, some broken."""
+    """Write small objects over a day; some are silent, broken, of another kind."""
     for number in numbers:
         time = datetime.fromtimestamp(BEGIN, UTC) + timedelta(minutes=number // 3)
         start = int(time.timestamp())
@@ -37,6 +41,9 @@ def write_objects(place, dice, numbers):
             lines = [V2, f"2 123456789010 eni-9 - - - - - - - {start} {start} - NODATA"]
         elif kind == 1:
             lines.append("this is no record")
+        elif kind < 8:
+            lost = f"6 TransitGateway tgw-1 tgw-attach-{number} 10.0.0.1 10.1.0.1 5 443"
+            lines = [TGW, f"{lost} 6 1 40 {start} {start + 60} OK {kind}"]
         body = gzip.compress("\n".join([*lines, ""]).encode(), mtime=0)
         name = (
             "123456789010_vpcflowlogs_us-east-1_fl-0123456789abcdef0_"
@@ -45,9 +52,23 @@ def write_objects(place, dice, numbers):
         (place / name).write_bytes(b"\x89PNG" + bytes(9) if kind == 2 else body)
 
 
-def start(lake, source, fault, count):
+def rewrite_objects(place, dice, numbers):
+    """Write some objects anew: most change, some into another kind of log."""
+    write_objects(place, dice, dice.sample(numbers, REWRITTEN))
+
+
+def start(lake, source, fault, count, *words):
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.e2e.chaos_run", fault, str(count), lake, source],
+        [
+            sys.executable,
+            "-m",
+            "tests.e2e.chaos_run",
+            fault,
+            str(count),
+            lake,
+            source,
+            *words,
+        ],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.DEVNULL,
@@ -75,13 +96,16 @@ def test_any_mix_of_faults_ends_as_one_undisturbed_run(tmp_path, seed):
     for turn in range(ROUNDS):  # objects arrive all the time
         write_objects(source, dice, range(turn, OBJECTS, ROUNDS))
         faults = [(dice.choice(some), dice.randrange(1, 6)) for some in (FAULTS, KILLS)]
-        pair = [start(disturbed.lake, str(source), *fault) for fault in faults]
-        ended += [process.wait(timeout=120) for process in pair]
+        replace = ["replace"] * (turn % 2)  # by both runs at once, or by none
+        pair = [start(disturbed.lake, str(source), *f, *replace) for f in faults]
+        if turn:  # while they read
+            rewrite_objects(source, dice, range(turn - 1, OBJECTS, ROUNDS))
+        ended += [process.wait(timeout=240) for process in pair]
         keep_house(disturbed, dice)
     states = {}
     for name in ("disturbed", "undisturbed"):
         with Lake(load_settings(lake=str(tmp_path / name)), create=True) as lake:
-            Ingest(lake, Request((str(source),))).run()
+            Ingest(lake, Request((str(source),), replace=True)).run()
             states[name] = rows_of(lake)
     assert any(code < 0 for code in ended)  # some were killed
     for table in TABLES:

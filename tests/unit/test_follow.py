@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 import lake.follow
+import lake.rewrite
 from lake import evidence
 from lake.catalog import Lake
 from lake.errors import FollowerStopped, LakeError
@@ -14,8 +15,8 @@ from lake.expire import collect, expire
 from lake.follow import follow, follow_all
 from lake.repair import repair
 from lake.settings import load_settings
-from lake.snapshots import ABSORBED, ancestry, mark_of
-from lake.store import Change, commit, no_check
+from lake.snapshots import ABSORBED, COMMIT_ID, ancestry, mark_of, summary
+from lake.store import Change, commit
 from lake.tables import FLOWS, HEADS, QUARANTINE, SILENCES, SOURCES, TGW_FLOWS
 
 NOW = datetime.now(UTC)
@@ -26,6 +27,10 @@ def lake_(tmp_path):
     with Lake(load_settings(lake=str(tmp_path / "lake")), create=True) as opened:
         opened.ensure_all()
         yield opened
+
+
+def accept(table, since):
+    """A check of a change that depends on nothing else."""
 
 
 def sources_rows(*names, commit_id="c", day=date(2026, 1, 1)):
@@ -55,7 +60,7 @@ def snapshot_with(lake_, *names, head=FLOWS, op="ingest", day=date(2026, 1, 1)):
         begun=datetime.now(UTC),
         summary=evidence.to_summary(writer.close()),
     )
-    return commit(lake_, head, change, base=base, check=no_check)
+    return commit(lake_, head, change, base=base, check=accept)
 
 
 def absorbed(lake_, table=SOURCES):
@@ -97,12 +102,12 @@ def test_two_followers_racing_absorb_each_row_once(lake_, monkeypatch):
     def slower(lake_arg, table, change, **more):
         if not raced:
             raced.append(True)
-            follow(lake_, SOURCES, FLOWS)  # another follower is faster
+            follow(lake_, SOURCES)  # another follower is faster
             snapshot_with(lake_, "b")
         return real(lake_arg, table, change, **more)
 
     monkeypatch.setattr(lake.follow, "commit", slower)
-    follow(lake_, SOURCES, FLOWS)
+    follow(lake_, SOURCES)
     assert raced
     assert absorbed(lake_) == ["a", "b"]
 
@@ -119,13 +124,34 @@ def test_a_follower_far_behind_catches_up_in_chunks(lake_, monkeypatch):
 def test_expiry_never_passes_the_slowest_mark(lake_):
     for number in range(5):
         snapshot_with(lake_, f"{number}")
-    follow(lake_, SOURCES, FLOWS)
+    follow(lake_, SOURCES)
     assert expire(lake_, FLOWS, keep=1, slack=0) == 0  # silences and quarantine wait
     follow_all(lake_)
     assert expire(lake_, FLOWS, keep=1, slack=0) == 4
     snapshot_with(lake_, "late")
     follow_all(lake_)
     assert absorbed(lake_)[-1] == "late"
+
+
+@pytest.mark.parametrize("waiting", range(6))
+def test_a_follower_any_way_behind_survives_expiry(lake_, waiting):
+    for number in range(6 - waiting):
+        snapshot_with(lake_, f"{number}")
+    follow_all(lake_)
+    for number in range(6 - waiting, 6):
+        snapshot_with(lake_, f"{number}")
+    expire(lake_, FLOWS, keep=1, slack=0)
+    assert len(ancestry(lake_.load(FLOWS))) == waiting + 1
+    follow_all(lake_)
+    assert absorbed(lake_) == [f"{number}" for number in range(6)]
+
+
+def test_a_ledger_that_has_absorbed_nothing_keeps_the_whole_history(lake_):
+    for number in range(4):
+        snapshot_with(lake_, f"{number}")
+    assert expire(lake_, FLOWS, keep=1, slack=0) == 0
+    follow_all(lake_)
+    assert absorbed(lake_) == ["0", "1", "2", "3"]
 
 
 def test_a_mark_that_is_no_ancestor_stops_the_follower_until_repair(lake_):
@@ -138,10 +164,10 @@ def test_a_mark_that_is_no_ancestor_stops_the_follower_until_repair(lake_):
         begun=datetime.now(UTC),
         properties={ABSORBED: "42"},
     )
-    commit(lake_, SOURCES, change, base=table, check=no_check)
+    commit(lake_, SOURCES, change, base=table, check=accept)
     snapshot_with(lake_, "b")
     with pytest.raises(FollowerStopped, match="flowlake repair sources"):
-        follow(lake_, SOURCES, FLOWS)
+        follow(lake_, SOURCES)
     report = repair(lake_, SOURCES)
     assert absorbed(lake_) == ["a", "b"]
     assert report.recovered == 1
@@ -150,12 +176,100 @@ def test_a_mark_that_is_no_ancestor_stops_the_follower_until_repair(lake_):
     assert absorbed(lake_) == ["a", "b", "c"]
 
 
+def replaced_elsewhere(lake_, first, second):
+    """Commit reads of two objects that each changed heads when it was rewritten."""
+    for name, head, op in [
+        ("x", first, "ingest"),
+        ("y", second, "ingest"),
+        ("x", second, "replace"),
+        ("z", first, "ingest"),
+        ("y", first, "replace"),
+    ]:
+        snapshot_with(lake_, name, head=head, op=op)
+
+
+@pytest.mark.parametrize("heads", [HEADS, HEADS[::-1]])
+@pytest.mark.parametrize("absorbed_before", range(6))
+def test_an_older_read_never_survives_a_newer_one_on_the_other_head(
+    lake_, heads, absorbed_before
+):
+    real, commits = snapshot_with, []
+
+    def counted(*args, **more):
+        commits.append(real(*args, **more))
+        if len(commits) == absorbed_before:
+            follow_all(lake_)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(globals(), "snapshot_with", counted)
+        replaced_elsewhere(lake_, *heads)
+    follow_all(lake_)
+    assert absorbed(lake_) == ["x", "y", "z"]
+    rows = lake_.load(SOURCES).scan().to_arrow().to_pylist()
+    commit_ids = {row["source_object"]: row["commit_id"] for row in rows}
+    newest = {"x": commits[2], "y": commits[4], "z": commits[3]}
+    for name, snapshot in newest.items():
+        assert commit_ids[name] == summary(snapshot, COMMIT_ID)
+
+
+def test_a_head_that_moves_while_the_other_is_loaded_is_loaded_again(
+    lake_, monkeypatch
+):
+    """Else a replace on one head would miss the first read on the other."""
+    snapshot_with(lake_, "other", head=TGW_FLOWS)
+    follow_all(lake_)
+    real, moved = lake_.load, list[bool]()
+
+    def load(table):
+        if table is TGW_FLOWS and not moved:
+            moved.append(True)
+            snapshot_with(lake_, "x", head=FLOWS)
+            snapshot_with(lake_, "x", head=TGW_FLOWS, op="replace")
+        return real(table)
+
+    monkeypatch.setattr(lake_, "load", load)
+    follow(lake_, SOURCES)
+    assert moved
+    assert absorbed(lake_) == ["other", "x"]
+
+
+def test_a_replaced_object_opens_only_files_that_may_hold_it(lake_, monkeypatch):
+    for number in range(6):
+        day = date(2026, 1, 1 + number)
+        snapshot_with(lake_, f"{number}", day=day)
+        follow_all(lake_)
+    opened = []
+    real = lake.rewrite.open_parquet  # type: ignore[attr-defined]
+
+    def counted(io, path):
+        opened.append(path)
+        return real(io, path)
+
+    monkeypatch.setattr(lake.rewrite, "open_parquet", counted)
+    snapshot_with(lake_, "3", op="replace", day=date(2026, 1, 4))
+    follow_all(lake_)
+    assert len(set(opened)) == 1
+    assert absorbed(lake_) == [f"{number}" for number in range(6)]
+
+
+def test_one_snapshot_with_much_evidence_is_absorbed_in_parts(lake_, monkeypatch):
+    monkeypatch.setattr(lake.follow, "PART_ROWS", 10)
+    names = [f"{number:03}" for number in range(95)]
+    snapshot_with(lake_, *names)
+    before = len(ancestry(lake_.load(SOURCES)))
+    follow(lake_, SOURCES)
+    assert absorbed(lake_) == names
+    files = list(lake_.load(SOURCES).scan().plan_files())
+    assert max(task.file.record_count for task in files) <= 10
+    assert len(ancestry(lake_.load(SOURCES))) == before + 1  # and the mark with them
+
+
 def test_evidence_that_was_changed_is_refused(lake_, tmp_path):
     snapshot_with(lake_, "a")
     (path,) = (tmp_path / "lake" / "warehouse" / "evidence").rglob("*.parquet")
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(LakeError, match="not what its snapshot names"):
-        follow(lake_, SOURCES, FLOWS)
+        follow(lake_, SOURCES)
     assert absorbed(lake_) == []
 
 

@@ -13,7 +13,7 @@ from lake.errors import BadDataFile, BatchExpired, CommitConflict, CommitUnknown
 from lake.reading import plan
 from lake.settings import load_settings
 from lake.snapshots import COMMIT_ID, above, ancestry, head_id, summary
-from lake.store import Change, commit, no_check, refuse
+from lake.store import Change, commit, drop_snapshots, refuse
 from lake.tables import FLOWS, HEADS, LEDGERS, TABLES
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -47,6 +47,10 @@ def change(lake, base, data=None, **more):
         added=written,
         **more,
     )
+
+
+def accept(table, since):
+    """A check of a change that depends on nothing else."""
 
 
 def count(lake):
@@ -149,7 +153,7 @@ def test_a_batch_older_than_a_day_is_not_committed(lake):
     base = lake.load(FLOWS)
     old = change(lake, base, rows(), begun=datetime.now(UTC) - timedelta(days=1.1))
     with pytest.raises(BatchExpired):
-        commit(lake, FLOWS, old, base=base, check=no_check)
+        commit(lake, FLOWS, old, base=base, check=accept)
     assert count(lake) == 0
 
 
@@ -187,16 +191,42 @@ def test_the_partition_is_the_day_of_the_rows(lake):
     assert plan(FLOWS, lake.load(FLOWS), since=midnight).files == ()
 
 
-def test_history_above_a_mark_is_known_until_its_child_expires(lake):
+def some_history(lake):
     for _ in range(3):
         base = lake.load(FLOWS)
         commit(lake, FLOWS, change(lake, base), base=base, check=refuse)
+    return ancestry(lake.load(FLOWS))
+
+
+def test_history_above_a_mark(lake):
+    assert above(lake.load(FLOWS), None) == []
+    newest, middle, oldest = some_history(lake)
     table = lake.load(FLOWS)
-    newest, middle, oldest = ancestry(table)
     assert above(table, None) == [oldest, middle, newest]
     assert above(table, middle.snapshot_id) == [newest]
     assert above(table, head_id(table)) == []
     assert above(table, 12345) is None
+
+
+def test_history_that_has_expired_is_not_taken_for_whole(lake):
+    newest, middle, oldest = some_history(lake)
+    drop_snapshots(lake.load(FLOWS), [oldest.snapshot_id])
+    table = lake.load(FLOWS)
+    assert len(ancestry(table)) == 2
+    assert above(table, None) is None
+    assert above(table, oldest.snapshot_id) is None
+    assert above(table, middle.snapshot_id) == [newest]
+
+
+def test_a_plan_whose_history_has_expired_is_made_again(lake):
+    """Even one on the empty table: what came between cannot be checked."""
+    base = lake.load(FLOWS)
+    planned = change(lake, base, rows())
+    *_, middle, oldest = some_history(lake)
+    drop_snapshots(lake.load(FLOWS), [middle.snapshot_id, oldest.snapshot_id])
+    with pytest.raises(CommitConflict, match="history"):
+        commit(lake, FLOWS, planned, base=base, check=accept)
+    assert count(lake) == 0
 
 
 def test_every_head_and_ledger_is_a_table():

@@ -1,0 +1,134 @@
+"""Retention: old days dropped, and with them the snapshots that still hold them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+
+import structlog
+from pyiceberg.expressions import And, GreaterThanOrEqual, LessThan
+from pyiceberg.manifest import DataFile
+from pyiceberg.table import Table as IcebergTable
+
+from lake.catalog import Lake
+from lake.datafiles import EPOCH
+from lake.errors import CommitConflict, UsageError
+from lake.expire import expire
+from lake.follow import follow_all
+from lake.rewrite import ATTEMPTS, Rewritten, live_files, still_there
+from lake.snapshots import RETAINED, retained_from
+from lake.store import Change, commit
+from lake.tables import HEADS, SOURCES, Table
+
+log = structlog.get_logger()
+
+
+def retain(
+    lake: Lake, tables: Sequence[Table], before: date, *, dry_run: bool = False
+) -> dict[str, Rewritten]:
+    """Drop whole days before ``before``; rows without a day stay.
+
+    The ledgers follow before anything is dropped, so that what a dropped day brought
+    is known, and again before snapshots expire, so that no mark is lost.
+
+    Args:
+        lake: The open lake.
+        tables: What to drop from.
+        before: The first day that stays.
+        dry_run: Only say what would be dropped.
+
+    Returns:
+        By table, the files and rows dropped.
+
+    Raises:
+        UsageError: `sources` would be dropped where flows stay.
+        FollowerStopped: A ledger cannot follow; then nothing is dropped.
+        CommitConflict: Other rewrites were faster each time; run it again.
+    """
+    if SOURCES in tables:
+        _refuse_if_flows_stay(lake, tables, before)
+    if not dry_run:
+        follow_all(lake)
+    done = {
+        table.name: drop_days(lake, table, before, dry_run=dry_run)
+        for table in sorted(tables, key=lambda t: t not in HEADS)
+    }
+    if not dry_run:
+        follow_all(lake)
+        for table in tables:
+            if retained_from(lake.load(table)) >= before:
+                expire(lake, table, keep=1, slack=0)
+    return done
+
+
+def drop_days(
+    lake: Lake, table: Table, before: date, *, dry_run: bool = False
+) -> Rewritten:
+    """Drop whole days of one table; a day of `sources` only with all of its flows.
+
+    Raises:
+        CommitConflict: Other rewrites were faster each time; run it again.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        stored = lake.load(table)
+        old = _files_before(table, stored, before)
+        dropped = Rewritten(len(old), 0, sum(file.record_count for file in old))
+        if not old or dry_run:
+            return dropped
+        change = Change(
+            op="retain",
+            commit_id=uuid.uuid4().hex,
+            begun=datetime.now(UTC),
+            removed=old,
+            properties={RETAINED: max(before, retained_from(stored)).isoformat()},
+        )
+        try:
+            commit(lake, table, change, base=stored, check=still_there(old))
+        except CommitConflict:
+            if attempt == ATTEMPTS:
+                raise
+            log.info("retention_planned_again", table=table.name)
+        else:
+            return dropped
+    raise AssertionError("unreachable")
+
+
+def _files_before(table: Table, stored: IcebergTable, before: date) -> list[DataFile]:
+    limit = _day_number(before)
+    staying = _days_with_flows(stored, before) if table is SOURCES else set()
+    return [
+        file
+        for file in live_files(stored)
+        if (day := file.partition[0]) is not None and day < limit and day not in staying
+    ]
+
+
+def _days_with_flows(stored: IcebergTable, before: date) -> set[int]:
+    """Return the old days of `sources` that know an object with flows that stay.
+
+    A key's time does not bound its records' times; without its row the object would
+    be read again beside them.
+    """
+    # PyIceberg's pydantic models hide their positional __init__ from mypy.
+    old = LessThan("day", before.isoformat())  # type: ignore[call-arg, arg-type]
+    begins = f"{before.isoformat()}T00:00:00+00:00"
+    late = GreaterThanOrEqual("last_start", begins)  # type: ignore[call-arg, arg-type]
+    rows = stored.scan(row_filter=And(old, late), selected_fields=("day",))
+    return {_day_number(day) for day in rows.to_arrow()["day"].unique().to_pylist()}
+
+
+def _refuse_if_flows_stay(lake: Lake, tables: Sequence[Table], before: date) -> None:
+    for head in HEADS:
+        if head in tables:
+            continue
+        if _files_before(head, lake.load(head), before):
+            raise UsageError(
+                f"{head.name} has days before {before}: without their `sources` rows, "
+                "objects that are still listed would be read again. Name "
+                f"{' and '.join(h.name for h in HEADS)} too"
+            )
+
+
+def _day_number(day: date) -> int:
+    return (day - EPOCH.date()).days

@@ -1,0 +1,77 @@
+"""Evidence of one large object: written as it comes, named only when it is complete."""
+
+import gzip
+
+import pytest
+
+import ingest.staged
+import ingest.work
+from ingest.job import Ingest, Request
+from lake import evidence
+from lake.catalog import Lake
+from lake.settings import load_settings
+from lake.tables import FLOWS
+from tests.samples import BEGIN, V2, rows_of
+
+LINES = 300_000  # some 40 MB of silences
+
+
+def write(place):
+    place.mkdir()
+    silent = "2 123456789010 eni-{} - - - - - - - {} {} - NODATA"
+    lines = [V2, *(silent.format(n, BEGIN, BEGIN + 60) for n in range(LINES)), ""]
+    body = gzip.compress("\n".join(lines).encode(), compresslevel=1, mtime=0)
+    source = place / (
+        "123456789010_vpcflowlogs_us-east-1_fl-0123456789abcdef0_20260101T1050Z_1.log.gz"
+    )
+    source.write_bytes(body)
+    return source
+
+
+@pytest.fixture
+def parts_held(monkeypatch):
+    """The most evidence that an object has held in memory, in bytes."""
+    held = [0]
+    real = ingest.staged.Staged.add
+
+    def add(self, decoded):
+        real(self, decoded)
+        held.append(sum(part.silences.nbytes for part in self._parts))
+
+    monkeypatch.setattr(ingest.staged.Staged, "add", add)
+    return held
+
+
+def test_evidence_of_a_large_object_is_not_held_until_it_is_complete(
+    tmp_path, parts_held
+):
+    source = write(tmp_path / "source")
+    with Lake(load_settings(lake=str(tmp_path / "lake")), create=True) as lake:
+        summary = Ingest(lake, Request((str(source),))).run()
+        (snapshot,) = lake.load(FLOWS).snapshots()
+        named = evidence.of_snapshot(snapshot)
+        rows = rows_of(lake)
+    assert (summary.objects, summary.silences) == (1, LINES)
+    assert max(parts_held) < ingest.staged.HELD_BYTES
+    assert sum(e.rows for e in named if e.ledger == "silences") == LINES
+    assert len({e.path for e in named}) == len(named)
+    assert len(set(rows["silences"])) == LINES
+
+
+def test_evidence_of_an_object_that_fails_is_named_by_nothing(
+    tmp_path, parts_held, monkeypatch
+):
+    source = write(tmp_path / "source")
+    real = ingest.work.ReadAhead._received
+
+    def broken(self):
+        yield from real(self)
+        raise ZeroDivisionError
+
+    with Lake(load_settings(lake=str(tmp_path / "lake")), create=True) as lake:
+        with monkeypatch.context() as breaking:
+            breaking.setattr(ingest.work.ReadAhead, "_received", broken)
+            summary = Ingest(lake, Request((str(source),))).run()
+        assert (summary.objects, summary.failed) == (0, 1)
+        assert rows_of(lake)["silences"] == []
+        assert Ingest(lake, Request((str(source),))).run().silences == LINES
