@@ -162,7 +162,7 @@ class Batch:
     def add(self, decoded: Decoded, tallies: Iterable[Tally]) -> None:
         """Take the rows and tallies of objects that were read to their ends."""
         with lake_writes():
-            self._buffer(decoded.head).add(decoded.flows)
+            self._heads[decoded.head.name].buffer.add(decoded.flows)
         self.add_evidence([decoded], tallies)
 
     def add_evidence(self, parts: Sequence[Decoded], tallies: Iterable[Tally]) -> None:
@@ -296,6 +296,3 @@ class Batch:
     def _evidence(self, head: Table, name: str) -> evidence.EvidenceWriter:
         file_io = self._bases[head.name].io
         return evidence.EvidenceWriter(file_io, self._root, f"{name}-{head.name}")
-
-    def _buffer(self, head: Table) -> RowBuffer:
-        return self._heads[head.name].buffer
