@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import pyarrow as pa
 import structlog
 
 from ingest.consume import Consumer
@@ -117,6 +118,9 @@ class Ingest:
             LakeError: The lake cannot be read or written; nothing is lost.
         """
         began = time.monotonic()
+        # Columns of megabytes come and go: the system's allocator uses their memory
+        # again, Arrow's gives it back and the kernel clears it anew (a sixth of all).
+        pa.set_memory_pool(pa.system_memory_pool())
         try:
             self._lake.ensure_all()
             self._loader.follow()  # what a run that was killed has left behind

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,7 +15,6 @@ from lake.errors import FlowlakeError, LakeError, QueryError, QueryTimeout
 from queries.types import portable
 
 BATCH_ROWS = 10_000
-CTRL_C = "Query interrupted"  # what DuckDB makes of a KeyboardInterrupt
 
 
 class Session:
@@ -42,7 +42,8 @@ class Session:
             QueryTimeout: It took longer than the limit.
         """
         with self._limits():
-            return self._relation(sql, parameters).to_arrow_table()
+            relation = self._relation(sql, parameters)
+            return self._interruptibly(relation.to_arrow_table)
 
     @contextmanager
     def stream(
@@ -53,7 +54,8 @@ class Session:
         The cursor is free for the next query afterwards, however many were read.
         """
         with self._limits():
-            reader = self._relation(sql, parameters).to_arrow_reader(BATCH_ROWS)
+            relation = self._relation(sql, parameters)
+            reader = self._interruptibly(lambda: relation.to_arrow_reader(BATCH_ROWS))
             try:
                 yield pa.RecordBatchReader.from_batches(
                     reader.schema, self._batches(reader)
@@ -64,9 +66,26 @@ class Session:
     def _batches(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         """Give the batches; Arrow hides DuckDB's error in an OSError of its own."""
         try:
-            yield from reader
+            while batch := self._interruptibly(lambda: next(reader, None)):
+                yield batch
         except (OSError, pa.ArrowException) as error:
             raise self._error(error) from error
+
+    def _interruptibly(self, call: Callable[[], Any]) -> Any:
+        """Make a call that Ctrl-C can end: DuckDB, once busy, hears no signal.
+
+        It is made on a thread of its own, and waited for; elsewhere than on the main
+        thread, where no signal arrives, just so.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return call()
+        with ThreadPoolExecutor(1, thread_name_prefix="query") as pool:
+            called = pool.submit(call)
+            try:
+                return called.result()
+            except KeyboardInterrupt:
+                self._cursor.interrupt()
+                raise
 
     def _relation(self, sql: str, parameters: Mapping[str, Any] | None) -> Any:
         found = self._cursor.sql(sql, params=dict(parameters) if parameters else None)
@@ -82,10 +101,6 @@ class Session:
             yield
         except (duckdb.Error, pa.ArrowException) as error:
             raise self._error(error) from error
-        except RuntimeError as error:
-            if str(error) == CTRL_C:
-                raise KeyboardInterrupt from error
-            raise
         finally:
             timer.cancel()
 

@@ -2,6 +2,7 @@
 
 import builtins
 import io
+import os
 import signal
 import threading
 from datetime import UTC, datetime
@@ -90,12 +91,13 @@ def test_a_fault_of_ours_and_an_interrupt_do_not_end_the_shell(session, monkeypa
 
 
 def test_ctrl_c_stops_a_query_and_not_the_shell(session, monkeypatch):
-    timer = threading.Timer(0.5, signal.raise_signal, (signal.SIGINT,))
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     slow = "SELECT sum(sqrt(i)) FROM range(100_000_000_000) many(i);"
     told = typed(monkeypatch, session, slow, "SELECT 42;")
     timer.join()
     assert "42" in told
+    assert "stopped\n" in told  # and not by the limit, which says "stopped after"
     assert "unexpected" not in told
 
 
