@@ -15,6 +15,7 @@ from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.snapshots import Snapshot
 
+from ingest.buffer import RowBuffer
 from ingest.known import Known
 from ingest.ledger_rows import LedgerRows
 from ingest.overlap import refuse_elsewhere, refuse_overlap
@@ -24,7 +25,6 @@ from ingest.writes import lake_writes
 from lake import evidence
 from lake.catalog import Lake
 from lake.datafiles import DataFileWriter
-from lake.ordering import HOUR_US, by_hour
 from lake.rewrite import hour_of, hours_property, live_files, still_there, without
 from lake.store import Change, commit
 from lake.tables import HEADS, QUARANTINE, SILENCES, SOURCES, Table
@@ -34,68 +34,6 @@ log = structlog.get_logger()
 
 ONE_SECOND = timedelta(seconds=1)
 SHARE = 24  # of the memory budget that unwritten rows may take; sorting copies them
-
-
-class RowBuffer:
-    """Rows of one head table, written out as data files whenever they are many.
-
-    Args:
-        writer: Writes the data files.
-        limit: Bytes of rows held before they are written.
-    """
-
-    def __init__(self, writer: DataFileWriter, limit: int) -> None:
-        self._writer = writer
-        self._limit = limit
-        self._lock = threading.Lock()
-        self._pending: list[pa.Table] = []
-        self._bytes = 0
-        self.files: list[DataFile] = []
-        self.hours: set[int] = set()
-
-    def add(self, rows: pa.Table) -> None:
-        """Take rows; the thread that fills the buffer writes it out."""
-        if rows.num_rows == 0:
-            return
-        with self._lock:
-            self._pending.append(rows)
-            self._bytes += rows.nbytes
-            full = self._take() if self._bytes >= self._limit else []
-        self._write(full)
-
-    def flush(self) -> None:
-        """Write out what is pending."""
-        with self._lock:
-            rest = self._take()
-        self._write(rest)
-
-    def adopt(self, other: RowBuffer) -> None:
-        """Take over another buffer's files and rows: its object is complete."""
-        with self._lock:
-            self.files.extend(other.files)
-            self.hours.update(other.hours)
-        for rows in other._take():
-            self.add(rows)
-
-    def empty_twin(self) -> RowBuffer:
-        """Return an empty buffer of the same table, for one object's rows."""
-        return RowBuffer(self._writer, self._limit)
-
-    def _take(self) -> list[pa.Table]:
-        taken, self._pending, self._bytes = self._pending, [], 0
-        return taken
-
-    def _write(self, parts: list[pa.Table]) -> None:
-        if not parts:
-            return
-        rows = pa.concat_tables(parts, promote_options="default")
-        parts.clear()
-        for cut in by_hour(rows, self._writer.table):
-            written = self._writer.write(cut, ordered=True)
-            hour = cut["start_time"][0].value // HOUR_US
-            with self._lock:
-                self.files.append(written)
-                self.hours.add(hour)
 
 
 @dataclass(slots=True)

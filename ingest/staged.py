@@ -9,7 +9,8 @@ from ingest.writes import lake_writes
 from lake.evidence import EvidenceWriter
 
 if TYPE_CHECKING:
-    from ingest.batch import Batch, RowBuffer
+    from ingest.batch import Batch
+    from ingest.buffer import RowBuffer
 
 HELD_BYTES = 8 * 1024 * 1024  # of evidence; more goes to files of the object's own
 

@@ -21,8 +21,8 @@ from lake.settings import load_settings
 from lake.tables import FLOWS, TABLES
 from tests.samples import BEGIN, TGW, V2, record, rows_of
 
-OBJECTS = 2_400
-ROUNDS = 8
+OBJECTS = 2_100
+ROUNDS = 6
 REWRITTEN = 30  # a round
 KILLS = ("data_file_written", "evidence_written", "commit_attempted", "committed",
          "followed", "objects_done")  # fmt: skip

@@ -155,7 +155,7 @@ def test_each_odd_token_in_each_field_is_read_alike(names):
     assert tally.quarantined > 0
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(objects(), st.integers(1, 9), st.integers(1, 400))
 def test_what_the_scan_accepts_and_stores_is_what_careful_reading_does(
     body, rows, size
@@ -170,7 +170,7 @@ def test_any_bytes_behind_a_header_are_accounted_for(tail, size):
     assert_the_same_both_ways(body, size=size)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(addresses, min_size=1, max_size=30), st.integers(1, 5))
 def test_every_text_comes_back_however_full_the_dictionaries_get(found, rows):
     lines = [
