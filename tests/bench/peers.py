@@ -8,10 +8,11 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import resource
 import sys
 import time
 from pathlib import Path
+
+from tests.memory import peak_mb
 
 
 def flowlake(source: Path, out: Path) -> int:
@@ -72,13 +73,12 @@ def main() -> None:
     began, cpu = time.perf_counter(), os.times()
     rows = JOBS[name](source, out)
     used = os.times()
-    usage = resource.getrusage(resource.RUSAGE_SELF)
     answer = {
         "job": name,
         "rows": rows,
         "seconds": time.perf_counter() - began,
         "cpu_s": used.user + used.system - cpu.user - cpu.system,
-        "peak_rss_mb": usage.ru_maxrss / 1024,
+        "peak_rss_mb": peak_mb(),
         "out_mb": sum(p.stat().st_size for p in out.rglob("*") if p.is_file()) / 1e6,
     }
     print(json.dumps(answer))

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 LIMIT_MB = 256
 RUN = """
-import json, resource, sys, uuid
+import json, sys, uuid
 from datetime import UTC, date, datetime
 import pyarrow as pa
 from lake import evidence
@@ -17,7 +17,8 @@ from lake.catalog import Lake
 from lake.follow import follow
 from lake.settings import load_settings
 from lake.store import Change, commit, refuse
-from lake.tables import FLOWS, SILENCES, SOURCES
+from lake.tables import FLOWS, SILENCES
+from tests.memory import peak_mb
 
 PARTS, ROWS = 30, 100_000
 
@@ -33,10 +34,6 @@ def part(number):
         "commit_id": pa.repeat(commit_id, ROWS),
         "day": pa.repeat(pa.scalar(date(2026, 1, 1 + number % 3)), ROWS),
     })
-
-
-def peak_mb():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 with Lake(load_settings(lake=sys.argv[1]), create=True) as lake:

@@ -14,15 +14,15 @@ from tests.samples import BEGIN, V2, record
 ROOT = Path(__file__).parents[2]
 LIMIT_MB = 1_000
 RUN = """
-import json, sys
+import json
+import sys
 from ingest.job import Ingest, Request
 from lake.catalog import Lake
 from lake.settings import load_settings
+from tests.memory import peak_mb
 with Lake(load_settings(lake=sys.argv[1], memory_bytes=512 << 20), create=True) as lake:
     done = Ingest(lake, Request((sys.argv[2],))).run()
-status = open("/proc/self/status").read()  # getrusage would count the parent's too
-peak = int(status.partition("VmHWM:")[2].split()[0]) // 1024
-print(json.dumps([done.flows, done.whole, done.quarantined, done.lines, peak]))
+print(json.dumps([done.flows, done.whole, done.quarantined, done.lines, peak_mb()]))
 """
 
 
