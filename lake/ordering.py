@@ -21,7 +21,7 @@ def sort_rows(rows: pa.Table, by: tuple[str, ...]) -> pa.Table:
     if rows.num_rows < 2 or not by:
         return rows
     rows = rows.unify_dictionaries().combine_chunks()
-    return rows.take(pa.array(_order(rows, by)))
+    return pc.take(rows, pa.array(_order(rows, by)), boundscheck=False)
 
 
 def by_hour(rows: pa.Table, table: Table) -> Iterator[pa.Table]:
@@ -35,7 +35,8 @@ def by_hour(rows: pa.Table, table: Table) -> Iterator[pa.Table]:
     rows = rows.unify_dictionaries().combine_chunks()
     hours = np.asarray(rows["start_time"].cast(pa.int64())) // HOUR_US
     order = _order(rows, table.sort, major=hours)
-    rows, hours = rows.take(pa.array(order.astype(np.int32))), hours[order]
+    rows = pc.take(rows, pa.array(order.astype(np.int32)), boundscheck=False)
+    hours = hours[order]
     starts = np.flatnonzero(np.diff(hours, prepend=hours[0] - 1))
     for start, end in itertools.pairwise([*starts.tolist(), len(hours)]):
         yield rows.slice(start, end - start)

@@ -13,7 +13,7 @@ from ingest.decode.layout import Column, Layout
 from ingest.decode.tallying import Found, Reading
 from transform.normalise import ADDRESSES, ALLOWED, RANGES, time_range
 
-ENTRIES_A_ROW = 2  # distinct texts; a batch with more is handed on before it is full
+ROWS_A_TEXT = 2  # rows for each distinct text; with fewer, a batch is handed on early
 STORE_BYTES = 8 * 1024 * 1024
 ODD_LINES = 4096
 MOST_WORDS = max(len(words) for words in ALLOWED.values())
@@ -40,7 +40,7 @@ class Columns:
             self._kinds.insert(0, scan.SKIPPED)
         self._places = _places(self._kinds)
         self._rules = _rules(layout, self._kinds, self._places, now)
-        entries = rows * ENTRIES_A_ROW + len(self._kinds)
+        entries = rows // ROWS_A_TEXT + len(self._kinds)
         self._slots = np.zeros(1 << entries.bit_length(), np.int32)
         self._entries = np.empty((entries + 1, 4), np.int64)
         self._store = np.empty(STORE_BYTES + 2 * max_line_bytes, np.uint8)
@@ -105,11 +105,11 @@ class Columns:
         if rows == 0:
             self._begin()
             return None
-        texts = self._texts()
+        dictionaries = self._dictionaries()
         made: dict[str, Any] = {}
         named = zip(self.layout.columns, self._fields(), strict=True)
         for column, field in named:
-            array = self._array(field, column, rows, texts)
+            array = self._array(field, column, rows, dictionaries)
             if array.null_count < rows:
                 made[column.name] = pa.chunked_array([array])
         found = Found(pa.table(made), np.asarray(self._counts), self._readings)
@@ -140,15 +140,23 @@ class Columns:
     def _fields(self) -> range:
         return range(int(self.layout.stamped), len(self._kinds))
 
-    def _texts(self) -> Any:
-        """Return all dictionaries' texts, in the order in which they were met."""
+    def _dictionaries(self) -> dict[int, Any]:
+        """Return each group's distinct texts, in the order of their codes."""
         count = int(self._used[scan.ENTRIES])
         begins = self._entries[: count + 1, scan.BEGIN].astype(np.int32)
         stored = self._store[: begins[-1]].tobytes()
         buffers = [None, pa.py_buffer(begins.tobytes()), pa.py_buffer(stored)]
-        return pa.Array.from_buffers(pa.string(), count, buffers)
+        texts = pa.Array.from_buffers(pa.string(), count, buffers)
+        owners = self._entries[:count, scan.OWNER]
+        groups = self._rules[:, scan.GROUP].tolist()
+        return {
+            group: texts.take(pa.array(np.flatnonzero(owners == group)))
+            for group in dict.fromkeys(groups)
+        }
 
-    def _array(self, field: int, column: Column, rows: int, texts: Any) -> Any:
+    def _array(
+        self, field: int, column: Column, rows: int, dictionaries: dict[int, Any]
+    ) -> Any:
         assert self._cells is not None  # noqa: S101  # there are rows, so there are cells
         narrow, wide = self._cells
         kind, place = self._kinds[field], self._places[0][field]
@@ -160,8 +168,7 @@ class Columns:
             absent = values == _ABSENT[kind]
         if kind >= scan.INT32:
             return pa.array(values, column.type, mask=absent)
-        owners = self._entries[: len(texts), scan.FIELD]
-        dictionary = texts.take(pa.array(np.flatnonzero(owners == field)))
+        dictionary = dictionaries[int(self._rules[field, scan.GROUP])]
         codes = pa.array(values, mask=absent)
         return pa.DictionaryArray.from_arrays(codes, dictionary, safe=False)
 
@@ -203,6 +210,9 @@ def _rules(
 ) -> Any:
     rules = np.zeros((len(kinds), scan.WORDS + MOST_WORDS), np.int64)
     rules[:, scan.KIND], rules[:, scan.ROW] = kinds, places[0]
+    rules[:, scan.GROUP] = range(len(kinds))
+    addresses = rules[:, scan.KIND] == scan.ADDRESS
+    rules[addresses, scan.GROUP] = addresses.argmax()  # most stand in two fields
     first = len(kinds) - len(layout.columns)
     for field, column in enumerate(layout.columns, start=first):
         if kinds[field] >= scan.INT32:

@@ -7,12 +7,14 @@ accepts only what that reading accepts, and stores just what it would store.
 
 Everything is in plain arrays, for the compiler's sake:
 
-``rules``    int64 (fields, 8): KIND, ROW, LOW, HIGH, NEEDED, and three allowed words
+``rules``    int64 (fields, 9): KIND, ROW, LOW, HIGH, NEEDED, GROUP (the first field
+             with the same dictionary), and three allowed words
 ``narrow``   int32 (rows of fields, records): 32-bit numbers, and codes of texts
 ``wide``     int64 (rows of fields, records): 64-bit numbers
-``tallies``  int64 (fields, 2): how many were absent, how many distinct texts
+``tallies``  int64 (fields, 2): how many were ABSENT, how many texts are DISTINCT
 ``slots``    int32: a hash table of 1 + entry, 0 where free; a power of two long
-``entries``  int64 (texts + 1, 4): HASH, FIELD, CODE, BEGIN (the next begin ends it)
+``entries``  int64 (texts + 1, 4): HASH, OWNER (its group), CODE there, BEGIN (the
+             next begin ends it)
 ``store``    uint8: the texts' bytes, one after the other
 ``odd``      int64 (lines, 3): begin, end and number of each line left
 ``used``     int64 (5): PLACE in the text, LINE there, ROWS, ENTRIES, ODD lines
@@ -38,9 +40,9 @@ from ingest.decode.words import (
 )
 
 TEXT, ADDRESS, WORD, SKIPPED, INT32, INT64 = range(6)
-KIND, ROW, LOW, HIGH, NEEDED, WORDS = range(6)
+KIND, ROW, LOW, HIGH, NEEDED, GROUP, WORDS = range(7)
 ABSENT, DISTINCT = range(2)
-HASH, FIELD, CODE, BEGIN = range(4)
+HASH, OWNER, CODE, BEGIN = range(4)
 PLACE, LINE, ROWS, ENTRIES, ODD = range(5)
 
 # why a scan returned
@@ -258,12 +260,13 @@ def _code(
     """Return the code of a token in its field, a new one if it may be; else -1."""
     mask = np.uint64(len(slots) - 1)
     signed_hash = np.int64(token_hash)
-    slot = (token_hash + np.uint64(field)) & mask
+    group = rules[field, GROUP]
+    slot = (token_hash + np.uint64(group)) & mask
     while slots[slot]:
         entry = slots[slot] - 1
         if (
             entries[entry, HASH] == signed_hash
-            and entries[entry, FIELD] == field
+            and entries[entry, OWNER] == group
             and entries[entry + 1, BEGIN] - entries[entry, BEGIN] == end - begin
             and same(text, begin, end, store, entries[entry, BEGIN])
         ):
@@ -276,10 +279,10 @@ def _code(
         return -1
     used[ENTRIES] = entry + 1
     slots[slot] = entry + 1
-    entries[entry, HASH], entries[entry, FIELD] = signed_hash, field
-    code = tallies[field, DISTINCT]
+    entries[entry, HASH], entries[entry, OWNER] = signed_hash, group
+    code = tallies[group, DISTINCT]
     entries[entry, CODE] = code
-    tallies[field, DISTINCT] = code + 1
+    tallies[group, DISTINCT] = code + 1
     entries[entry + 1, BEGIN] = there + end - begin
     for offset in range(end - begin):
         store[there + offset] = text[begin + offset]
