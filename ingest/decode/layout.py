@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import pyarrow as pa
 
@@ -50,9 +50,9 @@ class Column:
     known: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Layout:
-    """The fields of a text object, in order.
+    """The fields of a text object, in order; one for all objects that have them.
 
     Attributes:
         delimiter: A space, or a comma in CSV.
@@ -64,12 +64,12 @@ class Layout:
     delimiter: str = " "
     stamped: bool = False
 
-    @property
+    @cached_property
     def fields(self) -> tuple[str, ...]:
         """AWS's names, in order."""
         return tuple(column.aws for column in self.columns)
 
-    @property
+    @cached_property
     def extra_fields(self) -> tuple[str, ...]:
         """AWS's names of the fields that go to ``extra``."""
         return tuple(column.aws for column in self.columns if not column.known)

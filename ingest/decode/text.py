@@ -131,7 +131,7 @@ class TextReader:
 
     def _columns_for(self, layout: Layout) -> Generator[Part, None, Columns]:
         """Return the columns of a layout; what is held of another is handed on."""
-        if self._columns is None or self._columns.layout != layout:
+        if self._columns is None or self._columns.layout is not layout:
             yield from self.finish()
             self._columns = Columns(
                 layout,
