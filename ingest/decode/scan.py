@@ -30,6 +30,7 @@ from ingest.decode.addresses import is_address
 from ingest.decode.machine import compiled, inlined
 from ingest.decode.words import (
     HIGH_BITS,
+    PADDING,
     ZEROS,
     bytes_before_space,
     eight_digits,
@@ -274,7 +275,7 @@ def _code(
         slot = (slot + _ONE) & mask
     entry = used[ENTRIES]
     there = entries[entry, BEGIN]
-    fits = end - begin <= len(store) - there
+    fits = end - begin <= len(store) - PADDING - there
     if not (fits and _allowed(text, begin, end, field, rules)):
         return -1
     used[ENTRIES] = entry + 1
