@@ -7,7 +7,6 @@ import os
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
@@ -210,10 +209,9 @@ def _local_pages(path: Path) -> Iterator[list[SourceObject]]:
     path = Path(os.path.abspath(path))  # noqa: PTH100  # keeps symlinks as given
     refused: list[SourceError] = []
     files = _walk(path, refused)
-    with ThreadPoolExecutor(thread_name_prefix="hash") as pool:
-        while page := list(islice(files, PAGE)):
-            described = pool.map(_local_source, page)
-            yield [source for source in described if source is not None]
+    while page := list(islice(files, PAGE)):
+        described = (_local_source(file) for file in page)
+        yield [source for source in described if source is not None]
     if refused:
         raise refused[0]
 
