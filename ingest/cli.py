@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from ingest.job import Ingest, Request
+from ingest.job import Ingest, Request, settle_memory
 from ingest.job import dry_run as plan_only
 from ingest.options import parse_shard, parse_span, parse_time, parse_window
 from ingest.plan import Plan
@@ -207,6 +207,7 @@ def _chosen(names: list[str] | None) -> list[Table]:
 
 def _run(request: Request, settings: Settings) -> int:
     """Run the job, say what it did whatever happened, and return the exit code."""
+    settle_memory()
     summary, stop = Summary(), Stop()
     # Without a queue a signal ends the run at once, as ever: nothing is lost.
     signals = on_signals(stop) if request.queue else nullcontext()

@@ -119,7 +119,6 @@ class Ingest:
             LakeError: The lake cannot be read or written; nothing is lost.
         """
         began = time.monotonic()
-        _settle_memory()
         try:
             self._lake.ensure_all()
             self._loader.follow()  # what a run that was killed has left behind
@@ -161,8 +160,8 @@ class Ingest:
             self.summary.fail(error)
 
 
-def _settle_memory() -> None:
-    """Choose how this process uses memory.
+def settle_memory() -> None:
+    """Choose how a process whose only work is ingesting uses memory.
 
     Columns of megabytes come and go: the system's allocator uses their memory again,
     Arrow's gives it back and the kernel clears it anew, a sixth of all CPU time. And

@@ -17,10 +17,11 @@ from tests.memory import peak_mb
 
 def flowlake(source: Path, out: Path) -> int:
     """Ingest to committed Iceberg, ledgers followed."""
-    from ingest.job import Ingest, Request
+    from ingest.job import Ingest, Request, settle_memory
     from lake.catalog import Lake
     from lake.settings import load_settings
 
+    settle_memory()  # as the command does
     with Lake(load_settings(lake=str(out)), create=True) as lake:
         return Ingest(lake, Request(sources=(str(source),))).run().flows
 
