@@ -36,7 +36,7 @@ from lake.rewrite import filtered, holding
 from lake.snapshots import OP, above, head_id, mark_of, mark_property, summary
 from lake.store import Change, commit, refuse
 from lake.tables import HEADS, LEDGERS, SOURCES, Table, arrow_schema
-from lake.withdrawn import replaced_objects
+from lake.withdrawn import may_be_of, replaced_objects
 
 log = structlog.get_logger()
 
@@ -176,18 +176,11 @@ def _replaced(
 
     def kept(some: pa.Table) -> pa.Table:
         named = pc.is_in(some["source_object"].cast(pa.string()), value_set=gone)
-        return some.filter(pc.invert(pc.and_(named, _may_be_of(some, step.head))))
+        return some.filter(pc.invert(pc.and_(named, may_be_of(some, step.head.name))))
 
     planned = [task.file for task in stored.scan(row_filter=row_filter).plan_files()]
     files = holding(stored, planned, gone.to_pylist())
     return files, filtered(ledger, stored, files, kept, writer)
-
-
-def _may_be_of(rows: pa.Table, head: Table) -> pa.ChunkedArray:
-    """Return which ledger rows are of a head, or do not say of which."""
-    if "head" not in rows.column_names:
-        return pa.chunked_array([pa.repeat(True, rows.num_rows)])
-    return pc.fill_null(pc.equal(rows["head"].cast(pa.string()), head.name), True)
 
 
 def _same_days(rows: pa.Table) -> BooleanExpression:

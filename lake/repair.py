@@ -17,15 +17,9 @@ from lake.catalog import Lake
 from lake.datafiles import DataFileWriter, open_parquet
 from lake.errors import LakeError
 from lake.follow import PART_ROWS, bounded, follow
+from lake.history import History, readable
 from lake.rewrite import filtered, holding, live_files
-from lake.snapshots import (
-    above,
-    ancestry,
-    head_id,
-    mark_of,
-    mark_property,
-    retained_from,
-)
+from lake.snapshots import head_id, mark_property, retained_from
 from lake.standing import (
     HeadFacts,
     Verdict,
@@ -48,8 +42,9 @@ class Repaired:
     Attributes:
         kept: Rows that stay.
         recovered: Reads of objects taken again from evidence.
-        dropped: Rows of reads whose flows are no longer in the head (the objects will
-            be read again) or whose place a newer read has taken.
+        dropped: Rows of reads that are not in their head: their flows are gone (the
+            objects will be read again), or a newer read has taken their place, in
+            this head or in the other.
         inferred: Objects known only by their flows.
     """
 
@@ -63,10 +58,11 @@ def repair(lake: Lake, ledger: Table) -> Repaired:
     """Make a ledger what an undisturbed follower would have made it.
 
     It follows as far as it can; on a lake in good order that is all. What cannot be
-    followed is made up for: rows go whose objects will be read again, evidence above
-    the mark is taken where it can be read (if the mark is lost, of all snapshots the
-    newest read of each object), and an object of which only flows are left gets a row
-    of `sources` that says no more than they do. The other ledgers are compared with
+    followed is made up for, head by head: rows go that a snapshot above the mark took
+    out, or whose objects will be read again; evidence above the mark is taken where
+    it can be read and no later snapshot took it out (if the mark is lost, of all
+    snapshots that are kept); and an object of which only flows are left gets a row of
+    `sources` that says no more than they do. The other ledgers are compared with
     `sources`.
 
     Raises:
@@ -75,17 +71,18 @@ def repair(lake: Lake, ledger: Table) -> Repaired:
     """
     _follow_as_far_as_possible(lake, ledger)
     stored = lake.load(ledger)  # before the heads: its rows can then only be older
-    if ledger is not SOURCES:
-        follow(lake, SOURCES)
     heads = {head.name: lake.load(head) for head in HEADS}
+    if ledger is not SOURCES:
+        follow(lake, SOURCES)  # after the heads: it knows each read that they name
+    histories = {n: History.above(stored, n, head) for n, head in heads.items()}
     columns = key_columns(ledger)
     rows = stored.scan(selected_fields=columns).to_arrow().select(columns)
     rows = rows.cast(_keys_schema(ledger))
     waiting = [w for name, head in heads.items()
-               for w in _waiting(ledger, stored, name, head)]  # fmt: skip
+               for w in _waiting(ledger, stored, head, histories[name])]  # fmt: skip
     keys = [each.select(columns) for w in waiting for each in w.rows(ledger)]
     found = pa.concat_tables([_keys_schema(ledger).empty_table(), *keys])
-    verdict = _judge(lake, ledger, rows, found, heads)
+    verdict = _judge(lake, ledger, rows, found, heads, histories)
     marks = {mark_property(n): str(head_id(h) or "") for n, h in heads.items()}
     if not verdict.is_good or any(stored.properties.get(k, "") != v
                                   for k, v in marks.items()):  # fmt: skip
@@ -133,25 +130,13 @@ class _Waiting:
 
 
 def _waiting(
-    ledger: Table, stored: IcebergTable, name: str, head: IcebergTable
+    ledger: Table, stored: IcebergTable, head: IcebergTable, history: History
 ) -> Iterator[_Waiting]:
-    newer = above(head, mark_of(stored, name))
-    since = date.min
-    if newer is None:
-        newer, since = ancestry(head), retained_from(stored)
-    for snapshot in newer:
+    since = date.min if history.is_followed else retained_from(stored)
+    for snapshot in history.snapshots:
         for named in evidence.of_snapshot(snapshot):
-            if named.ledger == ledger.name and _is_readable(head, named):
+            if named.ledger == ledger.name and readable(head.io, named) is not None:
                 yield _Waiting(head, named, since)
-
-
-def _is_readable(head: IcebergTable, named: evidence.EvidenceFile) -> bool:
-    try:
-        evidence.read(head.io, named)
-    except LakeError as error:
-        log.warning("evidence_lost", path=named.path, error=str(error)[:200])
-        return False
-    return True
 
 
 def _judge(
@@ -160,18 +145,23 @@ def _judge(
     rows: pa.Table,
     found: pa.Table,
     heads: dict[str, IcebergTable],
+    histories: dict[str, History],
 ) -> Verdict:
     if ledger is SOURCES:
         facts = {
-            name: HeadFacts(_objects_in(head), retained_from(head))
+            name: HeadFacts(histories[name], _objects_in(head), retained_from(head))
             for name, head in heads.items()
         }
         return standing_sources(rows, found, facts)
     known = lake.load(SOURCES)
-    columns = ("source_object", "commit_id")
+    columns = ("source_object", "head", "commit_id")
     sources = known.scan(selected_fields=columns).to_arrow().select(columns)
     return standing_others(
-        rows, found, sources, sources_dropped=retained_from(known) > date.min
+        rows,
+        found,
+        sources,
+        [*histories.values()],
+        sources_dropped=retained_from(known) > date.min,
     )
 
 

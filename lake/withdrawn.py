@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyiceberg.io import FileIO
 from pyiceberg.table.snapshots import Snapshot
 
@@ -48,3 +49,10 @@ def replaced_objects(file_io: FileIO, snapshots: Sequence[Snapshot]) -> pa.Table
                 rows = evidence.read(file_io, named)
                 parts.append(evidence.conform(rows, WITHDRAWN))
     return pa.concat_tables(parts)
+
+
+def may_be_of(rows: pa.Table, head: str) -> pa.ChunkedArray:
+    """Return which ledger rows are of a head, or do not say of which."""
+    if "head" not in rows.column_names:
+        return pa.chunked_array([pa.repeat(True, rows.num_rows)])
+    return pc.fill_null(pc.equal(rows["head"].cast(pa.string()), head), True)

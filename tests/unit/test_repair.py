@@ -3,10 +3,13 @@
 import gzip
 import random
 import uuid
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from pyiceberg.table.update import AssertRefSnapshotId, SetSnapshotRefUpdate
 
+from ingest.batch import Batch
 from ingest.job import Ingest, Request
 from ingest.keys import identity_of, parse_key
 from lake.catalog import Lake
@@ -16,11 +19,19 @@ from lake.follow import follow_all
 from lake.repair import repair
 from lake.retain import retain
 from lake.settings import load_settings
-from lake.snapshots import head_id, mark_property
+from lake.snapshots import ancestry, head_id, mark_property
 from lake.standing import key_day
 from lake.store import Change, commit, refuse
-from lake.tables import FLOWS, HEADS, LEDGERS, SILENCES, SOURCES, TABLES
-from tests.samples import V2, record, rows_of, write_objects
+from lake.tables import (
+    FLOWS,
+    HEADS,
+    LEDGERS,
+    SILENCES,
+    SOURCES,
+    TABLES,
+    TGW_FLOWS,
+)
+from tests.samples import TGW, V2, record, rows_of, write_objects
 
 DAY = timedelta(days=1)
 FIRST = datetime(2026, 1, 1, 23, 50, tzinfo=UTC)
@@ -35,24 +46,40 @@ def lake(tmp_path):
         yield opened
 
 
-def write_object(place, number, dice):
-    """Write or rewrite an object with something for every ledger and either head."""
+class Killed(BaseException):
+    """Stands for SIGKILL."""
+
+
+def vpc_lines(number, start, dice):
+    yield record(dice.randrange(9_999), start)
+    yield f"2 123456789010 eni-{number} - - - - - - - {start} {start} - NODATA"
+
+
+def tgw_lines(number, start, dice):
+    named = f"6 TransitGateway tgw-1 tgw-attach-{number}"
+    port = dice.randrange(9_999)
+    yield f"{named} 10.0.0.1 10.1.0.1 {port} 443 6 1 40 {start} {start} OK 1"
+    yield f"{named} - - - - - - - {start} {start} NODATA -"
+
+
+KINDS = {FLOWS: (V2, vpc_lines), TGW_FLOWS: (TGW, tgw_lines)}
+
+
+def write_object(place, number, dice, *, head=FLOWS):
+    """Write or rewrite an object of a head, with something for every ledger."""
     place.mkdir(exist_ok=True)
     key_time = FIRST + number % 4 * DAY
     name = (
         "123456789010_vpcflowlogs_us-east-1_fl-0123456789abcdef0_"
         f"{key_time:%Y%m%dT%H%M}Z_{number:08x}.log.gz"
     )
+    header, kind = KINDS[head]
     lines = []
     for _ in range(dice.randrange(1, 4)):
         start = int(key_time.timestamp()) + dice.randrange(1_000)
-        lines += [
-            record(dice.randrange(9_999), start),
-            f"2 123456789010 eni-{number} - - - - - - - {start} {start} - NODATA",
-            f"broken {dice.random()}",
-        ]
+        lines += [*kind(number, start, dice), f"broken {dice.random()}"]
     kept = dice.sample(lines, dice.randrange(1, len(lines) + 1))
-    (place / name).write_bytes(gzip.compress("\n".join([V2, *kept, ""]).encode()))
+    (place / name).write_bytes(gzip.compress("\n".join([header, *kept, ""]).encode()))
     return place / name
 
 
@@ -64,9 +91,9 @@ def repair_all(lake):
     return [repair(lake, ledger) for ledger in LEDGERS]
 
 
-def lose_marks(lake):
-    """Make every ledger's marks name no snapshot at all."""
-    for ledger in LEDGERS:
+def lose_marks(lake, ledgers=LEDGERS):
+    """Make ledgers' marks name no snapshot at all."""
+    for ledger in ledgers:
         change = Change(
             op="follow",
             commit_id=uuid.uuid4().hex,
@@ -80,29 +107,91 @@ def ledger_heads(lake):
     return [head_id(lake.load(ledger)) for ledger in LEDGERS]
 
 
+def roll_back(lake, table, *, by):
+    """Take the newest snapshots from a table, as another tool might."""
+    stored = lake.load(table)
+    history = ancestry(stored)
+    if not by:
+        return
+    if by >= len(history):
+        lake.catalog.drop_table((lake.settings.namespace, table.name))
+        lake.ensure(table)
+        return
+    update = SetSnapshotRefUpdate.model_validate(
+        {"ref-name": "main", "type": "branch", "snapshot-id": history[by].snapshot_id}
+    )
+    on = AssertRefSnapshotId.model_validate(
+        {"snapshot-id": history[0].snapshot_id, "ref": "main"}
+    )
+    lake.catalog.commit_table(stored, (on,), (update,))
+
+
 class House:
     """A lake that lives a little: any of its steps may be the last."""
 
     def __init__(self, lake, logs, dice):
         self.lake, self.logs, self.dice = lake, logs, dice
         self.limit = date(2026, 1, 2)
-        self.steps = [self.new, self.new, self.replace, self.replace, self.retain,
-                      self.retain_all, self.compact, self.expire, self.gc]  # fmt: skip
+        self.changes = [self.new, self.replace, self.replace, self.kill, self.double]
+        self.upkeep = [self.retain, self.retain_all, self.compact, self.expire,
+                       self.gc, self.list_all]  # fmt: skip
         self.new()
 
-    def live(self, steps):
-        for _ in range(steps):
-            self.dice.choice(self.steps)()
+    def live(self, *choices):
+        for steps in choices:
+            self.dice.choice(steps)()
+
+    def write(self, number=None, head=None):
+        number = self.dice.randrange(10_000) if number is None else number
+        head = head or self.dice.choice(HEADS)
+        return write_object(self.logs, number, self.dice, head=head)
+
+    def rewrite(self):
+        """Write a known object again, as a log of either kind."""
+        (old,) = self.dice.sample(sorted(self.logs.iterdir()), 1)
+        return self.write(int(old.name.split("_")[-1].split(".")[0], 16))
 
     def new(self):
-        write_object(self.logs, self.dice.randrange(10_000), self.dice)
+        ingest(self.lake, self.write())
+
+    def list_all(self):
+        """Read what is in neither head, and again what is in both."""
         ingest(self.lake, self.logs)
 
     def replace(self):
-        (old,) = self.dice.sample(sorted(self.logs.iterdir()), 1)
-        number = int(old.name.split("_")[-1].split(".")[0], 16)
-        write_object(self.logs, number, self.dice)
-        ingest(self.lake, self.logs, replace=True)
+        ingest(self.lake, self.rewrite(), replace=True)
+
+    def kill(self):
+        """Kill a replacement between the two heads' commits, if it needs both."""
+        real, heads = Batch._commit_head, []
+
+        def die(batch, head):
+            heads.append(head.table.name)
+            if len(heads) == 2:
+                raise Killed
+            real(batch, head)
+
+        with pytest.MonkeyPatch.context() as patch, suppress(Killed):
+            patch.setattr(Batch, "_commit_head", die)
+            ingest(self.lake, self.rewrite(), replace=True)
+        follow_all(self.lake)
+
+    def double(self):
+        """Let two runs take a new object for two kinds of log, and commit both."""
+        number = self.dice.randrange(10_000)
+        heads = self.dice.sample(HEADS, 2)
+        real, raced = Batch.commit, []
+
+        def overtaken(batch):
+            if not raced:
+                raced.append(True)
+                ingest(self.lake, self.write(number, heads[1]))
+            real(batch)
+
+        with pytest.MonkeyPatch.context() as gap:
+            gap.setattr(Batch, "commit", overtaken)
+            gap.setattr("ingest.batch.refuse_elsewhere", lambda *args, **more: None)
+            ingest(self.lake, self.write(number, heads[0]))
 
     def retain(self):
         self.limit += DAY * self.dice.randrange(2)
@@ -123,10 +212,13 @@ class House:
         collect(self.lake, min_age=timedelta(0))
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(10))
 def test_repair_of_a_lake_in_good_order_changes_nothing(lake, tmp_path, seed):
     dice = random.Random(seed)  # noqa: S311
-    House(lake, tmp_path / "logs", dice).live(10)
+    house = House(lake, tmp_path / "logs", dice)
+    steps = house.changes + house.upkeep
+    house.live(*[steps] * 5, house.changes[2 + seed % 3 :][:1], house.upkeep[:-1])
+    follow_all(lake)
     before, heads = rows_of(lake), ledger_heads(lake)
     reports = repair_all(lake)
     assert rows_of(lake) == before
@@ -139,11 +231,30 @@ def test_repair_of_a_lake_in_good_order_changes_nothing(lake, tmp_path, seed):
     follow_all(lake)
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_ledgers_of_any_earlier_time_end_as_if_they_had_followed(lake, tmp_path, seed):
+    dice = random.Random(seed)  # noqa: S311
+    house = House(lake, tmp_path / "logs", dice)
+    house.live(*[[*house.changes, house.list_all, house.compact]] * 5)
+    house.live(house.changes[2 + seed % 3 :][:1])
+    before = rows_of(lake)
+    lost = dice.sample(LEDGERS, dice.randrange(1, 4))
+    for ledger in lost:
+        roll_back(lake, ledger, by=dice.randrange(12))
+    lose_marks(lake, lost)
+    repair_all(lake)
+    assert rows_of(lake) == before
+    follow_all(lake)
+    assert rows_of(lake) == before
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_repair_of_a_ledger_behind_only_follows(lake, tmp_path, monkeypatch, seed):
     dice = random.Random(seed)  # noqa: S311
     logs = tmp_path / "logs"
-    House(lake, logs, dice).live(5)
+    house = House(lake, logs, dice)
+    house.live(*[house.changes + house.upkeep] * 5)
+    house.list_all()
     with monkeypatch.context() as stopped:
         stopped.setattr("ingest.load.follow_all", lambda lake: 0)
         for number in range(3):
@@ -194,19 +305,6 @@ def test_dropped_days_are_not_read_again(lake, tmp_path, lost):
     assert rows_of(lake) == before
     again = ingest(lake, tmp_path / "logs")
     assert (again.objects, again.skipped) == (0, 4)
-
-
-def roll_back(lake, table, *, by):
-    """Take the newest snapshots from a table, as another tool might."""
-    from pyiceberg.table.update import AssertRefSnapshotId, SetSnapshotRefUpdate
-
-    stored = lake.load(table)
-    history = [s.snapshot_id for s in reversed(stored.snapshots())]
-    update = SetSnapshotRefUpdate.model_validate(
-        {"ref-name": "main", "type": "branch", "snapshot-id": history[by]}
-    )
-    on = AssertRefSnapshotId.model_validate({"snapshot-id": history[0], "ref": "main"})
-    lake.catalog.commit_table(stored, (on,), (update,))
 
 
 def test_objects_whose_commit_was_rolled_back_are_read_again(lake, tmp_path):
