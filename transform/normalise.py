@@ -22,6 +22,7 @@ from lake.tables import DICTIONARY, TGW_FLOWS, Table
 # carry times of December 2014.
 EARLIEST = datetime(2014, 1, 1, tzinfo=UTC)
 MILLISECONDS = 100_000_000_000  # seconds beyond this are of the year 5138
+IN_MILLISECONDS = "13 digits are milliseconds, flow logs are in seconds"
 
 SILENT = pa.array(["NODATA", "SKIPDATA"])
 RANGES: dict[str, tuple[int, int | None]] = {
@@ -161,10 +162,12 @@ def _impossible(column: Any, name: str, now: datetime) -> Iterator[Problem]:
     if least is None or (least >= low and most <= high):
         return
     detail = f"{name} is before {EARLIEST:%Y} or more than a day ahead"
-    if most >= MILLISECONDS:
-        detail += "; 13 digits are milliseconds, flow logs are in seconds"
-    bad = pc.or_(pc.less(column, low), pc.greater(column, high))
-    yield Problem(_mask(bad), "bad_time", detail)
+    long = _mask(pc.greater_equal(column, MILLISECONDS))
+    if long.any():
+        yield Problem(long, "bad_time", f"{detail}; {IN_MILLISECONDS}")
+    bad = _mask(pc.or_(pc.less(column, low), pc.greater(column, high))) & ~long
+    if bad.any():
+        yield Problem(bad, "bad_time", detail)
 
 
 def _of_values(column: Any, test: Any) -> Any:

@@ -180,7 +180,8 @@ class House:
         """Let two runs take a new object for two kinds of log, and commit both."""
         number = self.dice.randrange(10_000)
         heads = self.dice.sample(HEADS, 2)
-        real, raced = Batch.commit, []
+        real = Batch.commit
+        raced: list[object] = []
 
         def overtaken(batch):
             if not raced:
