@@ -36,7 +36,7 @@ def records_of(file):
 
 
 def expected(logs):
-    rows = Counter()
+    rows: Counter[tuple[object, ...]] = Counter()
     for file in filter(lambda path: path.is_file(), logs.rglob("*")):
         for record in records_of(file):
             if record["log_status"] == "OK" and "tgw_id" not in record:
