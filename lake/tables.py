@@ -24,7 +24,9 @@ from pyiceberg.types import (
 )
 
 from lake.schema import (
+    CONFIGURATION_FIELDS,
     FLOW_FIELDS,
+    IDENTITY_FIELDS,
     PROVENANCE,
     TGW_FLOW_FIELDS,
     Field,
@@ -181,9 +183,28 @@ QUARANTINE = Table(
     metrics=("source_object", "day", "reason"),
 )
 
+_ENDED = Field("day", "date", "The day it ended; null while it is still listed.")
+
+IDENTITIES = Table(
+    name="identities",
+    fields=(*IDENTITY_FIELDS, _ENDED),
+    partition_on="day",
+    sort=("address", "vpc"),
+    metrics=("scope", "address", "vpc", "valid_from", "valid_until", "day"),
+)
+
+CONFIGURATIONS = Table(
+    name="configurations",
+    fields=(*CONFIGURATION_FIELDS, _ENDED),
+    partition_on="day",
+    sort=("resource_type", "resource_id"),
+    metrics=("scope", "resource_type", "valid_from", "valid_until", "day"),
+)
+
+INVENTORY: tuple[Table, ...] = (IDENTITIES, CONFIGURATIONS)
 HEADS: tuple[Table, ...] = (FLOWS, TGW_FLOWS)
 LEDGERS: tuple[Table, ...] = (SOURCES, SILENCES, QUARANTINE)
-TABLES: dict[str, Table] = {t.name: t for t in (*HEADS, *LEDGERS)}
+TABLES: dict[str, Table] = {t.name: t for t in (*HEADS, *LEDGERS, *INVENTORY)}
 
 
 @cache

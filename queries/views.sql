@@ -19,3 +19,11 @@ FROM read_parquet(getvariable('silences_files'), schema = getvariable('silences_
 CREATE OR REPLACE TEMP VIEW quarantine AS
 SELECT *
 FROM read_parquet(getvariable('quarantine_files'), schema = getvariable('quarantine_schema'));
+
+CREATE OR REPLACE TEMP VIEW identities AS
+SELECT *
+FROM read_parquet(getvariable('identities_files'), schema = getvariable('identities_schema'));
+
+CREATE OR REPLACE TEMP VIEW configurations AS
+SELECT *
+FROM read_parquet(getvariable('configurations_files'), schema = getvariable('configurations_schema'));

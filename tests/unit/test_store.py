@@ -14,7 +14,7 @@ from lake.reading import plan
 from lake.settings import load_settings
 from lake.snapshots import COMMIT_ID, above, ancestry, head_id, summary
 from lake.store import Change, commit, drop_snapshots, refuse
-from lake.tables import FLOWS, HEADS, LEDGERS, TABLES
+from lake.tables import FLOWS, HEADS, INVENTORY, LEDGERS, TABLES
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -230,4 +230,4 @@ def test_a_plan_whose_history_has_expired_is_made_again(lake):
 
 
 def test_every_head_and_ledger_is_a_table():
-    assert {t.name for t in (*HEADS, *LEDGERS)} == set(TABLES)
+    assert {t.name for t in (*HEADS, *LEDGERS, *INVENTORY)} == set(TABLES)

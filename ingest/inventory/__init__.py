@@ -1,0 +1,1 @@
+"""What existed and when: addresses, their holders, and configurations."""
