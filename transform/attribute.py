@@ -1,0 +1,294 @@
+"""Attribution: who an address was at the time of a record, or why nobody is named.
+
+Work is done once for each distinct (VPC, address) of a run; only where an address had
+more than one holder within the run's time is each record asked for itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from transform.addresses import Addresses, is_global
+from transform.codes import NONE, column_of, distinct, last_seen
+from transform.holders import Layer
+from transform.inventory import Inventory
+from transform.places import NOWHERE, SEVERAL, inside, which_network
+from transform.records import EGRESS, INGRESS, Records
+from transform.timeline import EXACT, NOBODY
+from transform.words import Index, Words
+
+LOCATION = ("subnet", "vpc", "az", "account")
+LAYERS = ("pods", "nodes", "interfaces")
+
+
+@dataclass(slots=True)
+class Lookup:
+    """What a layer says of each row.
+
+    Attributes:
+        who: Row of the inventory, -1 for nobody; int64.
+        status: See `transform.timeline`; int8.
+        asked: Of each distinct address, whether its rows were asked one by one.
+    """
+
+    who: Any
+    status: Any
+    asked: Any
+
+
+@dataclass(slots=True)
+class Observers:
+    """The interfaces that recorded a run, and each one's facts as codes.
+
+    Attributes:
+        eni: For each word of the interface column, its code among the ENI words.
+        identity: Some identity of that interface, -1 without one.
+        facts: By column, codes for each word of the interface column.
+    """
+
+    eni: Any
+    identity: Any
+    facts: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Side:
+    """One side of each record, resolved.
+
+    Attributes:
+        is_src: The source side, else the destination.
+        which: The distinct (VPC, address) of each row.
+        vpc: Of each distinct one, the VPC as seen from; code of the VPC words.
+        home: Of each distinct one, the VPC that it lives in; ``NOWHERE``, or
+            ``SEVERAL`` where more than one could be meant.
+        addresses: Of each distinct one.
+        is_global: Of each distinct one.
+        layers: By layer, what it says of each row.
+        own: Rows whose address is the recording interface's own.
+    """
+
+    is_src: bool
+    which: Any
+    vpc: Any
+    home: Any
+    addresses: Addresses
+    is_global: Any
+    layers: dict[str, Lookup] = field(default_factory=dict)
+    own: Any = None
+
+
+class Vocabulary:
+    """The inventory's words by output column, made once for all runs."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self.indexes = {
+            name: Index(column.words) for name, column in inventory.columns.items()
+        }
+        self.indexes["network"] = Index(pa.array([], pa.string()))
+
+    def words(self) -> dict[str, Words]:
+        """Return words that a run may add to."""
+        return {name: Words(index) for name, index in self.indexes.items()}
+
+
+def observers(
+    records: Records, inventory: Inventory, words: dict[str, Words]
+) -> Observers:
+    """Gather what records and the inventory say of the recording interfaces.
+
+    An interface's id, VPC, subnet and zone never change, so that these hold at any
+    time; what a record says comes first.
+    """
+    interface = records.interface
+    by_word = np.array(
+        [words["eni"].code(text) for text in interface.words.to_pylist()], np.int32
+    )
+    known = by_word < len(inventory.enis)
+    identity = np.full(len(by_word), -1, np.int64)
+    identity[known] = inventory.enis[by_word[known]]
+    facts: dict[str, Any] = {}
+    for name, logged in (
+        ("vpc", "vpc_id"), ("subnet", "subnet_id"), ("az", "az_id"),
+        ("account", "account_id"), ("instance", "instance_id"),
+    ):  # fmt: skip
+        told = words[name].of(column_of(records.rows, logged))
+        found = last_seen(interface.codes, told, len(by_word))
+        facts[name] = np.where(
+            found >= 0, found, inventory.columns[name].take(identity)
+        )
+    return Observers(by_word, identity, facts)
+
+
+def by_row(observers_: Observers, name: str, interface_codes: Any) -> Any:
+    """Return a fact of each row's observer, ``NONE`` without one."""
+    return np.append(observers_.facts[name], np.int32(NONE))[interface_codes]
+
+
+def resolve(
+    records: Records,
+    inventory: Inventory,
+    vpc: Any,
+    words: dict[str, Words],
+    *,
+    is_src: bool,
+) -> Side:
+    """Resolve one side's addresses: where each lives, and who held it when.
+
+    Args:
+        records: The rows.
+        inventory: What is known.
+        vpc: Of each row, the VPC that it was recorded in; code of the VPC words.
+        words: The run's words.
+        is_src: The source side, else the destination.
+    """
+    column = records.src if is_src else records.dst
+    numbers = records.addresses[0 if is_src else 1]
+    first, which = distinct(vpc, column.codes)
+    code = column.codes[first]
+    addresses = Addresses(
+        *(np.append(part, part.dtype.type(0))[code] for part in
+          (numbers.high, numbers.low, numbers.valid))
+    )  # fmt: skip
+    side = Side(
+        is_src=is_src,
+        which=which,
+        vpc=vpc[first],
+        home=np.full(len(first), NOWHERE, np.int32),
+        addresses=addresses,
+        is_global=is_global(addresses),
+    )
+    _find_homes(side, inventory, words["vpc"])
+    for name in LAYERS:
+        layer: Layer = getattr(inventory, name)
+        keys = _keys(layer, side, inventory, words["vpc"])
+        side.layers[name] = _ask(layer, keys, side.which, records)
+    outside = np.where(side.home == NOWHERE, -1, -2)  # public addresses have no VPC
+    keys = inventory.publics.find(outside, side.addresses)
+    side.layers["publics"] = _ask(inventory.publics, keys, side.which, records)
+    return side
+
+
+def _find_homes(side: Side, inventory: Inventory, vpcs: Words) -> None:
+    """Say which VPC each address lives in: the observer's, else one that it reaches."""
+    for code in np.unique(side.vpc).tolist():
+        mine = np.flatnonzero((side.vpc == code) & side.addresses.valid)
+        vpc = vpcs.text(code)
+        if vpc is None or len(mine) == 0:
+            continue
+        place = inventory.places.of(vpc)
+        some = side.addresses.take(mine)
+        home = np.where(inside(place, some), code, NOWHERE)
+        if not (place.networks or place.subnets):
+            home = np.where(_known_in(inventory, vpc, some), code, home)
+        for neighbour in sorted(place.neighbours):
+            reached = inside(inventory.places.of(neighbour), some) & (home != code)
+            home[reached & (home != NOWHERE)] = SEVERAL
+            home[reached & (home == NOWHERE)] = vpcs.code(neighbour)
+        side.home[mine] = home
+
+
+def _known_in(inventory: Inventory, vpc: str, addresses: Addresses) -> Any:
+    """Return which addresses some identity of a VPC without known ranges has."""
+    code = np.full(len(addresses), inventory.vpc_code(vpc), np.int64)
+    found = inventory.interfaces.find(code, addresses) >= 0
+    return (found | (inventory.pods.find(code, addresses) >= 0)) & (code >= 0)
+
+
+def _keys(layer: Layer, side: Side, inventory: Inventory, vpcs: Words) -> Any:
+    """Return the key of each distinct address in its home, -1 without one."""
+    homes = np.where(side.home >= 0, side.home, NOWHERE)
+    codes = np.full(len(homes), -1, np.int64)
+    for code in np.unique(homes[homes >= 0]).tolist():
+        codes[homes == code] = inventory.vpc_code(vpcs.text(code))
+    keys = np.full(len(homes), -1)
+    some = np.flatnonzero(codes >= 0)
+    keys[some] = layer.find(codes[some], side.addresses.take(some))
+    return keys
+
+
+def _ask(layer: Layer, keys: Any, which: Any, records: Records) -> Lookup:
+    """Ask for each distinct address over all of the run, then where that is open."""
+    size = len(keys)
+    begin = int(records.begin.min()) if len(records) else 0
+    end = int(records.end.max()) if len(records) else 0
+    whole = layer.at(keys, np.full(size, begin), np.full(size, end))
+    who, status = whole.who[which], whole.status[which]
+    is_open = (whole.status != EXACT) & (whole.status != NOBODY)
+    if is_open.any():
+        rows = np.flatnonzero(is_open[which])
+        found = layer.at(keys[which[rows]], records.begin[rows], records.end[rows])
+        who[rows], status[rows] = found.who, found.status
+    return Lookup(who, status, is_open)
+
+
+def subnets_of(
+    side: Side, inventory: Inventory, words: dict[str, Words]
+) -> dict[str, Any]:
+    """Return subnet, VPC, zone and account of each distinct address by its home."""
+    size = len(side.home)
+    found = {
+        n: np.full(size, NONE, np.int32) for n in ("subnet", "vpc", "az", "account")
+    }
+    for code in np.unique(side.home[side.home >= 0]).tolist():
+        mine = np.flatnonzero(side.home == code)
+        vpc = inventory.places.of(words["vpc"].text(code) or "")
+        found["vpc"][mine] = code
+        found["account"][mine] = words["account"].code(vpc.account)
+        place = which_network(
+            side.addresses.take(mine), [s.networks for s in vpc.subnets]
+        )
+        for name in ("id", "az"):
+            codes = [
+                words["subnet" if name == "id" else "az"].code(getattr(s, name))
+                for s in vpc.subnets
+            ]
+            column = np.array([*codes, NONE], np.int32)[place]
+            found["subnet" if name == "id" else "az"][mine] = column
+    return found
+
+
+def own_side(
+    side: Side,
+    records: Records,
+    inventory: Inventory,
+    observer: Observers,
+) -> Any:
+    """Return which rows' address on this side is the recording interface's own.
+
+    On egress that is the source unless the interface passes on what others sent; an
+    address other than the one shown beside it belongs to the interface (a secondary
+    address, a pod) unless something says that it does not.
+    """
+    interface = records.interface.codes
+    wanted = EGRESS if side.is_src else INGRESS
+    shown = records.shown_src if side.is_src else records.shown_dst
+    packet = records.src.codes if side.is_src else records.dst.codes
+    asked = (records.direction == wanted) & (interface >= 0) & (packet >= 0)
+    same = (shown == packet) | (shown == NONE)
+    if (same | ~asked).all():
+        return asked
+    return asked & (same | ~_is_foreign(side, records, inventory, observer))
+
+
+def _is_foreign(
+    side: Side, records: Records, inventory: Inventory, observer: Observers
+) -> Any:
+    """Return which rows' address on this side cannot be the observer's own."""
+    interface = records.interface.codes
+    identity = np.append(observer.identity, -1)[interface]
+    forwards = inventory.columns["forwards"].take(identity) >= 0
+    home = side.home[side.which]
+    vpc = side.vpc[side.which]
+    elsewhere = (home != vpc) & ((home != NOWHERE) | side.is_global[side.which])
+    found = side.layers["interfaces"]
+    eni = inventory.columns["eni"].take(found.who)
+    mine = np.append(observer.eni, np.int32(NONE))[interface]
+    others = (eni >= 0) & (eni != mine)
+    managed = np.zeros(len(records), dtype=bool)
+    if records.has("instance_id"):  # requester-managed interfaces have no instance
+        managed = (records.instance.codes < 0) & (identity < 0)
+    return forwards | elsewhere | others | managed

@@ -1,0 +1,129 @@
+"""Texts as codes: columns of small integers into one array of distinct texts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+NONE = -1
+DENSE = 16  # a table of so many places a row is faster than hashing
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """A column of texts.
+
+    Attributes:
+        codes: Into ``words``, ``NONE`` where null; int32.
+        words: Distinct texts.
+    """
+
+    codes: Any
+    words: pa.Array
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def take(self, rows: Any) -> Any:
+        """Return the codes at some positions; position -1 gives ``NONE``."""
+        if len(self.codes) == 0:
+            return np.full(len(rows), NONE, np.int32)
+        return np.where(rows >= 0, self.codes[np.maximum(rows, 0)], NONE)
+
+    def code_of(self, text: str) -> int:
+        """Return a text's code, ``NONE`` if it is not among the words."""
+        return int(pc.index(self.words, pa.scalar(text)).as_py())
+
+
+def coded(column: Any) -> Coded:
+    """Return a text column as codes; its dictionary is kept if it has one."""
+    if isinstance(column, pa.ChunkedArray):
+        if pa.types.is_dictionary(column.type) and column.num_chunks > 1:
+            column = column.unify_dictionaries()
+        column = column.combine_chunks()
+        if isinstance(column, pa.ChunkedArray):
+            column = column.chunk(0) if column.num_chunks else pa.array([], column.type)
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    indices = column.indices
+    if indices.null_count:
+        indices = pc.fill_null(indices, NONE)
+    return Coded(np.asarray(indices, np.int32), column.dictionary)
+
+
+def nothing(rows: int) -> Coded:
+    """Return a column of nulls."""
+    return Coded(np.full(rows, NONE, np.int32), pa.array([], pa.string()))
+
+
+def column_of(rows: pa.Table, name: str) -> Coded:
+    """Return a column as codes, all null where the table lacks it."""
+    if name not in rows.column_names:
+        return nothing(rows.num_rows)
+    return coded(rows[name])
+
+
+def last_seen(keys: Any, values: Any, size: int) -> Any:
+    """Return for each key some value that stands beside it, ``NONE`` without one.
+
+    Args:
+        keys: Small integers, ``NONE`` for none.
+        values: Codes beside them; ``NONE`` tells nothing.
+        size: How many keys there are.
+    """
+    found = np.full(size + 1, NONE, np.int32)
+    if len(values) and values.min() < 0:
+        told = values >= 0
+        keys, values = keys[told], values[told]
+    found[keys] = values
+    return found[:size]
+
+
+def merged(*columns: Coded) -> tuple[pa.Array, list[Any]]:
+    """Bring columns to one array of words; return it and each column's new codes."""
+    words = pa.concat_arrays([c.words.cast(pa.string()) for c in columns])
+    encoded = words.dictionary_encode()
+    places = np.asarray(encoded.indices, np.int32)
+    codes, first = [], 0
+    for column in columns:
+        own = np.append(places[first : first + len(column.words)], NONE)
+        codes.append(own[column.codes])
+        first += len(column.words)
+    return encoded.dictionary, codes
+
+
+def distinct(*parts: Any) -> tuple[Any, Any]:
+    """Return the distinct tuples of some integer columns.
+
+    Returns:
+        Positions of one row of each, and for each row which of them it is.
+    """
+    joint = np.zeros(len(parts[0]), np.int64)
+    for part in parts:
+        low = int(part.min()) if len(part) else 0
+        width = (int(part.max()) - low + 1).bit_length() if len(part) else 0
+        if _width(joint) + width > 62:
+            joint = _numbered(joint)
+        joint = (joint << width) | (part.astype(np.int64) - low)
+    span = int(joint.max()) + 1 if len(joint) else 0
+    if span > DENSE * len(joint):
+        joint = _numbered(joint)
+        span = int(joint.max()) + 1
+    first = np.full(span, -1, np.int64)
+    first[joint[::-1]] = np.arange(len(joint) - 1, -1, -1)
+    used = np.flatnonzero(first >= 0)
+    place = np.empty(span, np.int32)
+    place[used] = np.arange(len(used), dtype=np.int32)
+    return first[used], place[joint]
+
+
+def _width(joint: Any) -> int:
+    return int(joint.max()).bit_length() if len(joint) else 0
+
+
+def _numbered(joint: Any) -> Any:
+    return np.asarray(pa.array(joint).dictionary_encode().indices, np.int64)

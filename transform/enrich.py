@@ -1,0 +1,168 @@
+"""From logged columns to all columns: identities of both sides, and the judgement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from transform.addresses import parse
+from transform.attribute import (
+    Observers,
+    Side,
+    Vocabulary,
+    by_row,
+    observers,
+    own_side,
+    resolve,
+)
+from transform.codes import NONE, column_of
+from transform.identify import (
+    Identified,
+    attribution_column,
+    identify,
+    settle_nodes,
+)
+from transform.inventory import Inventory
+from transform.records import (
+    EGRESS,
+    INGRESS,
+    UNKNOWN,
+    Records,
+    is_text,
+    read_records,
+)
+from transform.words import Words
+
+
+@dataclass(slots=True)
+class Attributed:
+    """Rows with both sides identified.
+
+    Attributes:
+        direction: ``INGRESS``, ``EGRESS`` or ``UNKNOWN``, logged or found; int8.
+        own_src, own_dst: Where the address is the recording interface's own.
+        is_nat: Recorded at a NAT gateway.
+        is_regional: Recorded at a regional one, which has no interface.
+        is_transit: Recorded where others' packets pass.
+        is_global_src, is_global_dst: Whose address is of the internet at large.
+        observer: The interfaces that recorded.
+    """
+
+    records: Records
+    words: dict[str, Words]
+    observer: Observers
+    src: Identified
+    dst: Identified
+    direction: Any
+    own_src: Any
+    own_dst: Any
+    is_nat: Any
+    is_regional: Any
+    is_transit: Any
+    is_global_src: Any
+    is_global_dst: Any
+
+    def columns(self) -> dict[str, Any]:
+        """Return the identity columns of `flows`; wholly null ones are left out."""
+        found: dict[str, Any] = {}
+        for name, side in (("src", self.src), ("dst", self.dst)):
+            for column, array in side.columns.items():
+                if column == "attribution":
+                    array = attribution_column(array)
+                if array is not None:
+                    found[f"{name}_{column}"] = array
+        return found
+
+
+class Attributor:
+    """Attributes rows by an inventory; safe to share between threads.
+
+    Args:
+        inventory: What is known.
+    """
+
+    def __init__(self, inventory: Inventory) -> None:
+        self.inventory = inventory
+        self._vocabulary = Vocabulary(inventory)
+
+    def __call__(self, rows: pa.Table) -> Attributed:
+        """Identify both sides of each row, in ``batch_schema``'s types."""
+        inventory = self.inventory
+        records = read_records(rows)
+        words = self._vocabulary.words()
+        seen_by = observers(records, inventory, words)
+        told = words["vpc"].of(records.vpc)
+        vpc = np.where(told >= 0, told, by_row(seen_by, "vpc", records.interface.codes))
+        records.direction = _direction(records, inventory, seen_by)
+        sides = [
+            resolve(records, inventory, vpc, words, is_src=is_src)
+            for is_src in (True, False)
+        ]
+        for side in sides:
+            side.own = own_side(side, records, inventory, seen_by)
+        identified = [
+            identify(side, records, inventory, seen_by, words, name=name)
+            for side, name in zip(sides, ("src", "dst"), strict=True)
+        ]
+        settle_nodes((identified[0], identified[1]))
+        return _attributed(records, words, seen_by, inventory, sides, identified)
+
+
+def _direction(records: Records, inventory: Inventory, seen_by: Observers) -> Any:
+    """Complete the logged direction: whose of the shown addresses is the observer's."""
+    direction = records.direction
+    rows = np.flatnonzero((direction == UNKNOWN) & (records.interface.codes >= 0))
+    if len(rows) == 0 or len(inventory.owned) == 0:
+        return direction
+    eni = seen_by.eni[records.interface.codes[rows]]
+    owns = []
+    for name in ("srcaddr", "dstaddr"):
+        column = column_of(records.rows, name)
+        words = pa.concat_arrays([column.words, pa.nulls(1, column.words.type)])
+        addresses = parse(words)
+        owns.append(inventory.owned.find(eni, addresses.take(column.codes[rows])) >= 0)
+    direction = direction.copy()
+    direction[rows[owns[0] & ~owns[1]]] = EGRESS
+    direction[rows[owns[1] & ~owns[0]]] = INGRESS
+    return direction
+
+
+def _attributed(
+    records: Records,
+    words: dict[str, Words],
+    seen_by: Observers,
+    inventory: Inventory,
+    sides: list[Side],
+    identified: list[Identified],
+) -> Attributed:
+    code = np.append(seen_by.identity, -1)[records.interface.codes]
+    forwards = inventory.columns["forwards"].take(code)
+    size = len(records)
+    regional = np.zeros(size, dtype=bool)
+    if records.has("resource_id"):
+        has_resource = column_of(records.rows, "resource_id").codes >= 0
+        regional = (records.interface.codes == NONE) & has_resource
+    nat = regional | (forwards == inventory.columns["forwards"].code_of("nat"))
+    nat &= (forwards >= 0) | regional
+    transit = forwards >= 0
+    if records.has("interface_type"):
+        nat |= is_text(records.rows, "interface_type", "nat_gateway")
+        transit |= is_text(records.rows, "interface_type", "transit_gateway")
+    return Attributed(
+        records=records,
+        words=words,
+        observer=seen_by,
+        src=identified[0],
+        dst=identified[1],
+        direction=records.direction,
+        own_src=sides[0].own,
+        own_dst=sides[1].own,
+        is_nat=nat,
+        is_regional=regional,
+        is_transit=transit & ~nat,
+        is_global_src=sides[0].is_global[sides[0].which],
+        is_global_dst=sides[1].is_global[sides[1].which],
+    )

@@ -1,0 +1,131 @@
+"""Which key of a timeline an address in a VPC has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from transform.addresses import Addresses
+from transform.timeline import Found, Spans, Timeline
+
+HOST = 128
+_ODD = tuple(
+    np.uint64(n)
+    for n in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9,
+              0xBF58476D1CE4E5B9)
+)  # fmt: skip
+
+
+class Keys:
+    """Distinct (VPC, network) pairs, found by address: the closest network first.
+
+    Args:
+        vpc: Code of each; -1: the address means this everywhere.
+        addresses: The first address of each network.
+        length: Of its prefix, in 128 bits; ``HOST`` for a single address.
+
+    Attributes:
+        of_rows: The key of each row given; -1 for one of a pair that cannot be told
+            from another, which then nobody finds.
+    """
+
+    def __init__(self, vpc: Any, addresses: Addresses, length: Any) -> None:
+        mixed = _mixed(vpc, addresses, length)
+        self._mixed, first, inverse = np.unique(
+            mixed, return_index=True, return_inverse=True
+        )
+        self._vpc = vpc[first]
+        self._addresses = addresses.take(first)
+        self._length = length[first]
+        self.of_rows = np.where(self._is(inverse, vpc, addresses, length), inverse, -1)
+        self._lengths = sorted({int(n) for n in np.unique(length)}, reverse=True)
+
+    def __len__(self) -> int:
+        return len(self._mixed)
+
+    def find(self, vpc: Any, addresses: Addresses) -> Any:
+        """Return the key of each address in its VPC, -1 without one; int64."""
+        found = np.full(len(addresses), -1)
+        for length in self._lengths if len(self) else ():
+            left = np.flatnonzero((found < 0) & addresses.valid)
+            if len(left) == 0:
+                break
+            some = addresses.take(left)
+            masked = some if length == HOST else some.masked(length)
+            found[left] = self._exact(vpc[left], masked, length)
+        return found
+
+    def _exact(self, vpc: Any, addresses: Addresses, length: int) -> Any:
+        mixed = _mixed(vpc, addresses, np.full(len(addresses), length, np.uint64))
+        place = np.minimum(np.searchsorted(self._mixed, mixed), len(self._mixed) - 1)
+        same = self._is(place, vpc, addresses, length)
+        return np.where(same, place, -1)
+
+    def _is(self, place: Any, vpc: Any, addresses: Addresses, length: Any) -> Any:
+        """Return whether the keys at some places are those of these pairs."""
+        same = (self._vpc[place] == vpc) & (self._length[place] == length)
+        same &= self._addresses.high[place] == addresses.high
+        return same & (self._addresses.low[place] == addresses.low)
+
+
+def _mixed(vpc: Any, addresses: Addresses, length: Any) -> Any:
+    """Return a number that hardly two pairs share; what is found is compared whole."""
+    mixed = addresses.high * _ODD[0] ^ (addresses.low * _ODD[1])
+    mixed ^= (vpc.astype(np.int64) + 7).astype(np.uint64) * _ODD[2]
+    mixed ^= length.astype(np.uint64) * _ODD[3]
+    mixed ^= mixed >> np.uint64(29)
+    mixed *= _ODD[3]
+    return mixed ^ (mixed >> np.uint64(32))
+
+
+class Layer:
+    """Identities of one kind of source: pods, interfaces, nodes.
+
+    Args:
+        rows: Positions in the inventory, one an interval.
+        vpc: Code of each.
+        addresses: The first address of each.
+        length: Of its prefix, in 128 bits.
+        certain: See `Timeline`.
+        possible: See `Timeline`.
+        watcher: See `Timeline`.
+        spans: See `Timeline`.
+    """
+
+    def __init__(
+        self,
+        rows: Any,
+        vpc: Any,
+        addresses: Addresses,
+        length: Any,
+        *,
+        certain: tuple[Any, Any],
+        possible: tuple[Any, Any],
+        watcher: Any,
+        spans: Spans,
+    ) -> None:
+        self.rows = rows
+        self.keys = Keys(vpc, addresses, length)
+        key = self.keys.of_rows
+        self._timeline = Timeline(
+            np.where(key < 0, len(self.keys), key),
+            certain,
+            possible,
+            watcher=watcher,
+            spans=spans,
+        )
+
+    def find(self, vpc: Any, addresses: Addresses) -> Any:
+        """Return the key of each address in its VPC, -1 without one."""
+        if len(self.rows) == 0:
+            return np.full(len(addresses), -1)
+        return self.keys.find(vpc, addresses)
+
+    def at(self, key: Any, begin: Any, end: Any) -> Found:
+        """Say who held each key throughout ``[begin, end)``; rows of the inventory."""
+        found = self._timeline.at(key, begin, end)
+        if len(self.rows) == 0:
+            return found
+        who = np.where(found.who >= 0, self.rows[np.maximum(found.who, 0)], -1)
+        return Found(who, found.status)

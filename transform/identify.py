@@ -1,0 +1,344 @@
+"""Identity columns: what is known of one side of each record, and how it is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from transform.addresses import network
+from transform.attribute import Observers, Side, subnets_of
+from transform.codes import NONE, column_of, distinct, last_seen
+from transform.inventory import Inventory
+from transform.places import NOWHERE, SEVERAL, which_network
+from transform.records import EGRESS, Records, numbers
+from transform.timeline import AMBIGUOUS, NOT_COVERED
+from transform.words import Words
+
+# How an identity is known, or why it is not; `attribution`'s values.
+ATTRIBUTIONS = (
+    "exact", "learned", "ambiguous", "no_identity", "not_covered", "node_or_snat",
+    "host_network", "no_pkt_addr",
+)  # fmt: skip
+(BY_EXACT, BY_LEARNING, IS_AMBIGUOUS, NO_IDENTITY, IS_NOT_COVERED, NODE_OR_SNAT,
+ HOST_NETWORK, NO_PKT_ADDR) = range(8)  # fmt: skip
+TO_VIRTUAL_PRIVATE_GATEWAY = 3  # `traffic_path`
+
+OURS, OUTSIDE, UNDECIDED = 1, 0, -1
+
+
+@dataclass(slots=True)
+class Identified:
+    """One side of each record, identified.
+
+    Attributes:
+        columns: Of `flows`, without the side's prefix; wholly null ones left out.
+        eni: Code of the ENI words; int32.
+        home: VPC that the address lives in; code of the VPC words.
+        ours: ``OURS``, ``OUTSIDE`` or ``UNDECIDED``; int8.
+        kind: Code of the kind words.
+        forwards: Whether it passes on packets: code of that column's words.
+    """
+
+    columns: dict[str, Any]
+    eni: Any
+    home: Any
+    ours: Any
+    kind: Any
+    forwards: Any
+
+
+class Cases:
+    """The distinct cases of one side: all that its identity columns depend on.
+
+    Attributes:
+        first: One row of each case.
+        case: Of each row, its case.
+    """
+
+    def __init__(self, side: Side, records: Records) -> None:
+        asked = np.zeros(len(side.home), dtype=bool)
+        for lookup in side.layers.values():
+            asked |= lookup.asked
+        code = np.zeros(len(records), np.int64)
+        rows = np.flatnonzero(asked[side.which])
+        if len(rows):
+            layers = side.layers.values()
+            parts = [p[rows] for at in layers for p in (at.who, at.status)]
+            code[rows] = distinct(*parts)[1] + 1
+        self.own = np.where(side.own, records.interface.codes, NONE)
+        self.first, self.case = distinct(side.which, self.own, code)
+
+    def of(self, rows: Any) -> Any:
+        """Return a row's property for each case."""
+        return rows[self.first]
+
+
+def identify(
+    side: Side,
+    records: Records,
+    inventory: Inventory,
+    observer: Observers,
+    words: dict[str, Words],
+    *,
+    name: str,
+) -> Identified:
+    """Say of one side of each record who it was.
+
+    Args:
+        side: As resolved, its own rows known.
+        records: The rows.
+        inventory: What is known.
+        observer: The interfaces that recorded.
+        words: The run's words.
+        name: ``src`` or ``dst``.
+    """
+    cases = Cases(side, records)
+    known = _Known(side, cases, records, inventory, observer)
+    places = _places(side, records, inventory, words, name)
+    pair = cases.of(side.which)
+    codes = known.named(words)
+    codes |= known.located(places, pair)
+    kind, attribution, ours = known.judged(words, places, pair, codes["kind"])
+    codes["kind"] = kind
+    codes["aws_service"] = _either(places["service"][pair], codes["aws_service"])
+    codes["network"] = places["network"][pair]
+    case = cases.case.astype(np.intp)
+    columns = {
+        column: array
+        for column, code in codes.items()
+        if column != "forwards"
+        and (array := words[column].array(code, case)) is not None
+    }
+    groups = _security_groups(inventory, known.interface)
+    if groups is not None:
+        columns["security_groups"] = groups.take(pa.array(cases.case))
+    columns["attribution"] = attribution[cases.case]
+    return Identified(
+        columns=columns,
+        eni=codes["eni"][cases.case],
+        home=side.home[side.which],
+        ours=ours[cases.case],
+        kind=kind[cases.case],
+        forwards=codes["forwards"][cases.case],
+    )
+
+
+class _Known:
+    """What each case's identities are; all arrays have one element a case."""
+
+    def __init__(
+        self,
+        side: Side,
+        cases: Cases,
+        records: Records,
+        inventory: Inventory,
+        observer: Observers,
+    ) -> None:
+        self._inventory = inventory
+        pods, nodes = side.layers["pods"], side.layers["nodes"]
+        interfaces = side.layers["interfaces"]
+        own = cases.of(cases.own)
+        self.own = own >= 0
+        self.observer = {
+            name: np.append(codes, np.int32(NONE))[own]
+            for name, codes in observer.facts.items()
+        }
+        self.observer["eni"] = np.append(observer.eni, np.int32(NONE))[own]
+        self._owner = np.append(observer.identity, -1)[own]
+        shown = records.shown_src if side.is_src else records.shown_dst
+        packet = records.src.codes if side.is_src else records.dst.codes
+        self._shown = cases.of((shown == packet) | (shown == NONE))
+        self._unseen = cases.of(_no_packet_address(records, side))
+        self.interface = cases.of(interfaces.who)
+        self._interface_status = cases.of(interfaces.status)
+        self.pod = cases.of(pods.who)
+        self._pod_status = cases.of(pods.status)
+        self._refuse_contradictions()
+        self.node = np.where(self.pod >= 0, -1, cases.of(nodes.who))
+        self._home = cases.of(side.home[side.which])
+        public = cases.of(side.layers["publics"].who)
+        self._status = np.maximum(self._pod_status, self._interface_status)
+        # What the address is beside a pod: of the interface that has it, of the one
+        # that recorded it as its own, or by its public address.
+        beside = np.where(self.interface >= 0, self.interface, self._owner)
+        self.base = np.where(beside >= 0, beside, public)
+        self._public = public
+
+    def _refuse_contradictions(self) -> None:
+        """Name no pod that the interface's own instance or id speaks against."""
+        pod_instance = self._of("instance", self.pod)
+        pod_eni = self._of("eni", self.pod)
+        instance = np.where(
+            self.own, self.observer["instance"], self._of("instance", self.interface)
+        )
+        eni = np.where(self.own, self.observer["eni"], self._of("eni", self.interface))
+        wrong = (pod_instance >= 0) & (instance >= 0) & (pod_instance != instance)
+        wrong |= (pod_eni >= 0) & (eni >= 0) & (pod_eni != eni)
+        wrong &= self.pod >= 0
+        self.pod = np.where(wrong, -1, self.pod)
+        self._pod_status = np.where(wrong, AMBIGUOUS, self._pod_status)
+
+    def _of(self, name: str, rows: Any) -> Any:
+        return self._inventory.columns[name].take(rows)
+
+    def named(self, words: dict[str, Words]) -> dict[str, Any]:
+        """Return the codes of what identities alone tell."""
+        del words
+        names = np.where(self.pod >= 0, self.pod, self.node)
+        found = {
+            n: _either(self._of(n, names), self._of(n, self.base))
+            for n in ("cluster", "owner", "name")
+        }
+        for n in ("namespace", "workload", "pod", "node", "k8s_service"):
+            found[n] = _either(self._of(n, names), self._of(n, self._sole()))
+        found["kind"] = self._of("kind", self.base)
+        found["aws_service"] = self._of("aws_service", self.base)
+        found["forwards"] = self._of("forwards", self.base)
+        instance = _either(self.observer["instance"], self._of("instance", names))
+        found["instance"] = _either(instance, self._of("instance", self.base))
+        eni = _either(self.observer["eni"], self._of("eni", self.base))
+        found["eni"] = _either(eni, self._of("eni", self.pod))
+        return found
+
+    def _sole(self) -> Any:
+        """Return the identity where it may lend its workload: where no pod can be."""
+        return np.where(self._hosts(), -1, self.base)
+
+    def _hosts(self) -> Any:
+        return self._inventory.can_host_pods(self.base)
+
+    def located(self, places: dict[str, Any], pair: Any) -> dict[str, Any]:
+        """Return the codes of where the address was."""
+        return {
+            n: _either(
+                _either(self.observer[n], self._of(n, self.base)), places[n][pair]
+            )
+            for n in ("subnet", "vpc", "az", "account")
+        }
+
+    def judged(
+        self, words: dict[str, Words], places: dict[str, Any], pair: Any, kind: Any
+    ) -> tuple[Any, Any, Any]:
+        """Return the kind, how it is known, and whether the address is ours."""
+        kinds = words["kind"].code
+        hosts, known = self._hosts(), self.base >= 0
+        primary = np.where(
+            self.interface >= 0,
+            self._inventory.is_primary(self.interface),
+            self.own & self._shown,
+        )
+        is_pod = self.pod >= 0
+        is_node = ~is_pod & ((self.node >= 0) | (known & hosts & primary))
+        unnamed = known & hosts & ~is_pod & ~is_node
+        learned = self.own & ~known & self._shown & ~is_pod & ~is_node
+        blind = self.own & self._unseen & ~is_pod & (~known | hosts)
+        ours = self.own | known | is_pod | is_node | (self._home != NOWHERE)
+        outside = ~ours
+        kind = np.select(
+            [is_pod, is_node, unnamed, learned, known, outside],
+            [kinds("pod"), kinds("node"), NONE, self._learned_kind(words), kind,
+             places["kind"][pair]],
+            NONE,
+        ).astype(np.int32)  # fmt: skip
+        why = np.select(
+            [self._status == AMBIGUOUS, self._home == SEVERAL,
+             self._status == NOT_COVERED],
+            [IS_AMBIGUOUS, IS_AMBIGUOUS, IS_NOT_COVERED],
+            NO_IDENTITY,
+        )  # fmt: skip
+        attribution = np.select(
+            [is_pod, blind, is_node, unnamed, learned, known, outside],
+            [BY_EXACT, NO_PKT_ADDR, HOST_NETWORK, why, BY_LEARNING, BY_EXACT,
+             places["attribution"][pair]],
+            why,
+        ).astype(np.int8)  # fmt: skip
+        side = np.where(ours, OURS, places["ours"][pair]).astype(np.int8)
+        return kind, attribution, side
+
+    def _learned_kind(self, words: dict[str, Words]) -> Any:
+        kinds = words["kind"].code
+        return np.where(
+            self.observer["instance"] >= 0,
+            kinds("instance"),
+            kinds("network_interface"),
+        )
+
+
+def _either(first: Any, second: Any) -> Any:
+    return np.where(first >= 0, first, second)
+
+
+def _no_packet_address(records: Records, side: Side) -> Any:
+    """Return which rows were logged without the packet's address on this side."""
+    name = "pkt_srcaddr" if side.is_src else "pkt_dstaddr"
+    return column_of(records.rows, name).codes < 0
+
+
+def _places(
+    side: Side,
+    records: Records,
+    inventory: Inventory,
+    words: dict[str, Words],
+    name: str,
+) -> dict[str, Any]:
+    """Return what the address itself tells, for each distinct one."""
+    found = subnets_of(side, inventory, words)
+    size = len(side.home)
+    service = column_of(records.rows, f"pkt_{name}_aws_service")
+    told = words["aws_service"].of(service)
+    found["service"] = last_seen(side.which, told, size)
+    labels = list(inventory.networks.values())
+    ranges = [[n] if (n := network(c)) else [] for c in inventory.networks]
+    place = which_network(side.addresses, ranges)
+    codes = [words["network"].code(label) for label in labels]
+    found["network"] = np.array([*codes, NONE], np.int32)[place]
+    premises = np.zeros(size, dtype=bool)
+    if name == "dst":
+        path = numbers(records.rows, "traffic_path") == TO_VIRTUAL_PRIVATE_GATEWAY
+        premises[side.which[path & (records.direction == EGRESS)]] = True
+    kinds = words["kind"].code
+    cases = [found["network"] >= 0, found["service"] >= 0, side.is_global,
+             premises & side.addresses.valid]  # fmt: skip
+    names = [kinds(k) for k in ("network", "aws_service", "internet", "on_premises")]
+    found["kind"] = np.select(
+        cases, names, np.where(side.addresses.valid, kinds("unknown_private"), NONE)
+    )
+    is_known = np.logical_or.reduce(cases)
+    found["attribution"] = np.where(is_known | ~side.addresses.valid, NONE, NO_IDENTITY)
+    found["ours"] = np.where(is_known, OUTSIDE, UNDECIDED)
+    return found
+
+
+def _security_groups(inventory: Inventory, rows: Any) -> Any:
+    """Return the groups of each case's interface at that time; None without any."""
+    some = rows >= 0
+    if not some.any():
+        return None
+    taken = inventory.security_groups.take(pa.array(rows, mask=~some))
+    return None if taken.null_count == len(taken) else taken
+
+
+def settle_nodes(sides: tuple[Identified, Identified]) -> None:
+    """Say of node addresses whether a pod may be behind them: off its VPC it may.
+
+    A pod's packets that leave the VPC carry its node's address; inside the VPC only
+    the host's own network does.
+    """
+    homes = [side.home for side in sides]
+    near = (homes[0] == homes[1]) & (homes[0] >= 0)
+    for side in sides:
+        attribution = side.columns["attribution"]
+        away = (attribution == HOST_NETWORK) & ~near
+        attribution[away] = NODE_OR_SNAT
+
+
+def attribution_column(codes: Any) -> pa.DictionaryArray | None:
+    """Return `attribution` as a dictionary column; None if all are null."""
+    missing = codes < 0
+    if missing.all():
+        return None
+    indices = pa.array(codes.astype(np.int32), mask=missing if missing.any() else None)
+    return pa.DictionaryArray.from_arrays(indices, pa.array(ATTRIBUTIONS))

@@ -1,0 +1,231 @@
+"""The inventory made ready to be asked: who held which address, and where it lives."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lake.tables import CONFIGURATIONS, IDENTITIES, arrow_schema
+from transform.addresses import Addresses, parse
+from transform.codes import NONE, Coded, coded, last_seen
+from transform.holders import HOST, Keys, Layer
+from transform.places import Places, documents_of
+from transform.timeline import EVER, NEVER, Spans
+
+FROM_IDENTITIES = (
+    "kind", "cluster", "namespace", "workload", "pod", "node", "instance", "eni",
+    "subnet", "vpc", "az", "account", "k8s_service", "aws_service", "owner", "name",
+    "forwards",
+)  # fmt: skip
+
+
+class Inventory:
+    """Identities and configurations at one state of the lake.
+
+    Args:
+        identities: Rows of the table of that name; None: there are none.
+        configurations: Likewise.
+        networks: The user's labels, CIDR to label.
+
+    Attributes:
+        columns: Of each identity, its texts as codes.
+        security_groups: Of each identity, a list of texts.
+        places: VPCs, subnets, peers.
+        documents: Configurations by resource type.
+        pods, nodes, interfaces, publics: Who held an address, by source.
+        owned: Which addresses an interface ever had: (code of the interface, address).
+        enis: For each interface's code, some identity of it, -1 without one.
+    """
+
+    def __init__(
+        self,
+        identities: pa.Table | None = None,
+        configurations: pa.Table | None = None,
+        *,
+        networks: Mapping[str, str] | None = None,
+    ) -> None:
+        rows = identities
+        if rows is None:
+            rows = arrow_schema(IDENTITIES).empty_table()
+        if configurations is None:
+            configurations = arrow_schema(CONFIGURATIONS).empty_table()
+        self.networks = dict(networks or {})
+        self.documents = documents_of(configurations)
+        self.places = Places(self.documents)
+        self.columns = {name: coded(rows[name]) for name in FROM_IDENTITIES}
+        self.security_groups = _with_dictionary(rows["security_groups"])
+        self.size = rows.num_rows
+        self._is_primary = np.asarray(pc.fill_null(rows["is_primary"], False), bool)
+        self._source = _texts_equal(rows["source"], "kubernetes")
+        self.vpcs, self._vpc = self._resolved_vpcs()
+        self.enis = self._latest_of_enis()
+        self._hosts = self._hosting_instances()
+        self._build(rows, configurations)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing at all is known."""
+        return self.size == 0 and not self.documents
+
+    def is_primary(self, rows: Any) -> Any:
+        """Return which identities are an interface's primary address; -1 is not."""
+        if self.size == 0:
+            return np.zeros(len(rows), dtype=bool)
+        return (rows >= 0) & self._is_primary[np.maximum(rows, 0)]
+
+    def can_host_pods(self, rows: Any) -> Any:
+        """Return which identities are of an interface that a Kubernetes node has."""
+        if self.size == 0:
+            return np.zeros(len(rows), dtype=bool)
+        instance = self.columns["instance"].take(rows)
+        hosts = np.append(self._hosts, False)[instance]
+        return hosts | (self.columns["cluster"].take(rows) >= 0)
+
+    def _hosting_instances(self) -> Any:
+        instance = self.columns["instance"]
+        hosts = np.zeros(len(instance.words), dtype=bool)
+        kube = instance.codes[self._source & (instance.codes >= 0)]
+        hosts[kube] = True
+        return hosts
+
+    def vpc_code(self, vpc: str | None) -> int:
+        """Return a VPC's code in the look-ups, -1 for one that no identity names."""
+        return self._codes.get(vpc, NONE) if vpc else NONE
+
+    def _resolved_vpcs(self) -> tuple[list[str], Any]:
+        """Return the VPCs and each identity's code; a pod's is its interface's.
+
+        A pod whose VPC nobody tells has a code of its cluster's own, ``~cluster``.
+        """
+        column = self.columns["vpc"]
+        words = column.words.to_pylist()
+        codes = column.codes.copy()
+        kube = self._source
+        for name in ("eni", "instance"):
+            told = self.columns[name]
+            by_name = last_seen(told.codes, codes, len(told.words))
+            missing = (codes < 0) & kube & (told.codes >= 0)
+            codes[missing] = by_name[told.codes[missing]]
+        cluster = self.columns["cluster"]
+        by_cluster = last_seen(cluster.codes, codes, len(cluster.words))
+        lone = by_cluster.copy()
+        for code in range(len(cluster.words)):
+            mine = codes[(cluster.codes == code) & (codes >= 0)]
+            if len(np.unique(mine)) > 1:
+                lone[code] = NONE
+        missing = (codes < 0) & kube & (cluster.codes >= 0)
+        codes[missing] = lone[cluster.codes[missing]]
+        missing = (codes < 0) & kube & (cluster.codes >= 0)
+        codes[missing] = len(words) + cluster.codes[missing]
+        words += [f"~{name}" for name in cluster.words.to_pylist()]
+        self._codes = {word: code for code, word in enumerate(words)}
+        return words, codes
+
+    def _latest_of_enis(self) -> Any:
+        """Return for each interface one identity that describes it."""
+        eni = self.columns["eni"]
+        own = np.where(self._source, NONE, eni.codes)
+        return last_seen(own, np.arange(self.size, dtype=np.int32), len(eni.words))
+
+    def _build(self, rows: pa.Table, configurations: pa.Table) -> None:
+        addresses, length = _read_addresses(rows["address"])
+        certain, possible = _intervals(rows)
+        cluster = self.columns["cluster"]
+        spans = _watched(configurations, cluster)
+        is_pod = _texts_equal(rows["kind"], "pod")
+        public = ~self._source & (self._vpc < 0)
+
+        def layer(which: Any, *, watched: bool = False) -> Layer:
+            some = np.flatnonzero(which & addresses.valid)
+            return Layer(
+                some,
+                self._vpc[some],
+                addresses.take(some),
+                length[some],
+                certain=(certain[0][some], certain[1][some]),
+                possible=(possible[0][some], possible[1][some]),
+                watcher=cluster.codes[some] if watched else np.full(len(some), -1),
+                spans=spans,
+            )
+
+        eni = np.where(self._source, NONE, self.columns["eni"].codes)
+        theirs = np.flatnonzero((eni >= 0) & addresses.valid)
+        self.owned = Keys(eni[theirs], addresses.take(theirs), length[theirs])
+        self.pods = layer(self._source & is_pod, watched=True)
+        self.nodes = layer(self._source & ~is_pod, watched=True)
+        self.interfaces = layer(~self._source & (self._vpc >= 0))
+        self.publics = layer(public)
+
+
+def _with_dictionary(lists: Any) -> pa.ListArray:
+    """Return a column of lists of texts with the texts as a dictionary."""
+    whole = lists.combine_chunks()
+    if isinstance(whole, pa.ChunkedArray):
+        whole = pa.concat_arrays(whole.chunks) if whole.num_chunks else whole.chunk(0)
+    return pa.ListArray.from_arrays(
+        whole.offsets, whole.values.dictionary_encode(), mask=pc.is_null(whole)
+    )
+
+
+def _texts_equal(column: Any, text: str) -> Any:
+    return np.asarray(pc.fill_null(pc.equal(column, text), False), dtype=bool)
+
+
+def _intervals(rows: pa.Table) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+    """Return certain and possible intervals, seconds; inwards and outwards rounded."""
+    since = _seconds(rows["valid_from"], up=True)
+    until = _seconds(pc.coalesce(rows["valid_until"], rows["last_seen"]), up=False)
+    earliest = _seconds(rows["earliest"], up=False, absent=NEVER)
+    latest = _seconds(rows["latest"], up=True, absent=EVER)
+    known = np.asarray(pc.is_valid(rows["valid_from"]), dtype=bool)
+    until = np.where(known, until, since)
+    possible = (
+        np.where(known, np.minimum(earliest, since), earliest),
+        np.where(known, np.maximum(latest, until), latest),
+    )
+    return (since, until), possible
+
+
+def _seconds(column: Any, *, up: bool, absent: int = NEVER) -> Any:
+    micros = column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
+    whole = np.asarray(pc.fill_null(micros, absent * 1_000_000), np.int64)
+    return -(-whole // 1_000_000) if up else whole // 1_000_000
+
+
+def _read_addresses(column: Any) -> tuple[Addresses, Any]:
+    """Read addresses and CIDRs; return their first addresses and prefix lengths."""
+    texts = coded(column)
+    has_slash = np.asarray(pc.match_substring(texts.words, "/"), dtype=bool)
+    found = parse(texts.words)
+    length = np.full(len(texts.words), HOST, np.int64)
+    for place in np.flatnonzero(has_slash).tolist():
+        try:
+            network = ipaddress.ip_network(texts.words[place].as_py(), strict=False)
+        except ValueError:
+            continue
+        first = parse(pa.array([str(network.network_address)]))
+        found.high[place], found.low[place] = first.high[0], first.low[0]
+        found.valid[place] = True
+        length[place] = network.prefixlen + (96 if network.version == 4 else 0)
+    return found.take(texts.codes), length[texts.codes]
+
+
+def _watched(configurations: pa.Table, cluster: Coded) -> Spans:
+    """Return the spans of unbroken watching, by cluster."""
+    rows = configurations.filter(_mask(configurations["resource_type"], "k8s_watch"))
+    names = coded(rows["resource_id"])
+    codes = [cluster.code_of(name) for name in names.words.to_pylist()]
+    by = np.array([*codes, NONE], np.int32)[names.codes]
+    begin = _seconds(rows["valid_from"], up=True)
+    end = _seconds(pc.coalesce(rows["valid_until"], rows["last_seen"]), up=False)
+    kept = np.flatnonzero((by >= 0) & (begin < end))
+    return Spans(by[kept], begin[kept], end[kept])
+
+
+def _mask(column: Any, text: str) -> Any:
+    return pc.fill_null(pc.equal(column, text), False)

@@ -1,0 +1,169 @@
+"""Judging a record by itself: its part in a stream, its verdict, who opened it.
+
+What needs a second record is left open, and `settled` is false: see `settle`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from transform import outcome as o
+from transform.enrich import Attributed
+from transform.identify import OURS, OUTSIDE
+from transform.outcome import Outcome
+from transform.places import NOWHERE
+from transform.records import EGRESS, INGRESS, UNKNOWN, is_text, numbers
+
+UDP, TCP = 17, 6
+TUNNELS = (6081, 4789, 8472)  # GENEVE; VXLAN as mirrors and as overlays use it
+SYN, ACK = 2, 16
+WELL_KNOWN = 1024
+# Registered ports on which servers are found behind a VPC's ends (IANA port registry):
+# they decide only against a port that is neither well known nor among them.
+REGISTERED = np.array(
+    [1433, 1521, 2049, 2379, 2380, 3000, 3306, 3389, 5000, 5432, 5672, 6379, 6443, 8000,
+     8080, 8443, 8888, 9000, 9042, 9090, 9092, 9200, 9443, 10250, 11211, 27017]
+)  # fmt: skip
+
+
+def judge(attributed: Attributed) -> Outcome:
+    """Judge every row by its own fields and what is known of its addresses."""
+    rows = attributed.records.rows
+    size = len(attributed.records)
+    rejected = is_text(rows, "action", "REJECT")
+    flags = numbers(rows, "tcp_flags")
+    role = role_of(attributed)
+    counted, verdict = _counted(attributed, role, rejected)
+    cause = cause_by_reason(attributed, rejected)
+    initiator, service_port = by_ports(attributed, by_flags(attributed, flags))
+    return Outcome(
+        direction=np.array([-1, 0, 1], np.int8)[attributed.direction],
+        role=role,
+        scope=scope_of(attributed),
+        counted=counted,
+        verdict=verdict,
+        initiator=initiator,
+        service_port=service_port,
+        reject_cause=np.where(rejected & (cause < 0), o.UNDETERMINED, cause).astype(
+            np.int8
+        ),
+        reject_evidence=np.where(cause >= 0, o.BY_LOG, np.full(size, o.NULL)),
+    )
+
+
+def role_of(attributed: Attributed) -> Any:
+    """Return each record's role by itself; null: an end's own record."""
+    rows = attributed.records.rows
+    port = numbers(rows, "dstport")
+    tunnel = (numbers(rows, "protocol") == UDP) & np.isin(port, TUNNELS)
+    public = nat_public(attributed)
+    known = attributed.direction != UNKNOWN
+    own = attributed.own_src | attributed.own_dst
+    passing = known & (~own | attributed.is_transit | attributed.is_nat)
+    role = np.full(len(attributed.records), o.NULL, np.int8)
+    role[passing] = o.TRANSIT
+    role[public] = o.NAT_PUBLIC
+    role[tunnel] = o.ENCAPSULATED
+    return role
+
+
+def nat_public(attributed: Attributed) -> Any:
+    """Return the records of a NAT gateway's public side: its own address is in them.
+
+    A regional gateway's interface is not shown; its public side is where neither
+    address is private.
+    """
+    src, dst = attributed.src, attributed.dst
+    outside_src, outside_dst = _outside(src), _outside(dst)
+    zonal = (attributed.own_src & outside_dst) | (attributed.own_dst & outside_src)
+    regional = attributed.is_regional & outside_src & outside_dst
+    regional &= attributed.is_global_src & attributed.is_global_dst
+    return attributed.is_nat & np.where(attributed.is_regional, regional, zonal)
+
+
+def _outside(side: Any) -> Any:
+    return side.home == NOWHERE
+
+
+def _counted(attributed: Attributed, role: Any, rejected: Any) -> tuple[Any, Any]:
+    """Return `counted` and `verdict`; a destination of ours is believed logged."""
+    end = role == o.NULL
+    at_dst = end & attributed.own_dst
+    at_src = end & attributed.own_src
+    near = attributed.dst.ours == OURS
+    counted = at_dst | (at_src & (rejected | ~near))
+    found = np.where(counted, 1, 0).astype(np.int8)
+    found[end & (attributed.direction == UNKNOWN)] = o.NULL
+    verdict = np.where(counted, np.where(rejected, o.REJECTED, o.ACCEPTED), o.NULL)
+    return found, verdict.astype(np.int8)
+
+
+def scope_of(attributed: Attributed) -> Any:
+    """Return which ends are ours; null where that is not known of both."""
+    src, dst = attributed.src.ours, attributed.dst.ours
+    return np.select(
+        [
+            (src == OURS) & (dst == OURS),
+            (src == OUTSIDE) & (dst == OURS),
+            (src == OURS) & (dst == OUTSIDE),
+            (src == OUTSIDE) & (dst == OUTSIDE),
+        ],
+        [o.INTERNAL, o.INBOUND, o.OUTBOUND, o.EXTERNAL],
+        o.NULL,
+    ).astype(np.int8)
+
+
+def cause_by_reason(attributed: Attributed, rejected: Any) -> Any:
+    """Return the cause that the record itself names."""
+    rows = attributed.records.rows
+    cause = np.full(len(rejected), o.NULL, np.int8)
+    if attributed.records.has("reject_reason"):
+        cause[rejected & is_text(rows, "reject_reason", "BPA")] = o.BLOCK_PUBLIC_ACCESS
+        cause[rejected & is_text(rows, "reject_reason", "EC")] = o.ENCRYPTION_CONTROL
+    return cause
+
+
+def by_flags(attributed: Attributed, flags: Any) -> Any:
+    """Return who opened the conversation by TCP flags: bits, never equality."""
+    tcp = (numbers(attributed.records.rows, "protocol") == TCP) & (flags >= 0)
+    syn = tcp & ((flags & SYN) != 0)
+    acked = (flags & ACK) != 0
+    found = np.full(len(flags), o.NULL, np.int8)
+    found[syn & ~acked] = o.BY_SRC
+    found[syn & acked] = o.BY_DST
+    return found
+
+
+def by_ports(attributed: Attributed, initiator: Any) -> tuple[Any, Any]:
+    """Complete who opened it by the service-port rule; return it and the port."""
+    rows = attributed.records.rows
+    srcport, dstport = numbers(rows, "srcport"), numbers(rows, "dstport")
+    with_ports = np.isin(numbers(rows, "protocol"), (TCP, UDP))
+    ranks = _rank(srcport), _rank(dstport)
+    open_ = with_ports & (initiator < 0) & (srcport > 0) & (dstport > 0)
+    found = initiator.copy()
+    found[open_ & (ranks[1] > ranks[0])] = o.BY_SRC
+    found[open_ & (ranks[0] > ranks[1])] = o.BY_DST
+    port = np.select(
+        [with_ports & (found == o.BY_SRC), with_ports & (found == o.BY_DST)],
+        [dstport, srcport],
+        o.NULL,
+    )
+    return found, port.astype(np.int32)
+
+
+def _rank(port: Any) -> Any:
+    """Return how much a port looks like a server's: well known, registered, neither."""
+    rank = np.where(port < WELL_KNOWN, 2, np.where(_is_registered(port), 1, 0))
+    return np.where(port > 0, rank, 0)
+
+
+def _is_registered(port: Any) -> Any:
+    table = np.zeros(65_536, dtype=bool)
+    table[REGISTERED] = True
+    return table[np.clip(port, 0, 65_535)]
+
+
+__all__ = ["EGRESS", "INGRESS", "judge"]

@@ -1,0 +1,91 @@
+"""The columns that judging fills, as arrays, and their words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+NULL = -1
+ROLES = ("transit", "nat_public", "nat_unsolicited", "encapsulated", "duplicate",
+         "unmatched")  # fmt: skip
+(TRANSIT, NAT_PUBLIC, NAT_UNSOLICITED, ENCAPSULATED, DUPLICATE,
+ UNMATCHED) = range(6)  # fmt: skip
+SCOPES = ("internal", "inbound", "outbound", "external")
+INTERNAL, INBOUND, OUTBOUND, EXTERNAL = range(4)
+VERDICTS = ("accepted", "rejected", "unconfirmed")
+ACCEPTED, REJECTED, UNCONFIRMED = range(3)
+ENDS = ("src", "dst")
+BY_SRC, BY_DST = range(2)
+CAUSES = ("security_group", "network_acl", "block_public_access",
+          "encryption_control", "late_packet", "idle_timeout",
+          "undetermined")  # fmt: skip
+(SECURITY_GROUP, NETWORK_ACL, BLOCK_PUBLIC_ACCESS, ENCRYPTION_CONTROL, LATE_PACKET,
+ IDLE_TIMEOUT, UNDETERMINED) = range(7)  # fmt: skip
+EVIDENCE = ("log", "config", "both")
+BY_LOG, BY_CONFIG, BY_BOTH = range(3)
+DIRECTIONS = ("ingress", "egress")
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What is judged of each row; int8 codes of the words above, -1 is null.
+
+    Attributes:
+        counted: 1, 0, or -1 for null.
+        service_port: Port, or -1 for null; int32.
+        settled: For all rows alike.
+    """
+
+    direction: Any
+    role: Any
+    scope: Any
+    counted: Any
+    verdict: Any
+    initiator: Any
+    service_port: Any
+    reject_cause: Any
+    reject_evidence: Any
+    settled: bool = False
+
+    def columns(self) -> dict[str, Any]:
+        """Return the columns of `flows`; wholly null ones are left out."""
+        found: dict[str, Any] = {}
+        for name, words in _WORDS.items():
+            column = in_words(getattr(self, name), words)
+            if column is not None:
+                found[name] = column
+        counted = self.counted
+        missing = counted < 0
+        if not missing.all():
+            mask = missing if missing.any() else None
+            found["counted"] = pa.array(counted > 0, mask=mask)
+        missing = self.service_port < 0
+        if not missing.all():
+            mask = missing if missing.any() else None
+            found["service_port"] = pa.array(self.service_port, pa.int32(), mask=mask)
+        found["settled"] = pa.array(np.full(len(counted), self.settled))
+        return found
+
+
+_WORDS = {
+    "direction": DIRECTIONS,
+    "role": ROLES,
+    "scope": SCOPES,
+    "verdict": VERDICTS,
+    "initiator": ENDS,
+    "reject_cause": CAUSES,
+    "reject_evidence": EVIDENCE,
+}
+
+
+def in_words(codes: Any, words: tuple[str, ...]) -> pa.DictionaryArray | None:
+    """Return codes of a few words as a dictionary column; None if all are null."""
+    missing = codes < 0
+    if missing.all():
+        return None
+    mask = missing if missing.any() else None
+    indices = pa.array(codes.astype(np.int32), mask=mask)
+    return pa.DictionaryArray.from_arrays(indices, pa.array(words))

@@ -1,0 +1,160 @@
+"""Where an address lives: VPCs, their subnets, and who can reach whom.
+
+Private addresses mean something only inside a VPC, and two VPCs may use the same
+ranges: so every look-up begins at the VPC of the interface that recorded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from transform.addresses import Addresses, Network, in_any, networks
+
+NOWHERE, SEVERAL = -1, -2
+
+
+@dataclass(slots=True)
+class Subnet:
+    """A subnet and what is known of it."""
+
+    id: str
+    networks: tuple[Network, ...]
+    az: str | None = None
+    account: str | None = None
+
+
+@dataclass(slots=True)
+class Vpc:
+    """A VPC: its ranges, its subnets, and the VPCs that it reaches by private address.
+
+    Attributes:
+        neighbours: Peered or attached to the same transit gateway.
+    """
+
+    id: str
+    networks: tuple[Network, ...] = ()
+    account: str | None = None
+    subnets: list[Subnet] = field(default_factory=list)
+    neighbours: set[str] = field(default_factory=set)
+
+
+class Places:
+    """The VPCs of an inventory.
+
+    Args:
+        documents: Of each resource type, (VPC, document) pairs.
+    """
+
+    def __init__(self, documents: Mapping[str, Sequence[dict[str, Any]]]) -> None:
+        self.vpcs: dict[str, Vpc] = {}
+        for document in documents.get("vpc", ()):
+            self._add_vpc(document)
+        for document in documents.get("subnet", ()):
+            self._add_subnet(document)
+        for document in documents.get("vpc_peering_connection", ()):
+            self._add_peering(document)
+        self._add_attachments(documents.get("transit_gateway_attachment", ()))
+        for vpc in self.vpcs.values():
+            vpc.neighbours.discard(vpc.id)
+
+    def of(self, vpc: str) -> Vpc:
+        """Return what is known of a VPC; of an unknown one, nothing."""
+        return self.vpcs.get(vpc) or Vpc(vpc)
+
+    def _add_vpc(self, document: dict[str, Any]) -> None:
+        vpc = self._vpc(document.get("VpcId"))
+        if vpc is not None:
+            vpc.networks = tuple({*vpc.networks, *networks(_cidrs(document))})
+            vpc.account = document.get("OwnerId") or vpc.account
+
+    def _add_subnet(self, document: dict[str, Any]) -> None:
+        vpc = self._vpc(document.get("VpcId"))
+        if vpc is not None and document.get("SubnetId"):
+            vpc.subnets.append(
+                Subnet(
+                    id=document["SubnetId"],
+                    networks=networks(_cidrs(document)),
+                    az=document.get("AvailabilityZoneId"),
+                    account=document.get("OwnerId"),
+                )
+            )
+
+    def _add_peering(self, document: dict[str, Any]) -> None:
+        ends = [document.get(f"{n}VpcInfo") or {} for n in ("Requester", "Accepter")]
+        status = (document.get("Status") or {}).get("Code")
+        vpcs = [self._vpc(end.get("VpcId")) for end in ends]
+        if status not in (None, "active") or None in vpcs:
+            return
+        for vpc, end in zip(vpcs, ends, strict=True):
+            if vpc is not None and not vpc.networks:  # of another account, say
+                vpc.networks = networks(_cidrs(end))
+        self._join([vpc.id for vpc in vpcs if vpc is not None])
+
+    def _add_attachments(self, documents: Sequence[dict[str, Any]]) -> None:
+        attached: dict[str, list[str]] = {}
+        for document in documents:
+            vpc = document.get("VpcId") or (
+                document.get("ResourceId")
+                if document.get("ResourceType") == "vpc"
+                else None
+            )
+            gateway = document.get("TransitGatewayId")
+            if gateway and self._vpc(vpc) is not None:
+                attached.setdefault(gateway, []).append(str(vpc))
+        for vpcs in attached.values():
+            self._join(vpcs)
+
+    def _join(self, ids: Sequence[str]) -> None:
+        for one in ids:
+            self.vpcs[one].neighbours.update(ids)
+
+    def _vpc(self, id_: str | None) -> Vpc | None:
+        return self.vpcs.setdefault(id_, Vpc(id_)) if id_ else None
+
+
+def _cidrs(document: dict[str, Any]) -> Iterator[str]:
+    """Yield every CIDR that a VPC, a subnet or an end of a peering names."""
+    for key in ("CidrBlock", "Ipv6CidrBlock"):
+        yield from filter(None, [document.get(key)])
+        for name in (f"{key}AssociationSet", f"{key}Set"):
+            yield from filter(None, (i.get(key) for i in document.get(name) or ()))
+
+
+def documents_of(configurations: pa.Table) -> dict[str, list[dict[str, Any]]]:
+    """Return the distinct documents of each resource type, read."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    some = configurations.select(["resource_type", "document"])
+    for row in some.group_by(["resource_type", "document"]).aggregate([]).to_pylist():
+        found.setdefault(row["resource_type"], []).append(json.loads(row["document"]))
+    return found
+
+
+def which_network(addresses: Addresses, some: Sequence[Sequence[Network]]) -> Any:
+    """Return for each address which group of networks holds it most closely.
+
+    Returns:
+        Positions in ``some``; ``NOWHERE`` where none holds it.
+    """
+    ordered = sorted(
+        ((one.length, place, one) for place, group in enumerate(some) for one in group),
+        key=lambda item: item[0],
+    )
+    found = np.full(len(addresses), NOWHERE, np.int32)
+    for _, place, one in ordered:
+        found[one.holds(addresses)] = place
+    return found
+
+
+def inside(vpc: Vpc, addresses: Addresses) -> Any:
+    """Return which addresses lie in the VPC's ranges, or in those of its subnets."""
+    found = in_any(addresses, vpc.networks)
+    if not vpc.networks:
+        for subnet in vpc.subnets:
+            found |= in_any(addresses, subnet.networks)
+    return found

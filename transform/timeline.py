@@ -1,0 +1,157 @@
+"""Who held what, and when: intervals of many keys, asked in columns.
+
+Each interval is known twice: when the holder surely had the key, and when it can have
+had it at all. An answer is given only where nobody else can be meant; whatever is not
+proved is said to be so.
+
+Every question costs a few binary searches, however long a key's history is: of the
+intervals that overlap a window the number is (those that begin before its end) less
+(those that end before its begin), and if it is one, the same difference of sums over
+their numbers says which.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+# What is known of a window, from the least to the most.
+NOBODY, NOT_COVERED, AMBIGUOUS, EXACT = 0, 1, 2, 3
+
+NEVER, EVER = 0, (1 << 33) - 1  # seconds since 1970, to the year 2242
+_KEY_SHIFT = 33
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Answers, one a question.
+
+    Attributes:
+        who: Row of the interval's holder, -1 where nobody is named; int64.
+        status: ``EXACT``, ``AMBIGUOUS``, ``NOT_COVERED`` or ``NOBODY``; int8.
+    """
+
+    who: Any
+    status: Any
+
+
+class Spans:
+    """When watching was unbroken, by watcher: spans that do not overlap.
+
+    Args:
+        watcher: Who watched; small non-negative integers.
+        begin: Seconds since 1970.
+        end: Seconds since 1970, exclusive.
+    """
+
+    def __init__(self, watcher: Any, begin: Any, end: Any) -> None:
+        order = np.lexsort((begin, watcher))
+        self._begins = _joint(watcher[order], begin[order])
+        joint_ends = _joint(watcher[order], end[order])
+        self._reach = np.maximum.accumulate(joint_ends) if len(order) else joint_ends
+
+    def cover(self, watcher: Any, begin: Any, end: Any) -> Any:
+        """Return which windows ``[begin, end)`` lie within one span of a watcher."""
+        if len(self._begins) == 0:
+            return np.zeros(len(watcher), dtype=bool)
+        known = watcher >= 0
+        place = np.searchsorted(self._begins, _joint(watcher, begin), "right") - 1
+        reach = self._reach[np.maximum(place, 0)]
+        return known & (place >= 0) & (reach >= _joint(watcher, end))
+
+
+class Timeline:
+    """The intervals of many keys.
+
+    Args:
+        key: Of each interval; small non-negative integers.
+        certain: Begin and end, seconds since 1970, of when the holder surely had it;
+            an empty interval claims nothing.
+        possible: Begin and end of when it can have had it.
+        watcher: Who would have seen others hold it (see `Spans`); -1: nobody.
+        spans: When the watchers watched.
+    """
+
+    def __init__(
+        self,
+        key: Any,
+        certain: tuple[Any, Any],
+        possible: tuple[Any, Any],
+        *,
+        watcher: Any,
+        spans: Spans,
+    ) -> None:
+        self._certain = certain
+        self._watcher = watcher
+        self._spans = spans
+        claims = np.flatnonzero(certain[0] < certain[1])
+        self._certainly = _Overlaps(key[claims], certain[0][claims],
+                                    certain[1][claims], claims)  # fmt: skip
+        every = np.arange(len(key))
+        self._possibly = _Overlaps(key, *possible, every)
+
+    def at(self, key: Any, begin: Any, end: Any) -> Found:
+        """Say who had each key throughout its window ``[begin, end)``, seconds.
+
+        A window is answered if one holder surely had the key all of it and no other
+        surely had it at any moment; or if only one can have had it at any moment
+        and somebody watched all of the window. A key of -1 is held by nobody.
+        """
+        who = np.full(len(key), -1)
+        status = np.zeros(len(key), np.int8)
+        known = np.flatnonzero(key >= 0)
+        if len(known) == 0 or len(self._watcher) == 0:
+            return Found(who, status)
+        key, begin, end = key[known], begin[known], end[known]
+        sure, claimants = self._certainly.find(key, begin, end)
+        able, candidates = self._possibly.find(key, begin, end)
+        covers = claimants == 1
+        covers &= self._certain[0][sure] <= begin
+        covers &= self._certain[1][sure] >= end
+        alone = candidates == 1
+        watched = alone & ~covers
+        if watched.any():
+            some = np.flatnonzero(watched)
+            watched[some] = self._spans.cover(
+                self._watcher[able[some]], begin[some], end[some]
+            )
+        exact = covers | watched
+        who[known] = np.where(exact, np.where(covers, sure, able), -1)
+        several = (candidates > 1) | (claimants > 1)
+        status[known] = np.select(
+            [exact, several, candidates > 0], [EXACT, AMBIGUOUS, NOT_COVERED], NOBODY
+        )
+        return Found(who, status)
+
+
+class _Overlaps:
+    """How many intervals of a key overlap a window, and which if it is one."""
+
+    def __init__(self, key: Any, begin: Any, end: Any, number: Any) -> None:
+        self._begins, self._begun = _summed(_joint(key, begin), number)
+        self._ends, self._ended = _summed(_joint(key, end), number)
+
+    def find(self, key: Any, begin: Any, end: Any) -> tuple[Any, Any]:
+        """Return the one that overlaps (0 if it is not one) and how many do."""
+        begun = np.searchsorted(self._begins, _joint(key, end), "left")
+        ended = np.searchsorted(self._ends, _joint(key, begin), "right")
+        # Intervals of smaller keys have begun and ended: they cancel out.
+        count = begun - ended
+        which = self._begun[begun] - self._ended[ended]
+        return np.where(count == 1, which, 0), count
+
+
+def _summed(joint: Any, number: Any) -> tuple[Any, Any]:
+    """Sort, and sum up the numbers before each place."""
+    order = np.argsort(joint, kind="stable")
+    sums = np.zeros(len(joint) + 1, np.int64)
+    np.cumsum(number[order], out=sums[1:])
+    return joint[order], sums
+
+
+def _joint(key: Any, seconds: Any) -> Any:
+    """Return keys and times as one integer that sorts as both."""
+    clipped = np.clip(seconds, NEVER, EVER)
+    return (np.asarray(key, np.int64) << _KEY_SHIFT) | clipped

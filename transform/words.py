@@ -1,0 +1,117 @@
+"""The words of one output column: the inventory's, and those that records bring."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from transform.codes import NONE, Coded
+
+
+class Index:
+    """Texts of an inventory, found by text; made once and shared.
+
+    Args:
+        words: Distinct texts.
+    """
+
+    def __init__(self, words: pa.Array) -> None:
+        self.words = words
+
+    @cached_property
+    def codes(self) -> dict[str, int]:
+        """The code of each text."""
+        return {text: code for code, text in enumerate(self.words.to_pylist())}
+
+
+class Words:
+    """An inventory's texts and more; codes beyond the inventory's are the latter.
+
+    Args:
+        index: The inventory's texts.
+    """
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._more: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._index.words) + len(self._more)
+
+    def code(self, text: str | None) -> int:
+        """Return a text's code; a new text is added, null is ``NONE``."""
+        if text is None:
+            return NONE
+        known = self._index.codes.get(text)
+        if known is not None:
+            return known
+        return self._more.setdefault(text, len(self))
+
+    def of(self, column: Coded) -> Any:
+        """Return a column's codes among these words; int32."""
+        if column.words is self._index.words:
+            return column.codes
+        known = [self.code(text) for text in column.words.to_pylist()]
+        return np.array([*known, NONE], np.int32)[column.codes]
+
+    def text(self, code: int) -> str | None:
+        """Return the text of a code."""
+        if code < 0:
+            return None
+        size = len(self._index.words)
+        if code < size:
+            return str(self._index.words[code].as_py())
+        return list(self._more)[code - size]
+
+    def array(self, codes: Any, which: Any) -> pa.DictionaryArray | None:
+        """Return texts as a dictionary column; None if all are null.
+
+        The dictionary holds what the codes use and no more: an inventory has a
+        million pods, a file some hundreds.
+
+        Args:
+            codes: A code for each distinct case.
+            which: For each row its case; intp.
+        """
+        encoded = pa.array(codes).dictionary_encode()
+        used = np.asarray(encoded.dictionary)
+        if len(used) == 0 or (len(used) == 1 and used[0] == NONE):
+            return None
+        null = used == NONE
+        texts = self._texts(used[~null])
+        places = np.asarray(encoded.indices)
+        if null.any():
+            places = (np.cumsum(~null, dtype=np.int32) - 1)[places]
+        return gathered(places, which, texts, codes != NONE if null.any() else None)
+
+    def _texts(self, used: Any) -> pa.Array:
+        size = len(self._index.words)
+        more = pa.array(list(self._more), pa.string())
+        if len(used) and used.min() >= size:
+            return more.take(pa.array(used - size))
+        if used.max() < size:
+            return self._index.words.take(pa.array(used)).cast(pa.string())
+        words = pa.concat_arrays([self._index.words.cast(pa.string()), more])
+        return words.take(pa.array(used))
+
+
+def gathered(
+    places: Any, which: Any, texts: pa.Array, known: Any = None
+) -> pa.DictionaryArray:
+    """Return a dictionary column of each row's text.
+
+    Args:
+        places: Of each case, the place of its text; int32.
+        which: For each row its case; intp.
+        texts: Distinct texts.
+        known: Which cases have a text at all; None: all of them.
+    """
+    indices = pa.py_buffer(np.take(places, which))
+    valid = None
+    if known is not None:
+        valid = pa.py_buffer(np.packbits(np.take(known, which), bitorder="little"))
+    array = pa.Array.from_buffers(pa.int32(), len(which), [valid, indices])
+    return pa.DictionaryArray.from_arrays(array, texts, safe=False)
