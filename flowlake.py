@@ -27,6 +27,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "status": ("queries.cli", "status", "What the lake holds and how fresh it is."),
     "serve": ("api.cli", "serve", "REST over the same reports."),
     "simulate": ("demo.cli", "simulate", "Write what AWS would, with known truth."),
+    "settle": ("ingest.settle_cli", "settle", "Decide what needs a second record."),
+    "attribute": ("ingest.settle_cli", "attribute", "Attribute reopened hours anew."),
     "compact": ("ingest.cli", "compact", "Merge the small files of each hour."),
     "retain": ("ingest.cli", "retain", "Drop old days."),
     "gc": ("ingest.cli", "gc", "Delete the files that nothing names any more."),

@@ -15,7 +15,7 @@ from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.snapshots import Snapshot
 
-from ingest.buffer import RowBuffer
+from ingest.buffer import Enrich, RowBuffer
 from ingest.known import Known
 from ingest.ledger_rows import LedgerRows
 from ingest.overlap import refuse_elsewhere, refuse_overlap
@@ -27,7 +27,7 @@ from lake.catalog import Lake
 from lake.datafiles import DataFileWriter
 from lake.rewrite import hour_of, hours_property, live_files, still_there, without
 from lake.store import Change, commit
-from lake.tables import HEADS, QUARANTINE, SILENCES, SOURCES, Table
+from lake.tables import FLOWS, HEADS, QUARANTINE, SILENCES, SOURCES, Table
 from lake.withdrawn import WITHDRAWN
 
 log = structlog.get_logger()
@@ -63,6 +63,7 @@ class Batch:
         lake: The open lake.
         heads: The head tables as they were when the batch was planned.
         op: ingest or replace.
+        enrich: Adds what is derived to rows of `flows`.
 
     Attributes:
         tallies: The objects taken.
@@ -70,7 +71,14 @@ class Batch:
             and the other not.
     """
 
-    def __init__(self, lake: Lake, heads: dict[str, IcebergTable], op: str) -> None:
+    def __init__(
+        self,
+        lake: Lake,
+        heads: dict[str, IcebergTable],
+        op: str,
+        *,
+        enrich: Enrich | None = None,
+    ) -> None:
         self.commit_id = uuid.uuid4().hex
         self.begun = datetime.now(UTC)
         self.op = op
@@ -86,7 +94,9 @@ class Batch:
             head.name: _HeadBatch(
                 table=head,
                 buffer=RowBuffer(
-                    DataFileWriter(head, heads[head.name], self.commit_id), limit
+                    DataFileWriter(head, heads[head.name], self.commit_id),
+                    limit,
+                    enrich=enrich if head is FLOWS else None,
                 ),
                 evidence=self._evidence(head, self.commit_id),
             )

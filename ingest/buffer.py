@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 from pyiceberg.manifest import DataFile
 
 from lake.datafiles import DataFileWriter
 from lake.ordering import HOUR_US, by_hour
+
+Enrich = Callable[[pa.Table], pa.Table]
 
 ENOUGH_ROWS = 131_072  # for a run, which becomes a row group
 
@@ -20,10 +22,18 @@ class RowBuffer:
     Args:
         writer: Writes the data files.
         limit: Bytes of rows held before they are written.
+        enrich: Adds what is derived to a sorted run.
     """
 
-    def __init__(self, writer: DataFileWriter, limit: int) -> None:
+    def __init__(
+        self,
+        writer: DataFileWriter,
+        limit: int,
+        *,
+        enrich: Enrich | None = None,
+    ) -> None:
         self._writer = writer
+        self._enrich = enrich
         self._limit = limit
         self._lock = threading.Lock()
         self._pending: list[pa.Table] = []
@@ -57,7 +67,7 @@ class RowBuffer:
 
     def empty_twin(self) -> RowBuffer:
         """Return an empty buffer of the same table, for one object's rows."""
-        return RowBuffer(self._writer, self._limit)
+        return RowBuffer(self._writer, self._limit, enrich=self._enrich)
 
     def _take(self) -> list[pa.Table]:
         taken, self._pending, self._bytes = self._pending, [], 0
@@ -68,10 +78,14 @@ class RowBuffer:
         for rows in _joined(parts):
             for cut in by_hour(rows, self._writer.table):
                 hour = cut["start_time"][0].value // HOUR_US
-                runs.setdefault(hour, []).append(cut)
+                run = cut if self._enrich is None else self._enrich(cut)
+                runs.setdefault(hour, []).append(run)
         for hour, of_hour in runs.items():
             written = self._writer.write_runs(
-                of_hour, columns=_filled(of_hour), ordered=True
+                of_hour,
+                columns=_filled(of_hour),
+                complete=_complete(of_hour),
+                ordered=True,
             )
             with self._lock:
                 self.files.append(written)
@@ -102,3 +116,13 @@ def _filled(runs: list[pa.Table]) -> list[str]:
             if column.null_count < run.num_rows
         )
     )
+
+
+def _complete(runs: list[pa.Table]) -> set[str]:
+    """Return the columns that every run has, without a null."""
+    return set.intersection(*map(_without_null, runs))
+
+
+def _without_null(run: pa.Table) -> set[str]:
+    named = zip(run.column_names, run.columns, strict=True)
+    return {name for name, column in named if column.null_count == 0}

@@ -73,6 +73,9 @@ def ingest(
     log_format: Annotated[
         str | None, typer.Option(help="Fields of headerless text, as in the flow log")
     ] = None,
+    no_settle: Annotated[
+        bool, typer.Option("--no-settle", help="Leave that to `flowlake settle`")
+    ] = False,
 ) -> None:
     """Read every new flow-log object into the lake, each exactly once.
 
@@ -95,6 +98,7 @@ def ingest(
         shard=parse_shard(shard),
         replace=replace,
         log_format=log_format,
+        settle=not no_settle,
     )
     if dry_run:
         raise typer.Exit(_dry_run(request, settings))

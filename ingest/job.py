@@ -18,6 +18,7 @@ from ingest.listing import Selection, list_sources
 from ingest.load import Loader
 from ingest.plan import Plan, make_plan
 from ingest.s3 import client
+from ingest.settling import Settler
 from ingest.source import SourceObject
 from ingest.sqs import open_queue
 from ingest.stop import Stop
@@ -49,6 +50,8 @@ class Request:
         shard: (i, n): only the i-th of n parts, by identity.
         replace: Read rewritten objects again in place of what they were.
         log_format: Fields of headerless text.
+        settle: Settle the hours that are due, and attribute anew what the inventory
+            has reopened.
     """
 
     sources: tuple[str, ...] = ()
@@ -61,6 +64,7 @@ class Request:
     shard: tuple[int, int] | None = None
     replace: bool = False
     log_format: str | None = None
+    settle: bool = True
 
 
 class Ingest:
@@ -122,9 +126,14 @@ class Ingest:
         try:
             self._lake.ensure_all()
             self._loader.follow()  # what a run that was killed has left behind
+            settler = Settler(self._lake, self._loader.inventories)
+            if self._request.settle:
+                settler.attribute(now=datetime.now(UTC))
             self._load_listed()
             if self._request.queue is not None:
                 self._follow(self._request.queue)
+            if self._request.settle:
+                settler.settle_due(now=datetime.now(UTC))
             self.summary.snapshot = head_id(self._lake.load(FLOWS))
         finally:
             self._loader.close()

@@ -11,8 +11,10 @@ import structlog
 
 from ingest.batch import Batch
 from ingest.decode.decoder import Decoder
+from ingest.enriching import Inventories
 from ingest.fetch import Fetcher
 from ingest.known import Known
+from ingest.networks import read_networks
 from ingest.objects import Objects
 from ingest.plan import Plan, make_plan
 from ingest.s3 import client
@@ -61,6 +63,7 @@ class Loader:
             retries=settings.s3_retries,
             connections=settings.fetchers,
         )
+        self.inventories = Inventories(lake, read_networks(settings.networks))
         self.summary = Summary()
 
     def close(self) -> None:
@@ -150,7 +153,8 @@ class Loader:
         """
         began = time.monotonic()
         while wanted:
-            batch = Batch(self._lake, known.heads, op)
+            enrich = self.inventories.newest()
+            batch = Batch(self._lake, known.heads, op, enrich=enrich)
             worked = work(
                 wanted,
                 batch,

@@ -7,7 +7,7 @@ those files in one snapshot; rows that arrive meanwhile stay beside them.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -27,7 +27,7 @@ from lake.errors import CommitConflict, LakeError
 from lake.ordering import HOUR_US
 from lake.reading import window
 from lake.snapshots import HOURS
-from lake.store import Change, commit
+from lake.store import Change, Check, commit
 from lake.tables import Table, batch_schema
 
 log = structlog.get_logger()
@@ -95,15 +95,66 @@ def swap(
         CommitConflict: One of the files has gone since it was planned.
         LakeError: The rows written are not the rows read.
     """
+
+    def rewritten(stored: IcebergTable) -> Iterator[pa.Table]:
+        runs = _runs(table, stored, files)
+        if transform is None:
+            return runs
+        return (changed for run in runs if (changed := transform(run)).num_rows)
+
+    return exchange(
+        lake,
+        table,
+        files,
+        rewritten,
+        op=op,
+        keeps_all=transform is None,
+        summary=summary,
+    )
+
+
+def exchange(
+    lake: Lake,
+    table: Table,
+    files: Sequence[DataFile],
+    runs_of: Callable[[IcebergTable], Iterator[pa.Table]],
+    *,
+    op: str,
+    keeps_all: bool = True,
+    summary: dict[str, str] | None = None,
+    check: Check | None = None,
+) -> Rewritten:
+    """Write one file of other rows for files of one hour and swap them.
+
+    Args:
+        lake: The open lake.
+        table: Whose files they are.
+        files: The files to take out, all of one hour (one day, for a ledger).
+        runs_of: Makes the rows, from the table as loaded.
+        op: Goes into the snapshot's summary.
+        keeps_all: As many rows must be written as are taken out.
+        summary: More properties of the snapshot.
+        check: What else must still hold when it is committed.
+
+    Raises:
+        CommitConflict: One of the files has gone since it was planned.
+        LakeError: The rows written are not the rows read.
+    """
     stored = lake.load(table)
     still_planned = still_there(files)
     still_planned(stored, ())
     change_id, begun = uuid.uuid4().hex, datetime.now(UTC)
     expected = sum(file.record_count for file in files)
-    written = _rewrite(table, stored, files, change_id, transform)
+    written = _written(table, stored, files, change_id, runs_of(stored))
     rows = sum(file.record_count for file in written)
-    if transform is None and rows != expected:
+    if keeps_all and rows != expected:
         raise LakeError(f"{table.name}: read {expected} rows and wrote {rows}")
+
+    def holds(found: IcebergTable, since: Sequence[Snapshot]) -> None:
+        still_planned(found, since)
+        if check is not None:
+            check(found, since)
+
     change = Change(
         op=op,
         commit_id=change_id,
@@ -112,28 +163,30 @@ def swap(
         removed=files,
         summary=summary or {},
     )
-    commit(lake, table, change, base=stored, check=still_planned)
+    commit(lake, table, change, base=stored, check=holds)
     log.info("rewritten", table=table.name, op=op, files=len(files), rows=rows)
     return Rewritten(len(files), len(written), rows)
 
 
-def _rewrite(
+def _written(
     table: Table,
     stored: IcebergTable,
     files: Sequence[DataFile],
     change_id: str,
-    transform: Transform | None,
+    runs: Iterator[pa.Table],
 ) -> list[DataFile]:
-    columns = _columns(table, stored, files)
-    runs = _runs(table, stored, files)
-    if transform is not None:
-        runs = (changed for run in runs if (changed := transform(run)).num_rows)
+    """Write the runs; a single one without its null columns, several with all."""
     first = next(runs, None)
     if first is None:
         return []
     writer = DataFileWriter(table, stored, change_id)
-    following = _chain(first, runs)
-    return [writer.write_runs(following, columns=columns)]
+    second = next(runs, None)
+    if second is None:
+        return [writer.write(first)]
+    columns = {*_columns(table, stored, files), *first.column_names}
+    named = [field.name for field in table.fields if field.name in columns]
+    rest = _chain(first, _chain(second, runs))
+    return [writer.write_runs(rest, columns=named)]
 
 
 def _chain(first: pa.Table, rest: Iterator[pa.Table]) -> Iterator[pa.Table]:
@@ -172,13 +225,38 @@ def _joined(parts: list[pa.Table]) -> pa.Table:
     return pa.concat_tables(parts, promote_options="default")
 
 
+def read_rows(
+    table: Table,
+    stored: IcebergTable,
+    files: Sequence[DataFile],
+    columns: Collection[str] | None = None,
+) -> pa.Table:
+    """Return the files' rows in ``batch_schema``'s types, all at once.
+
+    Args:
+        table: Whose files they are.
+        stored: The table as loaded.
+        files: What to read.
+        columns: Only these; None: all that there are.
+    """
+    parts = list(_batches(table, stored, files, columns))
+    if not parts:
+        return batch_schema(table).empty_table()
+    return _joined(parts)
+
+
 def _batches(
-    table: Table, stored: IcebergTable, files: Sequence[DataFile]
+    table: Table,
+    stored: IcebergTable,
+    files: Sequence[DataFile],
+    columns: Collection[str] | None = None,
 ) -> Iterator[pa.Table]:
     schema = batch_schema(table)
     for file in files:
         with open_parquet(stored.io, file.file_path) as parquet:
-            for batch in parquet.iter_batches(batch_size=RUN_ROWS // 8):
+            names = parquet.schema_arrow.names
+            wanted = [n for n in names if columns is None or n in columns]
+            for batch in parquet.iter_batches(batch_size=RUN_ROWS // 8, columns=wanted):
                 rows = pa.Table.from_batches([batch])
                 yield pa.table(
                     {

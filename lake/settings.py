@@ -80,6 +80,16 @@ class Settings(BaseSettings):
         10.0, ge=0, description="Seconds that messages are gathered for one snapshot."
     )
 
+    networks: str | None = Field(
+        None, description="CSV file of your labels: CIDR,label, one a line."
+    )
+    owner_key: str | None = Field(
+        None, description="Tag or label key whose value is the owner, such as team."
+    )
+    lateness_minutes: int = Field(
+        60, ge=0, description="An hour is settled so many minutes after its end."
+    )
+
     snapshots_kept: int = Field(
         100, ge=2, description="Snapshots kept a table, beyond the slowest mark."
     )

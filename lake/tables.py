@@ -88,7 +88,8 @@ class Table:
 
 _HEAD_METRICS = (
     "start_time", "end_time", "account_id", "interface_id", "src_address",
-    "dst_address", "srcport", "dstport", "action", "verdict", "tgw_attachment_id",
+    "dst_address", "srcport", "dstport", "action", "verdict", "settled",
+    "tgw_attachment_id",
 )  # fmt: skip
 
 FLOWS = Table(

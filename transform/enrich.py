@@ -26,6 +26,7 @@ from transform.identify import (
     settle_nodes,
 )
 from transform.inventory import Inventory
+from transform.learned import learn, learn_directions
 from transform.records import (
     EGRESS,
     INGRESS,
@@ -42,6 +43,7 @@ class Attributed:
     """Rows with both sides identified.
 
     Attributes:
+        vpc: Of each row, the VPC that it was recorded in; code of the VPC words.
         direction: ``INGRESS``, ``EGRESS`` or ``UNKNOWN``, logged or found; int8.
         own_src, own_dst: Where the address is the recording interface's own.
         is_nat: Recorded at a NAT gateway.
@@ -56,6 +58,7 @@ class Attributed:
     observer: Observers
     src: Identified
     dst: Identified
+    vpc: Any
     direction: Any
     own_src: Any
     own_dst: Any
@@ -88,8 +91,14 @@ class Attributor:
         self.inventory = inventory
         self._vocabulary = Vocabulary(inventory)
 
-    def __call__(self, rows: pa.Table) -> Attributed:
-        """Identify both sides of each row, in ``batch_schema``'s types."""
+    def __call__(self, rows: pa.Table, *, learning: bool = False) -> Attributed:
+        """Identify both sides of each row.
+
+        Args:
+            rows: Of `flows`, in ``batch_schema``'s types.
+            learning: Let the rows teach each other: they are all that there is of
+                their time.
+        """
         inventory = self.inventory
         records = read_records(rows)
         words = self._vocabulary.words()
@@ -97,18 +106,25 @@ class Attributor:
         told = words["vpc"].of(records.vpc)
         vpc = np.where(told >= 0, told, by_row(seen_by, "vpc", records.interface.codes))
         records.direction = _direction(records, inventory, seen_by)
+        if learning:
+            records.direction = learn_directions(records)
         sides = [
             resolve(records, inventory, vpc, words, is_src=is_src)
             for is_src in (True, False)
         ]
         for side in sides:
             side.own = own_side(side, records, inventory, seen_by)
+        taught: tuple[Any, Any] = (None, None)
+        if learning:
+            taught = learn((sides[0], sides[1]), records, vpc)
         identified = [
-            identify(side, records, inventory, seen_by, words, name=name)
-            for side, name in zip(sides, ("src", "dst"), strict=True)
+            identify(
+                side, records, inventory, seen_by, words, name=name, learned=learned
+            )
+            for side, name, learned in zip(sides, ("src", "dst"), taught, strict=True)
         ]
         settle_nodes((identified[0], identified[1]))
-        return _attributed(records, words, seen_by, inventory, sides, identified)
+        return _attributed(records, words, seen_by, inventory, sides, identified, vpc)
 
 
 def _direction(records: Records, inventory: Inventory, seen_by: Observers) -> Any:
@@ -137,6 +153,7 @@ def _attributed(
     inventory: Inventory,
     sides: list[Side],
     identified: list[Identified],
+    vpc: Any,
 ) -> Attributed:
     code = np.append(seen_by.identity, -1)[records.interface.codes]
     forwards = inventory.columns["forwards"].take(code)
@@ -157,6 +174,7 @@ def _attributed(
         observer=seen_by,
         src=identified[0],
         dst=identified[1],
+        vpc=vpc,
         direction=records.direction,
         own_src=sides[0].own,
         own_dst=sides[1].own,

@@ -12,6 +12,7 @@ from transform.addresses import network
 from transform.attribute import Observers, Side, subnets_of
 from transform.codes import NONE, column_of, distinct, last_seen
 from transform.inventory import Inventory
+from transform.learned import SEVERAL_CLAIM
 from transform.places import NOWHERE, SEVERAL, which_network
 from transform.records import EGRESS, Records, numbers
 from transform.timeline import AMBIGUOUS, NOT_COVERED
@@ -40,6 +41,7 @@ class Identified:
         ours: ``OURS``, ``OUTSIDE`` or ``UNDECIDED``; int8.
         kind: Code of the kind words.
         forwards: Whether it passes on packets: code of that column's words.
+        subnet: Code of the subnet words.
     """
 
     columns: dict[str, Any]
@@ -48,6 +50,15 @@ class Identified:
     ours: Any
     kind: Any
     forwards: Any
+    subnet: Any
+
+
+def _homes(side: Side, learned: Any) -> Any:
+    """Return where each row's address lives: a learned one, where it was seen."""
+    home = side.home[side.which]
+    if learned is None:
+        return home
+    return np.where((learned != NONE) & (home == NOWHERE), side.vpc[side.which], home)
 
 
 class Cases:
@@ -58,7 +69,7 @@ class Cases:
         case: Of each row, its case.
     """
 
-    def __init__(self, side: Side, records: Records) -> None:
+    def __init__(self, side: Side, records: Records, learned: Any) -> None:
         asked = np.zeros(len(side.home), dtype=bool)
         for lookup in side.layers.values():
             asked |= lookup.asked
@@ -69,7 +80,8 @@ class Cases:
             parts = [p[rows] for at in layers for p in (at.who, at.status)]
             code[rows] = distinct(*parts)[1] + 1
         self.own = np.where(side.own, records.interface.codes, NONE)
-        self.first, self.case = distinct(side.which, self.own, code)
+        told = [] if learned is None else [learned]
+        self.first, self.case = distinct(side.which, self.own, code, *told)
 
     def of(self, rows: Any) -> Any:
         """Return a row's property for each case."""
@@ -84,6 +96,7 @@ def identify(
     words: dict[str, Words],
     *,
     name: str,
+    learned: Any = None,
 ) -> Identified:
     """Say of one side of each record who it was.
 
@@ -94,9 +107,11 @@ def identify(
         observer: The interfaces that recorded.
         words: The run's words.
         name: ``src`` or ``dst``.
+        learned: Which recording interface has the address, see `transform.learned`;
+            None: nothing was learned.
     """
-    cases = Cases(side, records)
-    known = _Known(side, cases, records, inventory, observer)
+    cases = Cases(side, records, learned)
+    known = _Known(side, cases, records, inventory, observer, learned)
     places = _places(side, records, inventory, words, name)
     pair = cases.of(side.which)
     codes = known.named(words)
@@ -119,10 +134,11 @@ def identify(
     return Identified(
         columns=columns,
         eni=codes["eni"][cases.case],
-        home=side.home[side.which],
+        home=_homes(side, learned),
         ours=ours[cases.case],
         kind=kind[cases.case],
         forwards=codes["forwards"][cases.case],
+        subnet=codes["subnet"][cases.case],
     )
 
 
@@ -136,18 +152,25 @@ class _Known:
         records: Records,
         inventory: Inventory,
         observer: Observers,
+        learned: Any,
     ) -> None:
         self._inventory = inventory
         pods, nodes = side.layers["pods"], side.layers["nodes"]
         interfaces = side.layers["interfaces"]
         own = cases.of(cases.own)
         self.own = own >= 0
+        self.learned = np.full(len(own), NONE)
+        if learned is not None:
+            self.learned = cases.of(learned)
+            free = ~self.own & (cases.of(interfaces.who) < 0)
+            own = np.where(free & (self.learned >= 0), self.learned, own)
         self.observer = {
             name: np.append(codes, np.int32(NONE))[own]
             for name, codes in observer.facts.items()
         }
         self.observer["eni"] = np.append(observer.eni, np.int32(NONE))[own]
         self._owner = np.append(observer.identity, -1)[own]
+        self._is_learned = ~self.own & (own >= 0)
         shown = records.shown_src if side.is_src else records.shown_dst
         packet = records.src.codes if side.is_src else records.dst.codes
         self._shown = cases.of((shown == packet) | (shown == NONE))
@@ -228,14 +251,16 @@ class _Known:
         primary = np.where(
             self.interface >= 0,
             self._inventory.is_primary(self.interface),
-            self.own & self._shown,
+            (self.own & self._shown) | self._is_learned,
         )
         is_pod = self.pod >= 0
         is_node = ~is_pod & ((self.node >= 0) | (known & hosts & primary))
         unnamed = known & hosts & ~is_pod & ~is_node
-        learned = self.own & ~known & self._shown & ~is_pod & ~is_node
+        learned = self.own & ~known & self._shown | self._is_learned & ~known
+        learned &= ~is_pod & ~is_node
         blind = self.own & self._unseen & ~is_pod & (~known | hosts)
         ours = self.own | known | is_pod | is_node | (self._home != NOWHERE)
+        ours |= self.learned != NONE
         outside = ~ours
         kind = np.select(
             [is_pod, is_node, unnamed, learned, known, outside],
@@ -245,12 +270,13 @@ class _Known:
         ).astype(np.int32)  # fmt: skip
         why = np.select(
             [self._status == AMBIGUOUS, self._home == SEVERAL,
-             self._status == NOT_COVERED],
-            [IS_AMBIGUOUS, IS_AMBIGUOUS, IS_NOT_COVERED],
+             self.learned == SEVERAL_CLAIM, self._status == NOT_COVERED],
+            [IS_AMBIGUOUS, IS_AMBIGUOUS, IS_AMBIGUOUS, IS_NOT_COVERED],
             NO_IDENTITY,
         )  # fmt: skip
         attribution = np.select(
-            [is_pod, blind, is_node, unnamed, learned, known, outside],
+            [is_pod, blind, is_node, unnamed, learned | self._is_learned, known,
+             outside],
             [BY_EXACT, NO_PKT_ADDR, HOST_NETWORK, why, BY_LEARNING, BY_EXACT,
              places["attribution"][pair]],
             why,

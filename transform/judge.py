@@ -14,7 +14,7 @@ from transform.enrich import Attributed
 from transform.identify import OURS, OUTSIDE
 from transform.outcome import Outcome
 from transform.places import NOWHERE
-from transform.records import EGRESS, INGRESS, UNKNOWN, is_text, numbers
+from transform.records import UNKNOWN, is_text, numbers
 
 UDP, TCP = 17, 6
 TUNNELS = (6081, 4789, 8472)  # GENEVE; VXLAN as mirrors and as overlays use it
@@ -164,6 +164,3 @@ def _is_registered(port: Any) -> Any:
     table = np.zeros(65_536, dtype=bool)
     table[REGISTERED] = True
     return table[np.clip(port, 0, 65_535)]
-
-
-__all__ = ["EGRESS", "INGRESS", "judge"]

@@ -25,7 +25,7 @@ def column(rows, place):
 
 def disjoint(spans):
     """Return spans of which none touches another of its watcher."""
-    kept = []
+    kept: list[tuple[int, int, int]] = []
     for watcher, begin, length in sorted(spans):
         if not kept or kept[-1][0] != watcher or kept[-1][2] < begin:
             kept.append((watcher, begin, begin + length))

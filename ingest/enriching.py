@@ -1,0 +1,106 @@
+"""What ingest adds to rows: who their addresses were, and what each row shows."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+import structlog
+from pyiceberg.table import Table as IcebergTable
+
+from lake.catalog import Lake
+from lake.datafiles import open_parquet
+from lake.rewrite import live_files
+from lake.snapshots import head_id
+from lake.tables import CONFIGURATIONS, IDENTITIES, Table, arrow_schema
+from transform.enrich import Attributor
+from transform.inventory import Inventory
+from transform.judge import judge
+
+log = structlog.get_logger()
+
+State = tuple[int | None, int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Enricher:
+    """Adds identities and a first judgement to rows; safe between threads.
+
+    Attributes:
+        state: Snapshots of `identities` and `configurations` that it knows.
+    """
+
+    attributor: Attributor
+    state: State
+
+    def __call__(self, rows: pa.Table) -> pa.Table:
+        """Return rows of `flows` with what is derived of each by itself."""
+        attributed = self.attributor(rows)
+        return with_columns(rows, attributed.columns() | judge(attributed).columns())
+
+
+def with_columns(rows: pa.Table, columns: Mapping[str, pa.Array]) -> pa.Table:
+    """Return rows with columns added, or put in place of those of the same name."""
+    kept = [name for name in rows.column_names if name not in columns]
+    arrays = [rows[name] for name in kept] + list(columns.values())
+    return pa.table(arrays, names=[*kept, *columns])
+
+
+class Inventories:
+    """The newest inventory of a lake, read again only when it has changed.
+
+    Args:
+        lake: The open lake.
+        networks: The user's labels, CIDR to label.
+    """
+
+    def __init__(self, lake: Lake, networks: Mapping[str, str]) -> None:
+        self._lake = lake
+        self._networks = networks
+        self._lock = threading.Lock()
+        self._known: Enricher | None = None
+
+    def newest(self) -> Enricher:
+        """Return what is known now.
+
+        Raises:
+            LakeError: The lake cannot be read.
+        """
+        stored = [self._lake.load(table) for table in (IDENTITIES, CONFIGURATIONS)]
+        state = head_id(stored[0]), head_id(stored[1])
+        with self._lock:
+            if self._known is None or self._known.state != state:
+                tables = [
+                    read_table(table, found)
+                    for table, found in zip(
+                        (IDENTITIES, CONFIGURATIONS), stored, strict=True
+                    )
+                ]
+                inventory = Inventory(*tables, networks=self._networks)
+                self._known = Enricher(Attributor(inventory), state)
+                log.debug("inventory_read", identities=inventory.size)
+            return self._known
+
+
+def read_table(table: Table, stored: IcebergTable) -> pa.Table:
+    """Return all rows of an inventory table at the state loaded."""
+    schema = arrow_schema(table)
+    parts = [schema.empty_table()]
+    for file in live_files(stored):
+        with open_parquet(stored.io, file.file_path) as parquet:
+            parts.append(pa.table(parquet.read()))
+    return pa.concat_tables(
+        [_fitted(part, schema) for part in parts], promote_options="none"
+    )
+
+
+def _fitted(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    columns = [
+        rows[field.name].cast(field.type)
+        if field.name in rows.column_names
+        else pa.nulls(rows.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=pa.schema([f.with_nullable(True) for f in schema]))
