@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 import structlog
+from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 
 from lake.catalog import Lake
@@ -86,14 +87,19 @@ class Inventories:
 
 def read_table(table: Table, stored: IcebergTable) -> pa.Table:
     """Return all rows of an inventory table at the state loaded."""
+    return read_files(table, stored, live_files(stored))
+
+
+def read_files(
+    table: Table, stored: IcebergTable, files: Sequence[DataFile]
+) -> pa.Table:
+    """Return the rows of some files in the table's Arrow types, text as text."""
     schema = arrow_schema(table)
-    parts = [schema.empty_table()]
-    for file in live_files(stored):
+    parts = [_fitted(schema.empty_table(), schema)]
+    for file in files:
         with open_parquet(stored.io, file.file_path) as parquet:
-            parts.append(pa.table(parquet.read()))
-    return pa.concat_tables(
-        [_fitted(part, schema) for part in parts], promote_options="none"
-    )
+            parts.append(_fitted(parquet.read(), schema))
+    return pa.concat_tables(parts)
 
 
 def _fitted(rows: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -1,0 +1,178 @@
+"""Sightings into the lake: merged with what is known, one commit a table.
+
+Rows that are still listed lie together (without a day) and are written anew by each
+run; what has ended lies in its day, and is read only for sightings as old as that.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import structlog
+from pyiceberg.manifest import DataFile
+from pyiceberg.table import Table as IcebergTable
+from pyiceberg.table.snapshots import Snapshot
+
+from ingest.enriching import read_files
+from ingest.inventory.absences import Listings
+from ingest.inventory.merge import Merged, merge
+from ingest.inventory.sighting import CONFIGURED, Sighting
+from ingest.reopened import CHANGED_FROM, CHANGED_UNTIL
+from lake.catalog import Lake
+from lake.datafiles import EPOCH, DataFileWriter
+from lake.errors import CommitConflict
+from lake.rewrite import ATTEMPTS, live_files
+from lake.store import Change, commit
+from lake.tables import CONFIGURATIONS, IDENTITIES, INVENTORY, Table
+
+log = structlog.get_logger()
+
+LISTING = "listing"  # a resource type: when a scope was completely listed
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a run did to one table.
+
+    Attributes:
+        rows: Rows of the scopes concerned that are still listed.
+        opened, closed: Intervals begun and ended.
+        snapshot: The commit; None where nothing was new.
+    """
+
+    rows: int = 0
+    opened: int = 0
+    closed: int = 0
+    snapshot: int | None = None
+
+
+def record(lake: Lake, sightings: Sequence[Sighting]) -> dict[str, Recorded]:
+    """Bring sightings into `identities` and `configurations`.
+
+    Idempotent; a run that ends between the two tables is completed by the next one.
+
+    Raises:
+        CommitConflict: Others were faster each time; run it again.
+        LakeError: The lake cannot be read or written.
+    """
+    if not sightings:
+        return {table.name: Recorded() for table in INVENTORY}
+    listed = _listed(lake)
+    done = {IDENTITIES.name: _record(lake, IDENTITIES, sightings, listed)}
+    seen = [_with_listings(s) for s in sightings]
+    done[CONFIGURATIONS.name] = _record(lake, CONFIGURATIONS, seen, listed)
+    return done
+
+
+def _record(
+    lake: Lake, table: Table, sightings: Sequence[Sighting], listed: Listings
+) -> Recorded:
+    for _ in range(ATTEMPTS):
+        try:
+            return _merge_into(lake, table, sightings, listed)
+        except CommitConflict as error:
+            log.info("inventory_planned_again", table=table.name, why=str(error))
+    raise CommitConflict(f"{table.name}: other runs were faster, run it again")
+
+
+def _merge_into(
+    lake: Lake, table: Table, sightings: Sequence[Sighting], listed: Listings
+) -> Recorded:
+    stored = lake.load(table)
+    files = _concerned(stored, sightings)
+    before = read_files(table, stored, files)
+    merged = merge(table, before, sightings, listed=listed)
+    if not merged.changed:
+        return Recorded(rows=_open(merged.rows))
+    change_id, begun = uuid.uuid4().hex, datetime.now(UTC)
+    writer = DataFileWriter(table, stored, change_id)
+    change = Change(
+        op="inventory",
+        commit_id=change_id,
+        begun=begun,
+        added=list(writer.write_by_day(merged.rows)) if len(merged.rows) else [],
+        removed=files,
+        summary=_summary(merged),
+    )
+    snapshot = commit(lake, table, change, base=stored, check=_alone)
+    log.info("inventory_recorded", table=table.name, rows=len(merged.rows))
+    return Recorded(
+        rows=_open(merged.rows),
+        opened=max(0, len(merged.rows) - len(before)),
+        closed=max(0, _open(before) - _open(merged.rows)),
+        snapshot=snapshot.snapshot_id,
+    )
+
+
+def _concerned(stored: IcebergTable, sightings: Sequence[Sighting]) -> list[DataFile]:
+    """Return the files whose rows the sightings may touch.
+
+    Rows that are still listed, and those that ended on the first sighting's day or
+    later: older ones have ended before all that is told.
+    """
+    first = min(s.at for s in sightings).date()
+    return [f for f in live_files(stored) if (d := _day_of(f)) is None or d >= first]
+
+
+def _day_of(file: DataFile) -> date | None:
+    day = file.partition[0]
+    return None if day is None else date.fromordinal(EPOCH.toordinal() + int(day))
+
+
+def _alone(found: IcebergTable, since: Sequence[Snapshot]) -> None:
+    """Refuse if anything was committed since: the merge would be of an older state."""
+    del found
+    if since:
+        raise CommitConflict("another inventory run came between")
+
+
+def _summary(merged: Merged) -> dict[str, str]:
+    return {
+        CHANGED_FROM: _text(merged.since),
+        CHANGED_UNTIL: _text(merged.until),
+    }
+
+
+def _text(time: datetime | None) -> str:
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z") if time else ""
+
+
+def _open(rows: pa.Table) -> int:
+    return int(rows["day"].null_count)
+
+
+def _listed(lake: Lake) -> dict[tuple[str, str], datetime]:
+    """Return when each scope was last listed completely, by what was listed."""
+    stored = lake.load(CONFIGURATIONS)
+    files = [f for f in live_files(stored) if _day_of(f) is None]
+    rows = read_files(CONFIGURATIONS, stored, files)
+    some = rows.filter(pc.equal(rows["resource_type"], LISTING))
+    return {
+        (row["scope"], row["resource_id"]): row["last_seen"]
+        for row in some.select(["scope", "resource_id", "last_seen"]).to_pylist()
+    }
+
+
+def _with_listings(sighting: Sighting) -> Sighting:
+    """Return a sighting that also holds what it listed completely."""
+    if not sighting.lists:
+        return sighting
+    empty = dict.fromkeys(CONFIGURED.names)
+    rows = [
+        {**empty, "resource_type": LISTING, "resource_id": item, "document": "{}"}
+        for item in sorted(sighting.lists)
+    ]
+    listings = pa.Table.from_pylist(rows, schema=CONFIGURED)
+    return Sighting(
+        scope=sighting.scope,
+        at=sighting.at,
+        identities=sighting.identities,
+        configurations=pa.concat_tables([sighting.configurations, listings]),
+        lists=sighting.lists,
+        deleted=sighting.deleted,
+    )
