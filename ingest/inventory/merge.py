@@ -20,6 +20,7 @@ from ingest.inventory.absences import Absences, Listings
 from ingest.inventory.sighting import Sighting
 from lake.tables import CONFIGURATIONS, IDENTITIES, Table, arrow_schema
 
+ENDED = "ended_at"
 TIMES = ("started_at", "ended_at", "earliest", "latest")
 BOOKKEEPING = (
     "valid_from", "valid_until", "from_known", "until_known", "earliest", "latest",
@@ -126,7 +127,7 @@ def _moments(table: Table, source: Any, known: int) -> Any:
     is_known = pl.col("row") < known
     old = base.filter(is_known).with_columns(
         pl.col("valid_from").alias("from"),
-        pl.col("valid_until").alias("ended"),
+        pl.when(pl.col("until_known") == ENDED).then("valid_until").alias("ended"),
         pl.lit(value=True).alias("is_known"),
     )
     end = pl.max_horizontal("last_seen", "valid_from")
@@ -189,7 +190,7 @@ def _runs(moments: Any, absences: Absences, source: Any) -> Any:
     key = moments["key"].to_numpy()
     at = moments["at"].to_numpy()
     row = moments["row"].to_numpy()
-    gone = absences.after(source, row, at)
+    gone = np.minimum(absences.after(source, row, at), _known_gone(moments))
     count = len(key)
     same_key = np.zeros(count, dtype=bool)
     same_key[1:] = key[1:] == key[:-1]
@@ -216,15 +217,33 @@ def _breaks(moments: Any, at: Any, gone: Any) -> Any:
     row = moments["row"].to_numpy()
     is_known = moments["is_known"].to_numpy()
     same_row = (row[1:] == row[:-1]) & is_known[1:]
-    listed = moments["listed"].to_numpy()
     started = _filled(moments["started_at"], low=True)
     ended = _filled(moments["ended"], low=False)
     earliest = _filled(moments["earliest"], low=True)
     away = gone[:-1] < at[1:]
-    away |= is_known[:-1] & ~listed[:-1]  # it is not listed any more
     away |= is_known[1:] & (at[:-1] < earliest[1:])
+    away |= is_known[1:] & is_known[:-1]
     away |= started[1:] > ended[:-1]  # it ended, and began again
     return (attributes[1:] != attributes[:-1]) | (away & ~same_row)
+
+
+def _known_gone(moments: Any) -> Any:
+    """Return when a known row of each moment's key is known to have been over.
+
+    The key may have been seen between the row's end and then, and not later.
+    """
+    over = pl.col("is_known") & ~pl.col("listed")
+    known = (
+        pl.when(over)
+        .then(pl.coalesce("latest", "at"))
+        .when(pl.col("is_known"))
+        .then(pl.lit(np.iinfo(np.int64).max))
+    )
+    carried = moments.select(
+        pl.col("at"), known.forward_fill().over("key").alias("gone")
+    )
+    later = pl.when(pl.col("gone") >= pl.col("at")).then("gone").alias("gone")
+    return _filled(carried.select(later)["gone"], low=False)
 
 
 def _filled(column: Any, *, low: bool) -> Any:
@@ -244,14 +263,12 @@ def _summed(told: Any) -> Any:
                           pl.col("before").first()).alias("earliest"),
         pl.col("at").max().alias("last_seen"),
         pl.col("ended").drop_nulls().last().alias("ended"),
-        pl.col("until_known").drop_nulls().last().alias("known_until"),
         pl.col("latest").min(),
         pl.col("gone").last(),
         pl.col("following").last(),
-        (pl.col("is_known") & ~pl.col("listed")).last().alias("closed"),
     )  # fmt: skip
     over = pl.min_horizontal("gone", "following")
-    is_over = pl.col("closed") | (over < high)
+    is_over = over < high
     earliest = pl.when(pl.col("earliest") > low).then(pl.col("earliest"))
     runs = runs.with_columns(earliest.alias("earliest"))
     until = (
@@ -261,10 +278,8 @@ def _summed(told: Any) -> Any:
         .then(pl.col("last_seen"))
     )
     known = (
-        pl.when(pl.col("known_until").is_not_null())
-        .then(pl.col("known_until"))
-        .when(pl.col("ended").is_not_null())
-        .then(pl.lit("ended_at"))
+        pl.when(pl.col("ended").is_not_null())
+        .then(pl.lit(ENDED))
         .when(is_over)
         .then(pl.lit("observed"))
     )
