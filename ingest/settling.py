@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,7 +19,8 @@ from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.types import BooleanType
 
-from ingest.enriching import Enricher, Inventories, with_columns
+from ingest.enriching import Inventories
+from ingest.hour import HourRows
 from ingest.reopened import attributed_mark, reopened
 from lake.catalog import Lake
 from lake.datafiles import EPOCH
@@ -28,32 +28,17 @@ from lake.errors import CommitConflict
 from lake.rewrite import (
     ATTEMPTS,
     Rewritten,
+    batches,
     exchange,
     hour_of,
     hours_property,
     live_files,
-    read_rows,
 )
-from lake.schema import DERIVED, SIDE_FIELDS
 from lake.tables import FLOWS, SILENCES
-from transform.settle import settle
 
 log = structlog.get_logger()
 
 HOUR = timedelta(hours=1)
-DERIVED_COLUMNS = {
-    f.name for f in (*SIDE_FIELDS, *DERIVED)
-} - {"src_address", "dst_address", "observer"}  # fmt: skip
-# What settling needs of the hours beside the one to be settled.
-NEIGHBOUR_COLUMNS = (
-    "account_id", "interface_id", "srcaddr", "dstaddr", "srcport", "dstport",
-    "protocol", "start_time", "end_time", "action", "vpc_id", "subnet_id",
-    "instance_id", "tcp_flags", "pkt_srcaddr", "pkt_dstaddr", "az_id",
-    "pkt_src_aws_service", "pkt_dst_aws_service", "flow_direction", "traffic_path",
-    "resource_id", "interface_type", "reject_reason", "src_address", "dst_address",
-    "observer", "flow_log_id",
-)  # fmt: skip
-
 Progress = Callable[[int, int], None]
 
 
@@ -224,12 +209,20 @@ class Settler:
             if attributed_mark(found) != mark:
                 raise CommitConflict("the inventory was absorbed meanwhile")
 
-        work = _Hour(self._lake, stored, hours, hour, enricher, only_enrich=only_enrich)
+        beside = [f for h in (hour - 1, hour + 1) if h in hours for f in hours[h].files]
+        rows = HourRows(stored, hours[hour].files, () if only_enrich else beside)
+
+        def runs(loaded: IcebergTable) -> Iterator[pa.Table]:
+            del loaded
+            if only_enrich:
+                return map(enricher, rows.batches())
+            return rows.settled(enricher.attributor, _reporting(self._lake, hour))
+
         return exchange(
             self._lake,
             FLOWS,
             hours[hour].files,
-            lambda loaded: work.runs(),
+            runs,
             op=op,
             summary=hours_property([hour]),
             check=same_mark,
@@ -250,64 +243,17 @@ def _within(hour: int, since: datetime | None, until: datetime | None) -> bool:
     )
 
 
-class _Hour:
-    """The rows of one hour and those beside it, and what comes of them."""
-
-    def __init__(
-        self,
-        lake: Lake,
-        stored: IcebergTable,
-        hours: dict[int, HourFiles],
-        hour: int,
-        enricher: Enricher,
-        *,
-        only_enrich: bool,
-    ) -> None:
-        self._lake = lake
-        self._stored = stored
-        self._hours = hours
-        self._hour = hour
-        self._enricher = enricher
-        self._only_enrich = only_enrich
-
-    def runs(self) -> Iterator[pa.Table]:
-        """Yield the hour's rows with everything derived anew."""
-        mine = read_rows(FLOWS, self._stored, self._hours[self._hour].files)
-        mine = mine.drop_columns(
-            [name for name in mine.column_names if name in DERIVED_COLUMNS]
-        )
-        if self._only_enrich:
-            yield self._enricher(mine)
-            return
-        beside = [
-            read_rows(FLOWS, self._stored, self._hours[h].files, NEIGHBOUR_COLUMNS)
-            for h in (self._hour - 1, self._hour + 1)
-            if h in self._hours
-        ]
-        together = pa.concat_tables([mine, *beside], promote_options="default")
-        derived = settle(
-            together.unify_dictionaries(),
-            self._enricher.attributor,
-            reporting=self._reporting(),
-        )
-        count = mine.num_rows
-        yield with_columns(mine, {n: a.slice(0, count) for n, a in derived.items()})
-
-    def _reporting(self) -> list[str]:
-        """Return the interfaces that reported silence around the hour."""
-        begins = EPOCH + self._hour * HOUR
-        stored = self._lake.load(SILENCES)
-        found: set[str] = set()
-        for file in live_files(stored, since=begins - HOUR, until=begins + 2 * HOUR):
-            rows = read_rows(SILENCES, stored, [file], ("interface_id", "start_time"))
-            found.update(_heard(rows, begins - HOUR, begins + 2 * HOUR))
-        return sorted(found)
-
-
-def _heard(rows: pa.Table, since: datetime, until: datetime) -> Iterator[Any]:
-    if "interface_id" not in rows.column_names:
-        return
-    start = rows["start_time"]
-    near = pc.and_(pc.greater_equal(start, since), pc.less(start, until))
-    names = rows.filter(near)["interface_id"].cast(pa.string())
-    yield from (n for n in pc.unique(names).to_pylist() if n)
+def _reporting(lake: Lake, hour: int) -> list[str]:
+    """Return the interfaces that reported silence around an hour."""
+    since, until = EPOCH + (hour - 1) * HOUR, EPOCH + (hour + 2) * HOUR
+    stored = lake.load(SILENCES)
+    found: set[str] = set()
+    files = live_files(stored, since=since, until=until)
+    columns = ("interface_id", "start_time")
+    for rows in batches(SILENCES, stored, files, columns):
+        if "interface_id" in rows.column_names:
+            start = rows["start_time"]
+            near = pc.and_(pc.greater_equal(start, since), pc.less(start, until))
+            names = rows.filter(near)["interface_id"].cast(pa.string())
+            found.update(name for name in pc.unique(names).to_pylist() if name)
+    return sorted(found)

@@ -211,7 +211,7 @@ def _runs(
     """Stream the files' rows in runs of about ``RUN_ROWS``."""
     pending: list[pa.Table] = []
     rows = 0
-    for batch in _batches(table, stored, files):
+    for batch in batches(table, stored, files):
         pending.append(batch)
         rows += batch.num_rows
         if rows >= RUN_ROWS:
@@ -225,13 +225,13 @@ def _joined(parts: list[pa.Table]) -> pa.Table:
     return pa.concat_tables(parts, promote_options="default")
 
 
-def read_rows(
+def batches(
     table: Table,
     stored: IcebergTable,
     files: Sequence[DataFile],
     columns: Collection[str] | None = None,
-) -> pa.Table:
-    """Return the files' rows in ``batch_schema``'s types, all at once.
+) -> Iterator[pa.Table]:
+    """Stream the files' rows in ``batch_schema``'s types.
 
     Args:
         table: Whose files they are.
@@ -239,18 +239,6 @@ def read_rows(
         files: What to read.
         columns: Only these; None: all that there are.
     """
-    parts = list(_batches(table, stored, files, columns))
-    if not parts:
-        return batch_schema(table).empty_table()
-    return _joined(parts)
-
-
-def _batches(
-    table: Table,
-    stored: IcebergTable,
-    files: Sequence[DataFile],
-    columns: Collection[str] | None = None,
-) -> Iterator[pa.Table]:
     schema = batch_schema(table)
     for file in files:
         with open_parquet(stored.io, file.file_path) as parquet:

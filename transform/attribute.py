@@ -22,6 +22,8 @@ from transform.timeline import EXACT, NOBODY
 from transform.words import Index, Words
 
 LOCATION = ("subnet", "vpc", "az", "account")
+LOGGED = {"vpc": "vpc_id", "subnet": "subnet_id", "az": "az_id",
+          "account": "account_id", "instance": "instance_id"}  # fmt: skip
 LAYERS = ("pods", "nodes", "interfaces")
 
 
@@ -48,11 +50,13 @@ class Observers:
         eni: For each word of the interface column, its code among the ENI words.
         identity: Some identity of that interface, -1 without one.
         facts: By column, codes for each word of the interface column.
+        names: The words of the interface column, and interfaces known besides.
     """
 
     eni: Any
     identity: Any
     facts: dict[str, Any]
+    names: list[str]
 
 
 @dataclass(slots=True)
@@ -96,31 +100,55 @@ class Vocabulary:
 
 
 def observers(
-    records: Records, inventory: Inventory, words: dict[str, Words]
+    records: Records,
+    inventory: Inventory,
+    words: dict[str, Words],
+    places: pa.Table | None = None,
 ) -> Observers:
     """Gather what records and the inventory say of the recording interfaces.
 
     An interface's id, VPC, subnet and zone never change, so that these hold at any
     time; what a record says comes first.
+
+    Args:
+        records: The rows.
+        inventory: What is known.
+        words: The run's words.
+        places: What other records told of interfaces (see `transform.facts`); its
+            interfaces come after those of the rows.
     """
     interface = records.interface
-    by_word = np.array(
-        [words["eni"].code(text) for text in interface.words.to_pylist()], np.int32
-    )
-    known = by_word < len(inventory.enis)
-    identity = np.full(len(by_word), -1, np.int64)
-    identity[known] = inventory.enis[by_word[known]]
+    names = interface.words.to_pylist()
+    told = {} if places is None else _told(places)
+    names += [name for name in told if name not in set(names)]
+    eni = np.array([words["eni"].code(text) for text in names], np.int32)
+    known = eni < len(inventory.enis)
+    identity = np.full(len(eni), -1, np.int64)
+    identity[known] = inventory.enis[eni[known]]
     facts: dict[str, Any] = {}
-    for name, logged in (
-        ("vpc", "vpc_id"), ("subnet", "subnet_id"), ("az", "az_id"),
-        ("account", "account_id"), ("instance", "instance_id"),
-    ):  # fmt: skip
-        told = words[name].of(column_of(records.rows, logged))
-        found = last_seen(interface.codes, told, len(by_word))
-        facts[name] = np.where(
-            found >= 0, found, inventory.columns[name].take(identity)
-        )
-    return Observers(by_word, identity, facts)
+    for name, logged in LOGGED.items():
+        column = words[name].of(column_of(records.rows, logged))
+        found = last_seen(interface.codes, column, len(eni))
+        others = [told.get(n, {}).get(logged) for n in names]
+        more = np.array([words[name].code(text) for text in others], np.int32)
+        by_inventory = inventory.columns[name].take(identity)
+        found = np.where(more >= 0, more, found)
+        facts[name] = np.where(found >= 0, found, by_inventory)
+    return Observers(eni, identity, facts, names)
+
+
+def _told(places: pa.Table) -> dict[str, dict[str, str]]:
+    """Return what was told of each interface; of several values the least."""
+    found: dict[str, dict[str, str]] = {}
+    for row in places.to_pylist():
+        name = row.pop("interface_id")
+        if name is None:
+            continue
+        facts = found.setdefault(name, {})
+        for key, value in row.items():
+            if value is not None and (key not in facts or value < facts[key]):
+                facts[key] = value
+    return found
 
 
 def by_row(observers_: Observers, name: str, interface_codes: Any) -> Any:

@@ -38,6 +38,20 @@ from transform.records import (
 from transform.words import Words
 
 
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """What all records of a time tell of interfaces and addresses.
+
+    Attributes:
+        places, shown, claims: See `transform.facts.Facts`; claims are None while they
+            are being gathered.
+    """
+
+    places: pa.Table
+    shown: pa.Table
+    claims: pa.Table | None = None
+
+
 @dataclass(slots=True)
 class Attributed:
     """Rows with both sides identified.
@@ -91,37 +105,36 @@ class Attributor:
         self.inventory = inventory
         self._vocabulary = Vocabulary(inventory)
 
-    def __call__(self, rows: pa.Table, *, learning: bool = False) -> Attributed:
+    def __call__(self, rows: pa.Table, taught: Taught | None = None) -> Attributed:
         """Identify both sides of each row.
 
         Args:
             rows: Of `flows`, in ``batch_schema``'s types.
-            learning: Let the rows teach each other: they are all that there is of
-                their time.
+            taught: What all records of their time tell.
         """
         inventory = self.inventory
         records = read_records(rows)
         words = self._vocabulary.words()
-        seen_by = observers(records, inventory, words)
+        places = None if taught is None else taught.places
+        seen_by = observers(records, inventory, words, places)
         told = words["vpc"].of(records.vpc)
         vpc = np.where(told >= 0, told, by_row(seen_by, "vpc", records.interface.codes))
         records.direction = _direction(records, inventory, seen_by)
-        if learning:
-            records.direction = learn_directions(records)
+        if taught is not None:
+            records.direction = learn_directions(records, taught.shown)
         sides = [
             resolve(records, inventory, vpc, words, is_src=is_src)
             for is_src in (True, False)
         ]
         for side in sides:
             side.own = own_side(side, records, inventory, seen_by)
-        taught: tuple[Any, Any] = (None, None)
-        if learning:
-            taught = learn((sides[0], sides[1]), records, vpc)
+        learned: tuple[Any, Any] = (None, None)
+        if taught is not None and taught.claims is not None:
+            pair = sides[0], sides[1]
+            learned = learn(pair, records, taught.claims, seen_by, words["vpc"])
         identified = [
-            identify(
-                side, records, inventory, seen_by, words, name=name, learned=learned
-            )
-            for side, name, learned in zip(sides, ("src", "dst"), taught, strict=True)
+            identify(side, records, inventory, seen_by, words, name=name, learned=known)
+            for side, name, known in zip(sides, ("src", "dst"), learned, strict=True)
         ]
         settle_nodes((identified[0], identified[1]))
         return _attributed(records, words, seen_by, inventory, sides, identified, vpc)

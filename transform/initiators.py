@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from transform import outcome as o
-from transform.codes import distinct
+from transform.codes import coded, distinct, merged
 from transform.enrich import Attributed
 from transform.judge import by_flags
 from transform.records import numbers
@@ -16,11 +17,17 @@ from transform.streams import Streams
 NOBODY, SRC_SIDE, DST_SIDE = -1, 0, 1
 
 
-def initiators(attributed: Attributed, streams: Streams) -> Any:
-    """Return who opened it as far as flags and listening ports tell; int8 codes."""
+def initiators(attributed: Attributed, streams: Streams, servers: pa.Table) -> Any:
+    """Return who opened it as far as flags and listening ports tell; int8 codes.
+
+    Args:
+        attributed: The rows, whole conversations.
+        streams: Theirs.
+        servers: See `transform.facts.Facts`.
+    """
     own = by_flags(attributed, numbers(attributed.records.rows, "tcp_flags"))
     found = _of_conversation(streams, own)
-    return _by_listening(streams, found)
+    return _by_listening(attributed, streams, found, servers)
 
 
 def _of_conversation(streams: Streams, own: Any) -> Any:
@@ -41,21 +48,27 @@ def _of_conversation(streams: Streams, own: Any) -> Any:
     return np.where(said, own, told).astype(np.int8)
 
 
-def _by_listening(streams: Streams, found: Any) -> Any:
+def _by_listening(
+    attributed: Attributed, streams: Streams, found: Any, servers: pa.Table
+) -> Any:
     """Complete by who is known to listen at an address and port."""
+    if servers.num_rows == 0:
+        return found
+    records = attributed.records
+    _, (src, dst, known) = merged(records.src, records.dst, coded(servers["address"]))
+    ports = np.asarray(servers["port"]), np.asarray(servers["protocol"])
     ends = distinct(
-        np.concatenate([streams.src, streams.dst]),
-        np.concatenate([streams.srcport, streams.dstport]),
-        np.concatenate([streams.protocol, streams.protocol]),
+        np.concatenate([src, dst, known]),
+        np.concatenate([streams.srcport, streams.dstport, ports[0]]),
+        np.concatenate([streams.protocol, streams.protocol, ports[1]]),
     )[1]
     size = len(found)
-    src, dst = ends[:size], ends[size:]
-    listens = np.zeros(int(ends.max()) + 1 if size else 0, dtype=bool)
-    listens[dst[found == o.BY_SRC]] = True
-    listens[src[found == o.BY_DST]] = True
+    listens = np.zeros(int(ends.max()) + 1, dtype=bool)
+    listens[ends[2 * size :]] = True
+    at_src, at_dst = listens[ends[:size]], listens[ends[size : 2 * size]]
     open_ = found < 0
-    to_server = open_ & listens[dst] & ~listens[src]
-    from_server = open_ & listens[src] & ~listens[dst]
-    return np.select([to_server, from_server], [o.BY_SRC, o.BY_DST], found).astype(
-        np.int8
-    )
+    return np.select(
+        [open_ & at_dst & ~at_src, open_ & at_src & ~at_dst],
+        [o.BY_SRC, o.BY_DST],
+        found,
+    ).astype(np.int8)

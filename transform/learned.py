@@ -9,89 +9,106 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from transform.attribute import Side
-from transform.codes import NONE, distinct, merged
+from transform.attribute import Observers, Side
+from transform.codes import NONE, Coded, coded, column_of, distinct, merged
 from transform.places import NOWHERE
 from transform.presence import Presence
 from transform.records import EGRESS, INGRESS, UNKNOWN, Records
+from transform.words import Words
 
 SEVERAL_CLAIM = -2
 
 
-def learn(sides: tuple[Side, Side], records: Records, vpc: Any) -> tuple[Any, Any]:
-    """Say for each row and side which interface of the rows has the address.
+def learn(
+    sides: tuple[Side, Side],
+    records: Records,
+    claims: pa.Table,
+    observer: Observers,
+    vpcs: Words,
+) -> tuple[Any, Any]:
+    """Say for each row and side which interface showed the address as its own.
 
     Args:
         sides: Source and destination, their own rows known.
-        records: All rows at hand.
-        vpc: Of each row, the VPC that it was recorded in.
+        records: The rows.
+        claims: See `transform.facts.Facts`.
+        observer: The interfaces, those of the claims among them.
+        vpcs: The run's VPC words.
 
     Returns:
-        For source and destination, codes of the interface column; ``NONE`` where
-        nobody reported the address within the row's time, ``SEVERAL_CLAIM`` where more
+        For source and destination, places in ``observer.names``; ``NONE`` where
+        nobody showed the address within the row's time, ``SEVERAL_CLAIM`` where more
         than one did.
     """
-    _, (src, dst) = merged(records.src, records.dst)
-    shown = (
-        sides[0].own & (records.shown_src == records.src.codes),
-        sides[1].own & (records.shown_dst == records.dst.codes),
-    )
-    claims = [np.flatnonzero(mask) for mask in shown]
-    rows = np.concatenate(claims)
-    address = np.concatenate([src[claims[0]], dst[claims[1]]])
+    address = coded(claims["address"])
+    _, (src, dst, claimed) = merged(records.src, records.dst, address)
     homes = [np.where(s.home >= 0, s.home, s.vpc)[s.which] for s in sides]
-    size = len(records)
+    rows, size = len(claimed), len(records)
     joined = distinct(
-        np.concatenate([vpc[rows], homes[0], homes[1]]),
-        np.concatenate([address, src, dst]),
+        np.concatenate([vpcs.of(coded(claims["vpc"])), homes[0], homes[1]]),
+        np.concatenate([claimed, src, dst]),
     )[1]
-    key, asked = joined[: len(rows)], (
-        joined[len(rows) : len(rows) + size], joined[len(rows) + size :],
-    )  # fmt: skip
-    interface = records.interface.codes[rows]
-    span = int(joined.max()) + 1 if len(joined) else 0
-    first = np.full(span, NONE, np.int64)
+    key, asked = joined[:rows], (joined[rows : rows + size], joined[rows + size :])
+    number = {name: place for place, name in enumerate(observer.names)}
+    names = coded(claims["interface"])
+    codes = [number.get(name, NONE) for name in names.words.to_pylist()]
+    interface = np.array([*codes, NONE], np.int64)[names.codes]
+    first = np.full(int(joined.max(initial=-1)) + 1, NONE, np.int64)
     first[key] = interface
-    several = np.zeros(span, dtype=bool)
+    several = np.zeros(len(first), dtype=bool)
     several[key[first[key] != interface]] = True
-    there = Presence(key, records.begin[rows], records.end[rows])
+    begin, end = np.asarray(claims["begin"]), np.asarray(claims["end"])
+    there = Presence(key, begin, end)
     found = []
     for question, side in zip(asked, sides, strict=True):
         near = there.near(question, records.begin, records.end, before=0)
         who = np.where(several[question], SEVERAL_CLAIM, first[question])
         elsewhere = (side.home == NOWHERE) & (side.vpc < 0)
-        answer = np.where(near & ~side.own & ~elsewhere[side.which], who, NONE)
-        found.append(answer.astype(np.int64))
+        found.append(np.where(near & ~side.own & ~elsewhere[side.which], who, NONE))
     return found[0], found[1]
 
 
-def learn_directions(records: Records) -> Any:
+def learn_directions(records: Records, shown: pa.Table) -> Any:
     """Complete the direction: the one address in all of an interface's records is its.
 
-    Each record shows the interface's own address on one side. Where two records or
-    more have just one address in common, by kind of address, that is it.
+    Each record shows the interface's own address on one side. Where its records have
+    just one address in common, by kind of address, that is it.
+
+    Args:
+        records: The rows.
+        shown: See `transform.facts.Facts`.
     """
     direction = records.direction
-    interface = records.interface.codes
-    rows = np.flatnonzero((direction == UNKNOWN) & (interface >= 0))
-    if len(rows) == 0:
+    rows = np.flatnonzero((direction == UNKNOWN) & (records.interface.codes >= 0))
+    if len(rows) == 0 or shown.num_rows == 0:
         return direction
-    _, (src, dst) = merged(records.src, records.dst)
-    ends = src[rows], dst[rows]
-    is_v4 = records.addresses[0].is_v4[np.maximum(records.src.codes[rows], 0)]
-    spot = distinct(interface[rows], is_v4.astype(np.int8))[1]
-    total = np.bincount(spot)
-    pairs = np.concatenate([spot, spot]), np.concatenate(ends)
-    first, which = distinct(*pairs)
-    times = np.bincount(which)
-    own_spot, own_address = pairs[0][first], pairs[1][first]
-    always = times == total[own_spot]
-    count = np.bincount(own_spot[always], minlength=len(total))
-    address = np.full(len(total), NONE, np.int64)
-    address[own_spot[always]] = own_address[always]
-    sure = (count == 1)[spot]
-    found = direction.copy()
-    found[rows[sure & (address[spot] == ends[0])]] = EGRESS
-    found[rows[sure & (address[spot] == ends[1])]] = INGRESS
-    return found
+    interface, address = coded(shown["interface"]), coded(shown["address"])
+    src, dst = (column_of(records.rows, name) for name in ("srcaddr", "dstaddr"))
+    _, (theirs, mine) = merged(interface, records.interface)
+    _, (own, left, right) = merged(address, src, dst)
+    is_v4 = np.asarray(shown["is_v4"], dtype=np.int8)
+    kind = _kinds(src)[rows]
+    spot = distinct(
+        np.concatenate([theirs, mine[rows]]), np.concatenate([is_v4, kind])
+    )[1]
+    known, asked = spot[: len(own)], spot[len(own) :]
+    records_of = np.asarray(shown["records"], np.int64)
+    total = np.bincount(known, weights=records_of).astype(np.int64) // 2
+    total = np.pad(total, (0, int(spot.max()) + 1 - len(total)))
+    always = np.flatnonzero(records_of == total[known])
+    count = np.bincount(known[always], minlength=len(total))
+    found = np.full(len(total), NONE, np.int64)
+    found[known[always]] = own[always]
+    sure = (count == 1)[asked]
+    result = direction.copy()
+    result[rows[sure & (found[asked] == left[rows])]] = EGRESS
+    result[rows[sure & (found[asked] == right[rows])]] = INGRESS
+    return result
+
+
+def _kinds(column: Coded) -> Any:
+    """Return 1 for rows with an IPv4 address, else 0."""
+    kinds = [int(":" not in (text or "")) for text in column.words.to_pylist()]
+    return np.array([*kinds, 1], np.int8)[column.codes]

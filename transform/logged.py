@@ -12,9 +12,11 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from transform.codes import NONE, column_of, distinct
+from transform.codes import coded, column_of, distinct, merged
 from transform.enrich import Attributed
+from transform.words import Words
 
 EVERYTHING = "ALL"
 FAR_FUTURE = 1 << 33
@@ -96,25 +98,24 @@ class Logged:
 
 
 def logged(
-    attributed: Attributed,
+    words: Mapping[str, Words],
     logs: Sequence[FlowLog],
-    rejected: Any,
+    seen: pa.Table,
     reporting: Sequence[str],
 ) -> Logged:
     """Say which interfaces are logged, by the inventory and by what they reported.
 
     Args:
-        attributed: All rows at hand.
+        words: The run's words.
         logs: Of the inventory.
-        rejected: Which rows are rejections.
+        seen: See `transform.facts.Facts.logs`.
         reporting: Interfaces that reported nothing but silence.
     """
-    words = attributed.words
-    heard = _heard(attributed, logs, rejected, reporting)
+    heard = _heard(words["eni"], logs, seen, reporting)
     since: dict[bool, dict[str, Any]] = {False: {}, True: {}}
     for name in ("eni", "subnet", "vpc"):
         codes = {log.resource: words[name].code(log.resource) for log in logs
-                 if _is_of(log.resource, name)}  # fmt: skip
+                 if log.resource.startswith(f"{name}-")}  # fmt: skip
         for rejects in (False, True):
             column = np.full(len(words[name]), FAR_FUTURE, np.int64)
             wanted = "REJECT" if rejects else "ACCEPT"
@@ -128,62 +129,63 @@ def logged(
     return Logged(accept=since[False], reject=since[True])
 
 
-def _is_of(resource: str, name: str) -> bool:
-    return resource.startswith(f"{name}-")
-
-
 def _heard(
-    attributed: Attributed,
-    logs: Sequence[FlowLog],
-    rejected: Any,
-    reporting: Sequence[str],
-) -> dict[bool, Any]:
+    enis: Words, logs: Sequence[FlowLog], seen: pa.Table, reporting: Sequence[str]
+) -> dict[bool, list[int]]:
     """Return the interfaces heard of that no known flow log speaks for.
 
     A flow log of which only rejections were ever seen logs only these: one of
     everything would have shown some that was accepted.
     """
-    records, words = attributed.records, attributed.words
     known = {log.id for log in logs}
-    log = column_of(records.rows, "flow_log_id")
-    unknown = np.array([*(w not in known for w in log.words.to_pylist()), True])
-    only_rejects = np.ones(len(log.words) + 1, dtype=bool)
-    only_rejects[log.codes[~rejected]] = False
-    eni = np.append(attributed.observer.eni, np.int32(NONE))[records.interface.codes]
-    heard = unknown[log.codes] & (eni >= 0)
-    silent = [words["eni"].code(text) for text in reporting]
-    quiet = np.array(silent, np.int64)
-    accepts = np.unique(eni[heard & ~only_rejects[log.codes]])
-    return {
-        False: np.union1d(accepts, quiet).astype(np.int64),
-        True: np.union1d(np.unique(eni[heard]), quiet).astype(np.int64),
-    }
+    rows = seen.select(["observer", "flow_log_id", "rejected"]).to_pylist()
+    accepting = {row["flow_log_id"] for row in rows if not row["rejected"]}
+    quiet = {enis.code(name) for name in reporting}
+    found: dict[bool, set[int]] = {False: set(quiet), True: set(quiet)}
+    for row in rows:
+        if row["flow_log_id"] not in known and row["observer"]:
+            code = enis.code(row["observer"])
+            found[True].add(code)
+            if row["flow_log_id"] in accepting:
+                found[False].add(code)
+    return {rejects: sorted(codes) for rejects, codes in found.items()}
 
 
-def duplicates(attributed: Attributed, logs: Sequence[FlowLog], rejected: Any) -> Any:
+def duplicates(
+    attributed: Attributed, logs: Sequence[FlowLog], rejected: Any, seen: pa.Table
+) -> Any:
     """Return which rows another flow log counts: one for each interface and action.
 
     The preferred log counts wherever it was writing of the interface and action; what
     lies before its first record there and after its last is left to the next one.
     """
     records = attributed.records
-    log = column_of(records.rows, "flow_log_id")
     found = np.zeros(len(records), dtype=bool)
-    if len(log.words) < 2:
+    log, theirs = column_of(records.rows, "flow_log_id"), coded(seen["flow_log_id"])
+    names = sorted({*log.words.to_pylist(), *theirs.words.to_pylist()})
+    if len(names) < 2:
         return found
     order = {entry.id: place for place, entry in enumerate(logs)}
-    names = log.words.to_pylist()
     ranked = sorted(names, key=lambda name: (order.get(name, len(order)), name))
-    rank = np.array([*(ranked.index(name) for name in names), len(names)])[log.codes]
-    observer = column_of(records.rows, "observer").codes
-    spot = distinct(observer, rejected.astype(np.int8))[1]
-    begin, end = records.begin, records.end
-    for place in range(len(ranked)):
-        mine = rank == place
-        first = np.full(int(spot.max()) + 1, FAR_FUTURE, np.int64)
-        last = np.zeros(int(spot.max()) + 1, np.int64)
-        np.minimum.at(first, spot[mine & ~found], begin[mine & ~found])
-        np.maximum.at(last, spot[mine & ~found], end[mine & ~found])
-        worse = rank > place
-        found |= worse & (begin >= first[spot]) & (begin < last[spot])
+    place_of = {name: place for place, name in enumerate(ranked)}
+    rank, ranks = (
+        np.array([*(place_of[n] for n in c.words.to_pylist()), len(ranked)])[c.codes]
+        for c in (log, theirs)
+    )
+    observer, observers = column_of(records.rows, "observer"), coded(seen["observer"])
+    _, (mine, their) = merged(observer, observers)
+    actions = np.asarray(seen["rejected"], dtype=np.int8)
+    spots = distinct(
+        np.concatenate([mine, their]),
+        np.concatenate([rejected.astype(np.int8), actions]),
+    )[1]
+    spot, known = spots[: len(mine)], spots[len(mine) :]
+    size = int(spots.max(initial=-1)) + 1
+    for place in np.unique(ranks).tolist():
+        first, last = np.full(size, FAR_FUTURE, np.int64), np.zeros(size, np.int64)
+        rows = np.flatnonzero(ranks == place)
+        first[known[rows]] = np.asarray(seen["first"])[rows]
+        last[known[rows]] = np.asarray(seen["last"])[rows]
+        within = (records.begin >= first[spot]) & (records.begin < last[spot])
+        found |= (rank > place) & within
     return found

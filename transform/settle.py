@@ -16,7 +16,8 @@ import pyarrow as pa
 from transform import outcome as o
 from transform.causes import causes
 from transform.codes import distinct
-from transform.enrich import Attributed, Attributor
+from transform.enrich import Attributed, Attributor, Taught
+from transform.facts import Facts
 from transform.identify import OURS
 from transform.initiators import initiators
 from transform.judge import by_ports, cause_by_reason, role_of, scope_of
@@ -56,41 +57,49 @@ class _Rows:
 
 
 def settle(
-    rows: pa.Table, attributor: Attributor, *, reporting: Sequence[str] = ()
+    rows: pa.Table,
+    attributor: Attributor,
+    facts: Facts,
+    *,
+    reporting: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Decide everything for rows of an hour and its neighbours.
+    """Decide everything for rows of whole conversations.
 
     Args:
         rows: Of `flows`, in ``batch_schema``'s types.
         attributor: Knows the inventory.
+        facts: Of all rows of the hour and its neighbours.
         reporting: Interfaces that reported in that time, if only silence.
 
     Returns:
         The derived columns of all the rows; those of the neighbours are not to be
         kept, as their own neighbours are not at hand.
     """
-    attributed = attributor(rows, learning=True)
-    here = _read(attributed, attributor, reporting)
-    outcome = _decide(here)
+    attributed = attributor(rows, Taught(facts.places, facts.shown, facts.claims))
+    here = _read(attributed, attributor, facts, reporting)
+    outcome = _decide(here, facts)
     return attributed.columns() | outcome.columns()
 
 
 def _read(
-    attributed: Attributed, attributor: Attributor, reporting: Sequence[str]
+    attributed: Attributed,
+    attributor: Attributor,
+    facts: Facts,
+    reporting: Sequence[str],
 ) -> _Rows:
     records = attributed.records
     rejected = is_text(records.rows, "action", "REJECT")
     logs = flow_logs(attributor.inventory.documents)
     role = role_of(attributed)
-    twice = duplicates(attributed, logs, rejected) & (role != o.ENCAPSULATED)
-    role = np.where(twice, o.DUPLICATE, role).astype(np.int8)
+    twice = duplicates(attributed, logs, rejected, facts.logs)
+    role = np.where(twice & (role != o.ENCAPSULATED), o.DUPLICATE, role).astype(np.int8)
     known = attributed.direction != UNKNOWN
     end = (role == o.NULL) & known
     begin = records.begin + BLUR
     return _Rows(
         attributed=attributed,
         streams=streams_of(attributed),
-        logged=logged(attributed, logs, rejected, reporting),
+        logged=logged(attributed.words, logs, facts.logs, reporting),
         rejected=rejected,
         role=role,
         begin=begin,
@@ -101,7 +110,7 @@ def _read(
     )
 
 
-def _decide(here: _Rows) -> Outcome:
+def _decide(here: _Rows, facts: Facts) -> Outcome:
     attributed = here.attributed
     size = len(attributed.records)
     counted = np.zeros(size, np.int8)
@@ -131,7 +140,8 @@ def _decide(here: _Rows) -> Outcome:
     undecidable = (attributed.direction == UNKNOWN) & (here.role == o.NULL)
     counted[undecidable] = o.NULL
     cause, evidence = _causes(here)
-    initiator, port = by_ports(attributed, initiators(attributed, here.streams))
+    opened = initiators(attributed, here.streams, facts.servers)
+    initiator, port = by_ports(attributed, opened)
     return Outcome(
         direction=np.array([-1, 0, 1], np.int8)[attributed.direction],
         role=role,

@@ -303,10 +303,7 @@ def _rows(table: Table, source: Any, runs: Any) -> Any:
     taken = source.select(kept)[runs["row"].to_numpy()]
     times = ("valid_from", "valid_until", "earliest", "latest", "last_seen")
     ends = runs.with_columns(
-        *(
-            pl.col(c).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-            for c in times
-        )
+        *(pl.col(c).cast(pl.Datetime("us")).dt.replace_time_zone("UTC") for c in times)
     )
     day = pl.when(pl.col("over")).then(
         pl.coalesce("valid_until", "last_seen").dt.date()
