@@ -1,0 +1,130 @@
+"""Answers of ``describe-*`` calls, told apart by their top-level keys."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ingest.inventory.aws.report import Report
+
+Document = dict[str, Any]
+Listing = dict[str, list[Document]]
+
+# The keys of answers, and under which name their documents go on.
+LISTS: dict[str, str] = {
+    **{key: key for key in (
+        "NetworkInterfaces", "Vpcs", "Subnets", "SecurityGroups", "SecurityGroupRules",
+        "NetworkAcls", "RouteTables", "PrefixLists", "VpcPeeringConnections",
+        "TransitGateways", "TransitGatewayAttachments", "TransitGatewayVpcAttachments",
+        "NatGateways", "VpcEndpoints", "Addresses", "InternetGateways",
+        "EgressOnlyInternetGateways", "VpnGateways", "VpnConnections",
+        "CustomerGateways", "Reservations", "FlowLogs", "AvailabilityZones",
+        "LoadBalancers", "LoadBalancerDescriptions", "Listeners", "TargetGroups",
+        "InterfaceAssociations", "VpcBlockPublicAccessOptions",
+        "VpcBlockPublicAccessExclusions", "VpcEncryptionControls",
+        "TargetGroupAttributes", "TargetHealth", "PrefixListEntries",
+    )},
+    "ManagedPrefixLists": "PrefixLists",
+    "TrunkInterfaceAssociations": "InterfaceAssociations",
+}  # fmt: skip
+
+# Answers that do not say what they are about: the list that they become, the key of
+# the subject in it, and how a file's name gives the subject away.
+_ABOUT: dict[str, tuple[str, str]] = {
+    "Attributes": ("TargetGroupAttributes", "TargetGroupArn"),
+    "TargetHealthDescriptions": ("TargetHealth", "TargetGroupArn"),
+    "Entries": ("PrefixListEntries", "PrefixListId"),
+}
+_PREFIX_LIST = re.compile(r"pl-[0-9a-f]+")
+_AROUND = frozenset(("NextToken", "NextMarker", "ResponseMetadata"))
+
+
+def documents_of(answer: Any, *, name: str, report: Report) -> Iterator[Listing]:
+    """Yield the lists of an answer, or of several in an array.
+
+    Args:
+        answer: What a JSON file holds.
+        name: The file's; it may tell what an answer is about.
+        report: Gets what is of no use.
+    """
+    for part in answer if isinstance(answer, list) else [answer]:
+        if isinstance(part, dict):
+            yield _lists(part, name, report)
+        else:
+            report.ignored["not an answer"] += 1
+
+
+def _lists(answer: Mapping[str, Any], name: str, report: Report) -> Listing:
+    found: Listing = {}
+    for key, value in answer.items():
+        if key in _ABOUT:
+            kept = _about(key, value, answer, name)
+        elif key in LISTS:
+            kept = _documents(value, report)
+        else:
+            if key not in _AROUND:
+                report.ignored[key] += 1
+            continue
+        listed = _ABOUT[key][0] if key in _ABOUT else LISTS[key]
+        if listed == "Reservations":
+            listed, kept = "Instances", _instances(kept)
+        found.setdefault(listed, []).extend(kept)
+        report.documents[listed] += len(kept)
+    return found
+
+
+def _documents(value: Any, report: Report) -> list[Document]:
+    listed = value if isinstance(value, list) else [value]
+    kept = [document for document in listed if isinstance(document, dict)]
+    report.note("not_a_document", len(listed) - len(kept))
+    return kept
+
+
+def _instances(reservations: list[Document]) -> list[Document]:
+    return [
+        {"OwnerId": reservation.get("OwnerId"), **instance}
+        for reservation in reservations
+        for instance in parts(reservation, "Instances")
+    ]
+
+
+def _about(
+    key: str, value: Any, answer: Mapping[str, Any], name: str
+) -> list[Document]:
+    """Return an answer with its subject, told by a key beside it or by the name."""
+    _, subject = _ABOUT[key]
+    told = answer.get(subject)
+    if told is None and subject == "PrefixListId":
+        named = _PREFIX_LIST.search(name)
+        told = named[0] if named else None
+    return [{subject: told, key: value, "_name": name}]
+
+
+def text(document: Document, name: str) -> str | None:
+    """Return a field that is text and not empty, else None."""
+    value = document.get(name)
+    return value if isinstance(value, str) and value else None
+
+
+def texts(document: Document, name: str) -> list[str]:
+    """Return the texts of a field that is a list of them."""
+    value = document.get(name)
+    listed = value if isinstance(value, list) else ()
+    return [item for item in listed if isinstance(item, str) and item]
+
+
+def parts(document: Document, name: str) -> list[Document]:
+    """Return the documents of a field that is a list of them."""
+    value = document.get(name)
+    listed = value if isinstance(value, list) else ()
+    return [item for item in listed if isinstance(item, dict)]
+
+
+def merge(listings: Iterator[Listing]) -> Listing:
+    """Return several listings as one."""
+    merged: Listing = {}
+    for listing in listings:
+        for key, documents in listing.items():
+            merged.setdefault(key, []).extend(documents)
+    return merged

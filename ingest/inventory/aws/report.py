@@ -1,0 +1,57 @@
+"""What an inventory could not use, so that nothing is left out in silence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import structlog
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A call that AWS did not answer.
+
+    Attributes:
+        scope: Where it was made.
+        call: The IAM action, such as ``ec2:DescribeFlowLogs``.
+        reason: AWS's code for the refusal.
+    """
+
+    scope: str
+    call: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Report:
+    """Counts of one look at an inventory.
+
+    Attributes:
+        files: JSON files read.
+        documents: Documents used, by the name of their list.
+        ignored: Files, or lists in them, that flowlake has no use for, by name.
+        unreadable: Files that are no JSON.
+        odd: Values that were left out or could not be joined, by what is odd.
+        missing: Calls that failed.
+    """
+
+    files: int = 0
+    documents: Counter[str] = field(default_factory=Counter)
+    ignored: Counter[str] = field(default_factory=Counter)
+    unreadable: list[str] = field(default_factory=list)
+    odd: Counter[str] = field(default_factory=Counter)
+    missing: list[Missing] = field(default_factory=list)
+
+    def note(self, oddity: str, count: int = 1, **facts: object) -> None:
+        """Count something odd; log it with what is known of it."""
+        if count:
+            self.odd[oddity] += count
+            log.info("inventory_oddity", oddity=oddity, count=count, **facts)
+
+    def lacks(self, scope: str, call: str, reason: str) -> None:
+        """Note a call that failed."""
+        self.missing.append(Missing(scope, call, reason))
+        log.warning("inventory_call_failed", scope=scope, call=call, reason=reason)
