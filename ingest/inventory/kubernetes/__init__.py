@@ -1,0 +1,1 @@
+"""What a Kubernetes cluster says of its addresses: pods, nodes, services."""

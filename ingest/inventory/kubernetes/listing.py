@@ -1,0 +1,151 @@
+"""What the files of one moment list of a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ingest.inventory.kubernetes.allow import KINDS, Document, cut_down
+from ingest.inventory.kubernetes.documents import Part
+from ingest.inventory.kubernetes.lifetime import instants
+from ingest.inventory.kubernetes.rows import SERVICE
+from ingest.inventory.kubernetes.spans import HOLDERS
+from ingest.inventory.kubernetes.state import State
+
+Facts = dict[Any, Any]
+
+
+def listed(kinds: Iterable[str]) -> frozenset[str]:
+    """Return what a sighting lists, of which these kinds are listed completely.
+
+    ``identities`` only if both pods and nodes are; a kind of identity by itself
+    (``pod``, ``node``) if it is.
+    """
+    known = set(kinds)
+    words = {kind.lower() for kind in known & HOLDERS}
+    if known >= HOLDERS:
+        words.add("identities")
+    if "Service" in known:
+        words.add(SERVICE)
+    return frozenset(words)
+
+
+@dataclass(slots=True)
+class Listing:
+    """Objects by kind, and which kinds are listed completely.
+
+    Attributes:
+        facts: By kind, as ``State`` keeps them.
+        complete: Kinds of which all there are is listed.
+        seen: All kinds that were in it.
+        repeats: One pod is in it in several states: it was a watch whose events have
+            lost their types, so that nothing tells which pods have gone.
+        told: The latest time that objects outside of lists tell; UTC.
+    """
+
+    facts: dict[str, Facts] = field(default_factory=dict)
+    complete: set[str] = field(default_factory=set)
+    seen: set[str] = field(default_factory=set)
+    repeats: bool = False
+    told: datetime | None = None
+
+    def read(
+        self,
+        parts: Iterable[Part],
+        state: State,
+        *,
+        whole: bool | None = None,
+        keep: frozenset[str] = KINDS,
+    ) -> None:
+        """Add what a file holds.
+
+        A list says nowhere whether it was asked of one namespace or of all. It counts
+        as complete if its objects are of several namespaces, or of none.
+
+        Args:
+            parts: Of its documents.
+            state: Reads objects.
+            whole: Whether its lists are complete, if that is known.
+            keep: Kinds to keep; objects of others are passed over.
+
+        Raises:
+            BrokenDocument: The rest cannot be read; what came before is added.
+        """
+        listed: dict[str, set[str]] = {}
+        unnamed: list[Any] = []
+        in_list = False
+        for header, item in parts:
+            if item is not None:
+                in_list = True
+                kind = _kind(item) or _kind(header).removesuffix("List")
+                if kind:
+                    self._add(kind, item, state, keep, listed)
+                else:
+                    unnamed.append(item)
+                continue
+            kind = _kind(header)
+            if in_list or kind.endswith("List"):
+                for late in unnamed:
+                    self._add(kind.removesuffix("List"), late, state, keep, listed)
+                if not (header.get("metadata") or {}).get("continue"):
+                    self._complete(listed, whole)
+                listed, unnamed, in_list = {}, [], False
+            else:
+                self._add_alone(kind, header, state, keep)
+
+    @property
+    def lists(self) -> frozenset[str]:
+        """What is listed completely, in a sighting's words."""
+        return listed(self.complete)
+
+    def add(self, other: Listing) -> None:
+        """Add what another lists."""
+        for kind, facts in other.facts.items():
+            self.facts.setdefault(kind, {}).update(facts)
+        self.complete |= other.complete
+
+    def _add(
+        self,
+        kind: str,
+        item: Any,
+        state: State,
+        keep: frozenset[str],
+        listed: dict[str, set[str]],
+    ) -> None:
+        self.seen.add(kind)
+        if kind in keep and isinstance(item, dict):
+            document = cut_down(kind, item)
+            key, fact = state.read(kind, document)
+            self.facts.setdefault(kind, {})[key] = fact
+            listed.setdefault(kind, set()).add(
+                document["metadata"].get("namespace", "")
+            )
+
+    def _add_alone(
+        self, kind: str, item: Document, state: State, keep: frozenset[str]
+    ) -> None:
+        self.seen.add(kind)
+        if kind not in keep:
+            return
+        document = cut_down(kind, item)
+        key, fact = state.read(kind, document)
+        found = self.facts.setdefault(kind, {})
+        if kind == "Pod":
+            self.repeats |= found.get(key, fact) != fact
+            self.told = max(
+                [*instants(document), *filter(None, [self.told])], default=None
+            )
+        found[key] = fact
+
+    def _complete(self, listed: dict[str, set[str]], whole: bool | None) -> None:
+        several = len(set().union(*listed.values()) - {""}) > 1
+        for kind, namespaces in listed.items():
+            if whole if whole is not None else (several or namespaces == {""}):
+                self.complete.add(kind)
+
+
+def _kind(document: Any) -> str:
+    kind = document.get("kind") if isinstance(document, dict) else None
+    return kind if isinstance(kind, str) else ""
