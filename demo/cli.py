@@ -25,7 +25,9 @@ def simulate(
     records: Annotated[str, typer.Option(help="How many: 1000, 250k, 10M")] = "100k",
     seed: Annotated[int, typer.Option(help="The same seed, the same bytes")] = 7,
     start: Annotated[str, typer.Option(help="The first window; UTC")] = "2026-01-01",
-    shape: Annotated[str, typer.Option(help="large, small or mixed")] = "mixed",
+    shape: Annotated[
+        str, typer.Option(help="large, small, mixed or network")
+    ] = "mixed",
     fields: Annotated[
         str, typer.Option(help="Of large and small: v2 v3 v5 all")
     ] = "v5",
@@ -41,7 +43,7 @@ def simulate(
         out=out,
         seed=seed,
         start=_time(start),
-        shape=_one_of(shape, ("large", "small", "mixed"), "--shape"),
+        shape=_one_of(shape, ("large", "small", "mixed", "network"), "--shape"),
         fields=_one_of(fields, tuple(FORMATS), "--fields"),
         clean=clean,
         truth=_one_of(truth, ("full", "totals", "auto"), "--truth"),

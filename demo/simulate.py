@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from demo import inventory, odd, truth
+from demo.network import run
 from demo.objects import FORMATS, V2, V5, V11, FlowLog, columns_of, sliced
 from demo.places import Place, place_of
 from demo.traffic import WINDOW, Legs, Plant, records_of_window
@@ -39,7 +40,8 @@ class SimulationSpec:
     Attributes:
         records: Flow-log records to write (NODATA and the like come on top).
         out: A directory or ``s3://bucket/prefix``.
-        shape: ``large`` 250,000 rows an object, ``small`` 300, ``mixed`` everything.
+        shape: ``large`` 250,000 rows an object, ``small`` 300, ``mixed`` every format,
+            ``network`` every path and its truth (records: about so many).
         fields: Format of the clean shapes: v2, v3, v5 or all.
         clean: No silences, late or copied objects.
         truth: full, totals, or auto: full up to five million records.
@@ -86,6 +88,8 @@ def simulate(
     spec: SimulationSpec, *, progress: Callable[[int], None] = lambda records: None
 ) -> SimulationResult:
     """Write the world's objects, inventory and truth; the same for the same spec."""
+    if spec.shape == "network":
+        return _network(spec, progress)
     tasks = list(_tasks(spec))
     place = place_of(spec.out)
     world, flow_logs = _world(spec, tasks[-1].window)
@@ -97,6 +101,23 @@ def simulate(
             infos.extend(done)
             progress(sum(info["records"] for info in done))
         _write_truth(spec, place, infos, Path(parts))
+    return _result(infos)
+
+
+def _network(spec: SimulationSpec, progress: Callable[[int], None]) -> SimulationResult:
+    plan = run.plan_of(
+        records=spec.records,
+        seed=spec.seed,
+        start=spec.start,
+        clean=spec.clean,
+        full_truth=spec.full_truth,
+    )
+    workers = 1 if spec.records <= INLINE else spec.workers
+    infos = run.simulate(plan, spec.out, workers=workers, progress=progress)
+    return _result(infos)
+
+
+def _result(infos: list[dict[str, Any]]) -> SimulationResult:
     return SimulationResult(
         objects=len(infos),
         bytes=sum(info["bytes"] for info in infos),

@@ -1,0 +1,1 @@
+"""A deeper world: paths of packets over interfaces, and who held an address when."""

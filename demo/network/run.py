@@ -1,0 +1,110 @@
+"""The simulation of the network: windows on any number of processes, the same bytes."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from demo.network import inventory
+from demo.network.work import Plan, do_window, scene_of
+from demo.places import Place, place_of
+
+MOST_A_WINDOW = 120_000
+LEAST_A_WINDOW = 450  # every scenario once
+WINDOWS = 36
+
+
+def plan_of(
+    *, records: int, seed: int, start: Any, clean: bool, full_truth: bool
+) -> Plan:
+    """Return how a number of records is spread over windows of five minutes."""
+    share = max(LEAST_A_WINDOW, min(MOST_A_WINDOW, records // WINDOWS))
+    windows = max(4, -(-records // share))
+    return Plan(
+        seed=seed,
+        start=start,
+        windows=windows,
+        records=records,
+        clean=clean,
+        full_truth=full_truth,
+    )
+
+
+def simulate(
+    plan: Plan, out: str, *, workers: int, progress: Callable[[int], None]
+) -> list[dict[str, Any]]:
+    """Write the objects, the inventory and the truth; return what each object is."""
+    place = place_of(out)
+    inventory.write(scene_of(plan), plan, place)
+    infos: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as parts:
+        for done in _run(plan, out, workers, parts):
+            infos.extend(done)
+            progress(sum(i["records"] for i in done if not i["copy_of"]))
+        _write_truth(plan, place, infos, Path(parts))
+    return infos
+
+
+def _run(
+    plan: Plan, out: str, workers: int, parts: str
+) -> Iterator[list[dict[str, Any]]]:
+    workers = min(workers or os.cpu_count() or 1, plan.windows)
+    if workers == 1:
+        for number in range(plan.windows):
+            yield _do(plan, out, number, parts)
+        return
+    spawned = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=spawned) as pool:
+        count = plan.windows
+        yield from pool.map(_do, [plan] * count, [out] * count, range(count),
+                            [parts] * count)  # fmt: skip
+
+
+def _do(plan: Plan, out: str, number: int, parts: str) -> list[dict[str, Any]]:
+    return do_window(plan, place_of(out), number, Path(parts))
+
+
+def _write_truth(
+    plan: Plan, place: Place, infos: list[dict[str, Any]], parts: Path
+) -> None:
+    originals = [info for info in infos if not info["copy_of"]]
+    totals: dict[str, Any] = {
+        "spec": {
+            "shape": "network", "seed": plan.seed, "windows": plan.windows,
+            "records": plan.records, "start": plan.start.isoformat(),
+        },
+        "objects": len(originals),
+        "copies": len(infos) - len(originals),
+        "late": sum(info["late"] for info in originals),
+        "records": sum(info["records"] for info in originals),
+        "silences": sum(info["silences"] for info in originals),
+        "headers": sum(info["headers"] for info in originals),
+        "tgw_records": 0,
+    }  # fmt: skip
+    totals["lines"] = totals["records"] + totals["silences"] + totals["headers"]
+    place.write("truth/totals.json", (json.dumps(totals, indent=1) + "\n").encode())
+    _keep(place, parts, "objects", iter([pa.Table.from_pylist(infos)]))
+    for name in ("records", "streams"):
+        found = sorted(parts.glob(f"{name}-*.parquet"))
+        if found:
+            _keep(place, parts, name, map(pq.read_table, found))
+
+
+def _keep(place: Place, parts: Path, name: str, tables: Iterator[pa.Table]) -> None:
+    """Write tables to one Parquet file, one in memory at a time."""
+    first = next(tables)
+    path = parts / f"{name}.whole"
+    with pq.ParquetWriter(path, first.schema, compression="zstd") as writer:
+        writer.write_table(first)
+        for table in tables:
+            writer.write_table(table)
+    place.put(f"truth/{name}.parquet", path)
