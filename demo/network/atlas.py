@@ -64,9 +64,8 @@ class Atlas:
         scanners = 0xC18E9200 + np.arange(0, 250)  # 193.142.146.0/24
         self._add_outside("scanner", _dotted(scanners))
         self._add_outside("blocked", [f"45.155.205.{n}" for n in range(1, 250)])
-        self._add_outside(
-            "partner", [f"10.3.{n // 50}.{n % 50 + 10}" for n in range(200)]
-        )
+        self._add_outside("partner", [f"10.3.0.{n}" for n in range(10, 110)])
+        self._add_outside("partner-far", [f"10.3.128.{n}" for n in range(10, 110)])
         self._add_outside("on-premises", [f"192.168.7.{n}" for n in range(10, 60)])
         for name, octets, count in SERVICES:
             self._add_outside(name, [f"{octets}.{n % 7}.{n + 1}" for n in range(count)])

@@ -169,6 +169,25 @@ def add_pods(
         )
 
 
+def add_trunk(ground: Ground, node: int, subnet: Subnet, host: int) -> None:
+    """Add the interface of a node that carries its pods' branch interfaces."""
+    party = ground.parties[node]
+    ground.interface(
+        Interface(
+            id=ground.id("eni", subnet.vpc, party.name, "trunk"),
+            vpc=subnet.vpc,
+            subnet=subnet,
+            address=subnet.address(host),
+            kind="trunk",
+            description="aws-k8s-trunk-eni",
+            instance=ground.interfaces[party.interface].instance,
+            groups=("node",),
+            created=ground.begin - 88_000,
+            device=2,
+        )
+    )
+
+
 def add_branch_pods(
     ground: Ground, node: int, subnet: Subnet, host: int, workload: str
 ) -> None:

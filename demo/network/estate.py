@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from demo.network.clusters import NodeShape, add_branch_pods, add_node
+from demo.network.clusters import NodeShape, add_branch_pods, add_node, add_trunk
 from demo.network.fixtures import Fixture, add_fixture, add_regional_nat, add_replaced
 from demo.network.ground import Ground
 
 MAIN, OTHER = "111111111111", "222222222222"
 HOME, AWAY = "us-east-1", "eu-west-1"
-PARTNER = "10.3.0.0/16"  # peered and transit-attached, in nobody's inventory
-ON_PREMISES = "192.168.0.0/16"
-BLOCKED = "45.155.205.0/24"  # what the guarded subnet's network ACL denies
 AFTER = 2_700  # seconds that the world goes on after its last window began
 
 _SHOP_SUBNETS = (
@@ -52,8 +49,10 @@ def _shop(ground: Ground) -> None:
         add_node(ground, "shop", ground.subnets["shop", place], number, shape)
         for number, (place, shape) in enumerate(_SHOP_NODES)
     ]
+    subnet = ground.subnets["shop", "nodes-a"]
+    for number in range(2):
+        add_trunk(ground, nodes[number], subnet, 2900 + number)
     for number in range(8):
-        subnet = ground.subnets["shop", "nodes-a"]
         add_branch_pods(ground, nodes[number % 2], subnet, 3000 + number, "payments")
     for fixture in _SHOP:
         add_fixture(ground, "shop", fixture)
@@ -86,7 +85,7 @@ _SHOP = (
     Fixture("efs", "apps", "efs", first=51),
     Fixture("lambda", "apps", "lambda", first=52),
     Fixture("sts", "apps", "vpc_endpoint", first=53),
-    Fixture("strict", "strict", "instance", count=2, first=10),
+    Fixture("strict", "strict", "instance", count=2, first=10, public=10),
     Fixture("old", "old", "instance", count=3, first=10, nitro=False),
     Fixture("tgw", "edge", "transit_gateway", count=2, first=10),
     Fixture("gwlbe", "edge", "gateway_load_balancer_endpoint", first=30),
@@ -111,6 +110,7 @@ def _data(ground: Ground) -> None:
         Fixture("sts", "apps", "vpc_endpoint", first=53),
         Fixture("db", "apps", "rds", first=54),
         Fixture("task", "apps", "ecs_task", count=2, first=60),
+        Fixture("far", "edge", "instance", count=2, first=30),
         Fixture("tgw", "edge", "transit_gateway", count=2, first=10),
     ):
         add_fixture(ground, "data", fixture)
@@ -131,6 +131,7 @@ def _partial(ground: Ground) -> None:
     ground.vpc("partial", MAIN, HOME, ("10.4.0.0/16",))
     ground.subnet("partial", "seen", "10.4.0.0/20", 1)
     ground.subnet("partial", "dark", "10.4.16.0/20", 2)
+    ground.subnet("partial", "dim", "10.4.32.0/20", 2)
     for fixture in (
         Fixture("seen", "seen", "instance", count=3, first=10),
         Fixture("nat", "seen", "nat_gateway", first=20, public=40),
@@ -138,6 +139,7 @@ def _partial(ground: Ground) -> None:
         Fixture("gwlbe", "seen", "gateway_load_balancer_endpoint", first=40),
         Fixture("nlb", "seen", "network_load_balancer", first=50, public=41),
         Fixture("dark", "dark", "instance", count=4, first=10),
+        Fixture("dim", "dim", "instance", count=2, first=10),
         Fixture("acceptor", "dark", "instance", count=2, first=30),
         Fixture("rejecter", "dark", "instance", count=2, first=40),
         Fixture("complement", "dark", "instance", count=2, first=50),

@@ -136,7 +136,7 @@ def _one(ground: Ground, vpc: str, fixture: Fixture, number: int) -> None:
 
 
 _GROUPLESS = ("nat_gateway", "transit_gateway", "gateway_load_balancer",
-              "gateway_load_balancer_endpoint")  # fmt: skip
+              "gateway_load_balancer_endpoint", "network_load_balancer")  # fmt: skip
 
 
 def _uuid(identifier: str) -> str:

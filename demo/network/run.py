@@ -44,7 +44,7 @@ def simulate(
 ) -> list[dict[str, Any]]:
     """Write the objects, the inventory and the truth; return what each object is."""
     place = place_of(out)
-    inventory.write(scene_of(plan), plan, place)
+    inventory.write(scene_of(plan), place)
     infos: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as parts:
         for done in _run(plan, out, workers, parts):

@@ -135,11 +135,11 @@ _TRANSLATED = (
 
 _BETWEEN = (
     Scenario("peering", ("shop", "app"), ("data", "app"), 8000, 3, direct(PEERING)),
-    Scenario("transit_gateway", ("shop", "app"), ("data", "app"), 8001, 4,
+    Scenario("transit_gateway", ("shop", "app"), ("data", "far"), 8001, 4,
              across("shop", "data")),
-    Scenario("transit_unlogged_ends", ("partial", "dark"), _outside("partner"), 8002, 1,
-             across("partial", "")),
-    Scenario("transit_from_partner", _outside("partner"), ("shop", "app"), 8002, 1,
+    Scenario("transit_unlogged_ends", ("partial", "dark"), _outside("partner-far"),
+             8002, 1, across("partial", "")),
+    Scenario("transit_from_partner", _outside("partner-far"), ("shop", "app"), 8002, 1,
              across("", "shop")),
     Scenario("unlogged_peer", ("shop", "app"), _outside("partner"), 8000, 1,
              direct(PEERING)),
@@ -180,7 +180,7 @@ _BALANCED = (
              inspected("shop")),
     Scenario("gwlb_inside", ("shop", "app"), ("shop", "inspected"), 8003, 1,
              inspected("shop")),
-    Scenario("gwlb_unlogged_ends", ("partial", "dark"), _outside("internet"), 80, 0.5,
+    Scenario("gwlb_unlogged_ends", ("partial", "dim"), _outside("internet"), 80, 0.5,
              inspected("partial")),
 )  # fmt: skip
 
@@ -211,7 +211,7 @@ _MACHINES = (
              direct(INTERNET_GATEWAY), bpa(), None),
     Scenario("encryption_control", ("data", "app"), ("data", "sts"), 80, 0.5, direct(),
              encryption(), None),
-    Scenario("dropped", ("shop", "app"), ("shop", "inspected"), 8007, 1, direct(), LOST,
+    Scenario("dropped", ("shop", "app"), ("shop", "bastion"), 8007, 1, direct(), LOST,
              None),
     Scenario("skipdata", ("shop", "app"), ("shop", "skipper"), 8008, 3, direct(),
              LOST_IN_SKIP, every=(4, 2)),

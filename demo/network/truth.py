@@ -55,6 +55,7 @@ _OUTSIDE = {
     "scanner": "internet",
     "blocked": "internet",
     "partner": "unknown_private",
+    "partner-far": "unknown_private",
     "on-premises": "on_premises",
 } | {name: "aws_service" for name, _, _ in SERVICES}
 
