@@ -28,7 +28,9 @@ class Atlas:
         service: For each address the number of its AWS service, -1 without.
     """
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(
+        self, ground: Ground, outside: dict[str, list[str]] | None = None
+    ) -> None:
         self.ground = ground
         own = sorted(
             {p.address for p in ground.parties}
@@ -37,43 +39,21 @@ class Atlas:
         )
         self.addresses = list(own)
         self.outside: dict[str, Any] = {}
-        self._outsiders(np.random.default_rng([ground.seed, 5]))
+        for pool, addresses in (outside or outsiders(ground.seed)).items():
+            begin = len(self.addresses)
+            self.addresses += addresses
+            self.outside[pool] = np.arange(begin, len(self.addresses))
         index = {address: n for n, address in enumerate(own)}
         self.index = index
         self.service = self._services()
         self._interfaces(index)
         self._parties(index)
 
-    def _add_outside(self, pool: str, addresses: list[str]) -> None:
-        begin = len(self.addresses)
-        self.addresses += addresses
-        self.outside[pool] = np.arange(begin, begin + len(addresses))
-
-    def _outsiders(self, random: Any) -> None:
-        numbers = np.unique(random.integers(11 << 24, 45 << 24, INTERNET * 2))
-        numbers = numbers[(numbers >> 24) != 18]  # there are AWS's own addresses
-        random.shuffle(numbers)
-        self._add_outside("internet", _dotted(numbers[:INTERNET]))
-        self._add_outside(
-            "internet6",
-            [
-                f"2a02:{n >> 8:x}:{n & 255:x}::{n:x}"
-                for n in range(4096, 4096 + INTERNET6)
-            ],
-        )
-        scanners = 0xC18E9200 + np.arange(0, 250)  # 193.142.146.0/24
-        self._add_outside("scanner", _dotted(scanners))
-        self._add_outside("blocked", [f"45.155.205.{n}" for n in range(1, 250)])
-        self._add_outside("partner", [f"10.3.0.{n}" for n in range(10, 110)])
-        self._add_outside("partner-far", [f"10.3.128.{n}" for n in range(10, 110)])
-        self._add_outside("on-premises", [f"192.168.7.{n}" for n in range(10, 60)])
-        for name, octets, count in SERVICES:
-            self._add_outside(name, [f"{octets}.{n % 7}.{n + 1}" for n in range(count)])
-
     def _services(self) -> Any:
         service = np.full(len(self.addresses), NOBODY)
         for number, (name, _, _) in enumerate(SERVICES):
-            service[self.outside[name]] = number
+            if name in self.outside:
+                service[self.outside[name]] = number
         return service
 
     def _interfaces(self, index: dict[str, int]) -> None:
@@ -140,6 +120,27 @@ class Atlas:
         party = self._order[np.maximum(found, 0)]
         there = (found >= 0) & (self.slot[party] == slots)
         return np.where(there & (moments < self.until[party]), party, NOBODY)
+
+
+def outsiders(seed: int) -> dict[str, list[str]]:
+    """Return the pools of addresses that no party of the world holds."""
+    random = np.random.default_rng([seed, 5])
+    numbers = np.unique(random.integers(11 << 24, 45 << 24, INTERNET * 2))
+    numbers = numbers[(numbers >> 24) != 18]  # there are AWS's own addresses
+    random.shuffle(numbers)
+    six = range(4096, 4096 + INTERNET6)
+    pools = {
+        "internet": _dotted(numbers[:INTERNET]),
+        "internet6": [f"2a02:{n >> 8:x}:{n & 255:x}::{n:x}" for n in six],
+        "scanner": [f"193.142.146.{n}" for n in range(1, 250)],
+        "blocked": [f"45.155.205.{n}" for n in range(1, 250)],
+        "partner": [f"10.3.0.{n}" for n in range(10, 110)],
+        "partner-far": [f"10.3.128.{n}" for n in range(10, 110)],
+        "on-premises": [f"192.168.7.{n}" for n in range(10, 60)],
+    }
+    for name, octets, count in SERVICES:
+        pools[name] = [f"{octets}.{n % 7}.{n + 1}" for n in range(count)]
+    return pools
 
 
 def _dotted(numbers: Any) -> list[str]:

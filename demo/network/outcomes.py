@@ -49,6 +49,10 @@ UNSEEN_REJECT = Outcome(
     "rejected", "invisible", -1, "security_group", "no inbound rule",
     why="the source is not logged, and the destination logs ACCEPT alone",
 )  # fmt: skip
+UNSEEN_AT_SOURCE = Outcome(
+    "rejected", "invisible", 0, "security_group", "no outbound rule",
+    why="the source logs ACCEPT alone, and they never left it",
+)  # fmt: skip
 
 
 def acl(name: str, side: str, rule: int, at: int = -1) -> Outcome:

@@ -69,7 +69,7 @@ def record(
         window: What was sent.
         cover: Which log holds which interface for ACCEPT and REJECT, and its interval.
         skipped: Interfaces that skip their records now.
-        random: Blurs start and end, by up to a minute.
+        random: Blurs start and end, by up to a minute; None: nothing does.
     """
     accepts, rejects, seconds = cover
     passes = window.passes
@@ -134,6 +134,9 @@ def _blur(records: Records, window: Window, random: Any) -> None:
     A talk's records of one log and interface move together, so that their order stays.
     """
     columns = records.columns
+    if random is None:
+        columns["start"], columns["end"] = columns.pop("first"), columns.pop("last")
+        return
     talk = window.streams["talk"][columns["stream"]]
     interface = window.passes["interface"][columns["pass"]]
     draws = random.integers(0, BLUR_S, 4096, endpoint=True)

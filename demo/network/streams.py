@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -121,7 +122,8 @@ def _direction(
             "count": count,
         }
     )
-    _passes(gatherer, hops, outcome, stream, scenario)
+    passed = passes_of(hops, outcome, stream, scenario.protocol)
+    gatherer.parts["passes"].extend(passed)
     gatherer.streams += len(of)
     gatherer.pieces += len(talk)
 
@@ -226,36 +228,34 @@ def _tail(random: Any, outcome: Outcome, count: int) -> Any:
     return random.choice([0, FIN, RST, RST | FIN], size=count)
 
 
-def _passes(
-    gatherer: _Gatherer, hops: list[Hop], outcome: Outcome, stream: Any, of: Scenario
-) -> None:
-    """Add the interfaces that the streams pass, up to where their way ends."""
+def passes_of(
+    hops: list[Hop], outcome: Outcome, stream: Any, protocol: int
+) -> Iterator[dict[str, Any]]:
+    """Yield the interfaces that some streams pass, up to where their way ends."""
     stop = outcome.at % len(hops) if hops else 0
     travelled = hops if outcome.fate == "accepted" else hops[: stop + 1]
     for number, hop in enumerate(travelled):
         rejected = outcome.fate == "rejected" and number == stop
         reason = REASONS.index(outcome.reason) if rejected else 0
         count = len(stream)
-        gatherer.parts["passes"].append(
-            {
-                "stream": stream,
-                "interface": hop.interface,
-                "egress": np.full(count, hop.egress),
-                "source": hop.source,
-                "target": hop.target,
-                "source_port": hop.source_port,
-                "target_port": hop.target_port,
-                "source_holder": hop.source_holder,
-                "target_holder": hop.target_holder,
-                "protocol": np.full(count, 17 if hop.wraps else of.protocol),
-                "wraps": np.full(count, hop.wraps),
-                "path": np.full(count, hop.path if hop.egress else 0),
-                "label": np.full(count, LABELS.index(hop.label)),
-                "reject": np.full(count, rejected),
-                "reason": np.full(count, reason),
-                "next": _next(travelled, number, count),
-            }
-        )
+        yield {
+            "stream": stream,
+            "interface": hop.interface,
+            "egress": np.full(count, hop.egress),
+            "source": hop.source,
+            "target": hop.target,
+            "source_port": hop.source_port,
+            "target_port": hop.target_port,
+            "source_holder": hop.source_holder,
+            "target_holder": hop.target_holder,
+            "protocol": np.full(count, 17 if hop.wraps else protocol),
+            "wraps": np.full(count, hop.wraps),
+            "path": np.full(count, hop.path if hop.egress else 0),
+            "label": np.full(count, LABELS.index(hop.label)),
+            "reject": np.full(count, rejected),
+            "reason": np.full(count, reason),
+            "next": _next(travelled, number, count),
+        }
 
 
 def _next(hops: list[Hop], number: int, count: int) -> Any:
