@@ -35,6 +35,9 @@ def simulate(
         bool, typer.Option("--clean", help="No silences, late or copied objects")
     ] = False,
     truth: Annotated[str, typer.Option(help="full, totals or auto")] = "auto",
+    faults: Annotated[
+        bool, typer.Option("--faults", help="Of network: also a VPC set up wrongly")
+    ] = False,
     workers: Annotated[int, typer.Option(help="Processes; 0: one a core")] = 0,
 ) -> None:
     """Write a simulated AWS: flow-log objects, inventory and the truth about them."""
@@ -48,6 +51,7 @@ def simulate(
         clean=clean,
         truth=_one_of(truth, ("full", "totals", "auto"), "--truth"),
         workers=workers,
+        faults=faults,
     )
     bar = Progress(
         *Progress.get_default_columns()[:2],

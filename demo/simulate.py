@@ -44,6 +44,7 @@ class SimulationSpec:
             ``network`` every path and its truth (records: about so many).
         fields: Format of the clean shapes: v2, v3, v5 or all.
         clean: No silences, late or copied objects.
+        faults: Of ``network``: with a VPC in which everything is set up wrongly.
         truth: full, totals, or auto: full up to five million records.
     """
 
@@ -56,6 +57,7 @@ class SimulationSpec:
     clean: bool = False
     truth: str = "auto"
     workers: int = 0
+    faults: bool = False
 
     @property
     def full_truth(self) -> bool:
@@ -111,6 +113,7 @@ def _network(spec: SimulationSpec, progress: Callable[[int], None]) -> Simulatio
         start=spec.start,
         clean=spec.clean,
         full_truth=spec.full_truth,
+        faults=spec.faults,
     )
     workers = 1 if spec.records <= INLINE else spec.workers
     infos = run.simulate(plan, spec.out, workers=workers, progress=progress)

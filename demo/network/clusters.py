@@ -57,7 +57,7 @@ def add_node(
             instance=instance,
             groups=("node",),
             secondary=tuple(first),
-            created=ground.begin - 90_000,
+            created=ground.begin - 190_000,
             tags=tags,
         )
     )
@@ -84,7 +84,7 @@ def add_node(
             secondary=() if shape.prefix or shape.ipv6 else tuple(second),
             prefixes=tuple(_prefixes(home, number, shape)),
             address6=_own6(home, number) if shape.ipv6 else None,
-            created=ground.begin - 89_000,
+            created=ground.begin - 189_000,
             tags=(*tags, ("node.k8s.amazonaws.com/createdAt", "2026-01-01T00:00:00Z")),
             device=1,
         )
@@ -182,7 +182,7 @@ def add_trunk(ground: Ground, node: int, subnet: Subnet, host: int) -> None:
             description="aws-k8s-trunk-eni",
             instance=ground.interfaces[party.interface].instance,
             groups=("node",),
-            created=ground.begin - 88_000,
+            created=ground.begin - 188_000,
             device=2,
         )
     )

@@ -6,7 +6,7 @@ from demo.network.clusters import NodeShape, add_branch_pods, add_node, add_trun
 from demo.network.fixtures import Fixture, add_fixture, add_regional_nat, add_replaced
 from demo.network.ground import Ground
 
-MAIN, OTHER = "111111111111", "222222222222"
+MAIN, OTHER, LAB = "111111111111", "222222222222", "444444444444"
 HOME, AWAY = "us-east-1", "eu-west-1"
 AFTER = 2_700  # seconds that the world goes on after its last window began
 
@@ -23,13 +23,14 @@ _SHOP_SUBNETS = (
 )
 
 
-def build(seed: int, begin: int, end: int) -> Ground:
+def build(seed: int, begin: int, end: int, *, faults: bool = False) -> Ground:
     """Make the world of a seed.
 
     Args:
         seed: The same seed, the same world; a longer one only goes on.
         begin: Of the first window; seconds since 1970.
         end: Begin of the last window.
+        faults: With a VPC in which everything is set up wrongly.
     """
     ground = Ground(seed, begin, end + AFTER)
     _shop(ground)
@@ -38,6 +39,8 @@ def build(seed: int, begin: int, end: int) -> Ground:
     _inspection(ground)
     _twin(ground)
     _legacy(ground)
+    if faults:
+        _lab(ground)
     return ground
 
 
@@ -185,3 +188,16 @@ def _legacy(ground: Ground) -> None:
     for number in range(2):
         shape = NodeShape(("v2app",), slots=6)
         add_node(ground, "legacy", ground.subnets["legacy", "nodes"], number, shape)
+
+
+def _lab(ground: Ground) -> None:
+    """Add a VPC with a fault in every flow log; see `faults`."""
+    ground.vpc("lab", LAB, HOME, ("10.6.0.0/16",))
+    for number, name in enumerate(("nodes", "dark", "rejects", "doubled")):
+        ground.subnet("lab", name, f"10.6.{number * 16}.0/20", 1)
+    for number in range(2):
+        shape = NodeShape(("web", "orders"), slots=6)
+        add_node(ground, "lab", ground.subnets["lab", "nodes"], number, shape)
+    for name in ("dark", "rejects", "doubled"):
+        add_fixture(ground, "lab", Fixture(name, name, "instance", first=10, count=2))
+    add_regional_nat(ground, "lab", public=90)

@@ -14,7 +14,7 @@ import numpy as np
 from demo import world as small
 from demo.network.atlas import NOBODY, Atlas
 from demo.network.fields import Names, columns_of
-from demo.network.ground import Ground, Interface, Party
+from demo.network.ground import Ground, Interface, Party, Subnet, Vpc
 from demo.network.logs import Subscription, coverage
 from demo.network.paths import Ends, Outcome, Way
 from demo.network.recording import record
@@ -57,10 +57,8 @@ class Example:
     ) -> None:
         self._fields, self._outside = fields, dict[str, list[str]]()
         self.ground = Ground(0, 0, 1)
-        self.ground.vpc(VPC, account, region, ("10.0.0.0/8",))
+        self.ground.vpcs[VPC] = Vpc(vpc, VPC, account, region, ("10.0.0.0/8",))
         self._home = small.Vpc(vpc, account, region, "10.0.0.0/8", (), VPC)
-        known = self.ground.vpcs[VPC]
-        self.ground.vpcs[VPC] = type(known)(vpc, VPC, account, region, known.cidrs)
 
     def stand(
         self,
@@ -75,7 +73,7 @@ class Example:
         resource: str | None = None,
     ) -> None:
         """Add what plays a role: its interface, or a regional NAT gateway."""
-        place = small_subnet(subnet, zone)
+        place = Subnet(subnet, subnet, VPC, "10.0.0.0/8", zone)
         interface = self.ground.interface(
             Interface(
                 id=eni,
@@ -114,13 +112,6 @@ class Example:
         return text_lines(columns, self._fields).decode().splitlines()
 
 
-def small_subnet(identifier: str, zone: str) -> Any:
-    """Return a subnet by its id alone."""
-    from demo.network.ground import Subnet
-
-    return Subnet(identifier, identifier, VPC, "10.0.0.0/8", zone)
-
-
 def _window(atlas: Atlas, sent: tuple[Sent, ...]) -> Window:
     passes = []
     for number, one in enumerate(sent):
@@ -147,7 +138,12 @@ def _window(atlas: Atlas, sent: tuple[Sent, ...]) -> Window:
 def _ends(atlas: Atlas, sent: Sent) -> Ends:
     source, target = _end(atlas, sent.source), _end(atlas, sent.target)
     return Ends(
-        *(value for pair in zip(source[:3], target[:3], strict=True) for value in pair),
+        source=source[0],
+        target=target[0],
+        source_holder=source[1],
+        target_holder=target[1],
+        source_interface=source[2],
+        target_interface=target[2],
         source_address=source[3],
         target_address=target[3],
         source_port=np.array([sent.ports[0]]),

@@ -117,7 +117,7 @@ def _one(ground: Ground, vpc: str, fixture: Fixture, number: int) -> None:
             groups=() if fixture.kind in _GROUPLESS else (fixture.role,),
             public=public_address(fixture.public + number) if fixture.public else None,
             nitro=fixture.nitro if own else False,
-            created=ground.begin - 80_000,
+            created=ground.begin - 180_000,
             requester=look.requester,
             ecs=_ecs(home.account, home.region, identifier)
             if fixture.kind == "ecs_task"

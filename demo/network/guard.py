@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from demo.network.ground import Ground
-from demo.network.scenarios import ICMP, SCENARIOS, Scenario
+from demo.network.scenarios import ALL, ICMP, Scenario
 
 ANYWHERE, ANYWHERE6 = "0.0.0.0/0", "::/0"
 _POOLS = {
@@ -37,7 +37,7 @@ class Allow:
     group: str | None = None
 
 
-ALL = Allow(-1, (0, 65_535), ANYWHERE)
+EVERYTHING = Allow(-1, (0, 65_535), ANYWHERE)
 _OUTBOUND = {
     ("shop", "inspected"): (Allow(6, (443, 443), ANYWHERE),),
     ("partial", "acceptor"): (),
@@ -58,8 +58,10 @@ def groups(ground: Ground) -> dict[tuple[str, str], tuple[Allow, ...]]:
     for interface in ground.interfaces:
         for name in interface.groups:
             made.setdefault((interface.vpc, name), {})
-    for scenario in SCENARIOS:
+    for scenario in ALL:
         vpc, role = scenario.server
+        if vpc and vpc not in ground.vpcs:
+            continue
         name_of_server = group_of(ground, vpc, role) if vpc else None
         if name_of_server and _is_let_in(scenario):
             made[vpc, name_of_server][_rule(ground, scenario)] = None
@@ -68,7 +70,7 @@ def groups(ground: Ground) -> dict[tuple[str, str], tuple[Allow, ...]]:
 
 def outbound(vpc: str, group: str) -> tuple[Allow, ...]:
     """Return the outbound rules of a group: everything, but for a few."""
-    return _OUTBOUND.get((vpc, group), (ALL,))
+    return _OUTBOUND.get((vpc, group), (EVERYTHING,))
 
 
 def _is_let_in(scenario: Scenario) -> bool:

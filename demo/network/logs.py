@@ -63,20 +63,31 @@ _PLAN: tuple[tuple[tuple[str, ...], tuple[str, ...], str, int, str], ...] = (
 )
 
 
+_NO_PACKET = tuple(f for f in V5 if not f.endswith("addr") or "pkt" not in f)
+_LAB: tuple[tuple[tuple[str, ...], tuple[str, ...], str, int, str], ...] = (
+    (("lab", "subnet", "nodes"), _NO_PACKET, "ALL", 60, "plain"),
+    (("lab", "subnet", "rejects"), V5, "REJECT", 60, "plain"),
+    (("lab", "subnet", "doubled"), V5, "ALL", 60, "plain"),
+    (("lab", "subnet", "doubled"), (*V5, "ecs-task-id"), "ALL", 60, "hourly"),
+    (("lab", "interface", "regional-nat", "0"), V5, "ALL", 60, "plain"),
+)
+
+
 def subscriptions(ground: Ground, atlas: Atlas) -> list[Subscription]:
     """Return the flow logs of a world."""
     made = []
-    for number, (of, fields, traffic, interval, layout) in enumerate(_PLAN):
+    plan = (*_PLAN, *_LAB) if "lab" in ground.vpcs else _PLAN
+    for number, (of, fields, traffic, interval, layout) in enumerate(plan):
         home = ground.vpcs[of[0]]
         place = small.Vpc(home.id, home.account, home.region, home.cidrs[0], (), of[0])
         delivery = FlowLog(
-            ground.id("fl", *of, traffic),
+            ground.id("fl", *of, traffic, *(["again"] if layout == "hourly" else [])),
             place,
             fields,
             layout,
             parquet=fields is V11,
         )
-        created = ground.begin - 80_000 + number * 600
+        created = ground.begin - 180_000 + number * 600
         made.append(
             Subscription(
                 delivery, of, _resource(ground, atlas, of), traffic, interval, created

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from demo.network import inventory
+from demo.network import faults, inventory
 from demo.network.work import Plan, do_window, scene_of
 from demo.places import Place, place_of
 
@@ -24,7 +24,13 @@ WINDOWS = 36
 
 
 def plan_of(
-    *, records: int, seed: int, start: Any, clean: bool, full_truth: bool
+    *,
+    records: int,
+    seed: int,
+    start: Any,
+    clean: bool,
+    full_truth: bool,
+    faults: bool = False,
 ) -> Plan:
     """Return how a number of records is spread over windows of five minutes."""
     share = max(LEAST_A_WINDOW, min(MOST_A_WINDOW, records // WINDOWS))
@@ -36,6 +42,7 @@ def plan_of(
         records=records,
         clean=clean,
         full_truth=full_truth,
+        faults=faults,
     )
 
 
@@ -44,7 +51,10 @@ def simulate(
 ) -> list[dict[str, Any]]:
     """Write the objects, the inventory and the truth; return what each object is."""
     place = place_of(out)
-    inventory.write(scene_of(plan), place)
+    scene = scene_of(plan)
+    inventory.write(scene, place)
+    known = json.dumps(faults.listed(scene), indent=1) + "\n"
+    place.write("truth/faults.json", known.encode())
     infos: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as parts:
         for done in _run(plan, out, workers, parts):

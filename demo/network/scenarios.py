@@ -250,4 +250,18 @@ _PARTLY = (
 SCENARIOS = (
     *_PODS, *_TRANSLATED, *_BETWEEN, *_BALANCED, *_MACHINES, *_PARTLY,
 )  # fmt: skip
+# In the laboratory, which stands only where faults are planted: its expectations are
+# what could be known if its flow logs were in order.
+LAB = (
+    Scenario("lab_pods", ("lab", "web"), ("lab", "orders"), 9090, 4, direct()),
+    Scenario("lab_dark", ("lab", "doubled"), ("lab", "dark"), 8000, 1, direct()),
+    Scenario("lab_rejects", ("lab", "doubled"), ("lab", "rejects"), 8009, 1, direct(),
+             NO_RULE, None),
+    Scenario("lab_doubled", ("lab", "doubled"), ("lab", "doubled"), 8000, 2, direct()),
+    Scenario("lab_nat", ("lab", "doubled"), _outside("internet"), 443, 2,
+             translated("lab", "regional-nat")),
+    Scenario("lab_overlay", ("lab", "node"), ("lab", "node"), 8472, 1, direct(),
+             protocol=UDP),
+)  # fmt: skip
+ALL = (*SCENARIOS, *LAB)
 NAMES = tuple(dict.fromkeys(s.name for s in SCENARIOS))

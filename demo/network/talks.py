@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +50,12 @@ class Talks:
 
 
 def talks_of_window(
-    atlas: Atlas, seed: int, window: int, begin: int, wanted: int
+    atlas: Atlas,
+    seed: int,
+    window: int,
+    begin: int,
+    wanted: int,
+    scenarios: Sequence[Scenario] = SCENARIOS,
 ) -> list[Talks]:
     """Return the conversations that begin in a window.
 
@@ -59,14 +65,15 @@ def talks_of_window(
         window: Its number.
         begin: Its first second.
         wanted: About how many; at least one of every scenario that has its turn.
+        scenarios: The first ones of ``ALL``, whose numbers stay.
     """
-    total = sum(s.weight for s in SCENARIOS)
+    total = sum(s.weight for s in scenarios)
     made = []
-    for number, scenario in enumerate(SCENARIOS):
+    for number, scenario in enumerate(scenarios):
         modulo, rest = scenario.every
         if window % modulo != rest:
             continue
-        same = next((n for n, s in enumerate(SCENARIOS) if s.name == scenario.same_as),
+        same = next((n for n, s in enumerate(scenarios) if s.name == scenario.same_as),
                     number)  # fmt: skip
         random = np.random.default_rng([seed, window, same])
         count = max(1, round(wanted * scenario.weight / total))

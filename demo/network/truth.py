@@ -11,7 +11,7 @@ from demo.network.atlas import NOBODY, SERVICES, Atlas
 from demo.network.fields import Names
 from demo.network.logs import Subscription
 from demo.network.recording import Records
-from demo.network.scenarios import ICMP, SCENARIOS
+from demo.network.scenarios import ALL, ICMP
 from demo.network.streams import LABELS, Window
 
 STREAMS_A_WINDOW = 10**9
@@ -85,7 +85,7 @@ def records_of(
     ]
     nearest = np.fmin(*near)
     interface = pa.array(passes["interface"])
-    scenarios = pa.array([s.name for s in SCENARIOS])
+    scenarios = pa.array([s.name for s in ALL])
     columns: dict[str, Any] = {
         "observer": names.observer.take(interface),
         "flow_log_id": pa.array([s.delivery.id for s in logs]).take(
@@ -152,9 +152,7 @@ def streams_of(
     columns: dict[str, Any] = {
         "stream": pa.array(np.arange(count) + number * STREAMS_A_WINDOW),
         "talk": pa.array(streams["talk"] + number * STREAMS_A_WINDOW),
-        "scenario": pa.array([s.name for s in SCENARIOS]).take(
-            pa.array(streams["scenario"])
-        ),
+        "scenario": pa.array([s.name for s in ALL]).take(pa.array(streams["scenario"])),
         "hour": pa.array(start // 3600 * 3600).cast(pa.timestamp("s", "UTC")),
         "src_address": names.addresses.take(pa.array(streams["source_address"])),
         "dst_address": names.addresses.take(pa.array(streams["target_address"])),

@@ -20,6 +20,7 @@ from demo.network.fields import Names, columns_of
 from demo.network.ground import Ground
 from demo.network.logs import Subscription, coverage, subscriptions
 from demo.network.recording import Records, record
+from demo.network.scenarios import ALL, SCENARIOS
 from demo.network.streams import Window, streams_of
 from demo.network.talks import WINDOW_S, talks_of_window
 from demo.network.truth import Parties
@@ -42,6 +43,7 @@ class Plan:
     records: int
     clean: bool
     full_truth: bool
+    faults: bool = False
 
     def begin(self, window: int) -> int:
         """Return a window's first second."""
@@ -52,7 +54,9 @@ class Scene:
     """A plan's world, ready to be used by any window."""
 
     def __init__(self, plan: Plan) -> None:
-        self.ground: Ground = build(plan.seed, plan.begin(0), plan.begin(plan.windows))
+        self.ground: Ground = build(
+            plan.seed, plan.begin(0), plan.begin(plan.windows), faults=plan.faults
+        )
         self.atlas = Atlas(self.ground)
         self.names = Names(self.atlas)
         self.parties = Parties(self.atlas, self.names)
@@ -73,7 +77,8 @@ def do_window(
     scene = scene_of(plan)
     wanted = round(plan.records / plan.windows / RECORDS_A_TALK)
     begin = plan.begin(number)
-    talks = talks_of_window(scene.atlas, plan.seed, number, begin, wanted)
+    scenarios = ALL if plan.faults else SCENARIOS
+    talks = talks_of_window(scene.atlas, plan.seed, number, begin, wanted, scenarios)
     random = np.random.default_rng([plan.seed, number, 1])
     window = streams_of(scene.atlas, talks, random)
     skipped = _skipped(scene, number)

@@ -159,7 +159,7 @@ def test_an_address_has_one_holder_at_a_time_and_changes_hands_quickly(scene):
         if not party.host_network:
             vpc = scene.ground.interfaces[party.interface].vpc
             held[vpc, party.address].append((party.since, party.until))
-    rests = Counter()
+    rests: Counter[int] = Counter()
     for spans in held.values():
         spans.sort()
         for (_, until), (since, _) in itertools.pairwise(spans):
@@ -171,7 +171,7 @@ def test_an_address_has_one_holder_at_a_time_and_changes_hands_quickly(scene):
 
 
 def test_the_distance_to_a_handover_is_measured(scene, records):
-    moments = defaultdict(set)
+    moments: dict[tuple[str | None, str], set[int]] = defaultdict(set)
     vpcs = {v.id: v.name for v in scene.ground.vpcs.values()}
     for party in scene.ground.parties:
         name = scene.ground.interfaces[party.interface].vpc
@@ -226,7 +226,7 @@ def test_lines_stand_in_their_objects_where_the_truth_says(network, records):
         rows = truth[info["identity"]]
         body = (network / info["key"]).read_bytes()
         if info["key"].endswith("parquet"):
-            found = pl.from_arrow(pq.read_table(network / info["key"]))
+            found = pl.read_parquet(network / info["key"])
         else:
             lines = [x.split(" ") for x in gzip.decompress(body).decode().splitlines()]
             found = pl.DataFrame(lines[1:], schema=lines[0], orient="row")
@@ -243,7 +243,7 @@ def test_ingest_stores_every_record_that_the_truth_knows(network, records, tmp_p
             lake, Request((str(network / "AWSLogs"), str(network / "replica")))
         )
         summary = job.run()
-        flows = pl.from_arrow(lake.load(FLOWS).scan().to_arrow())
+        flows = pl.DataFrame(lake.load(FLOWS).scan().to_arrow())
         silences = lake.load(SILENCES).scan().count()
     assert summary.exit_code == 0
     assert summary.copies == told["copies"] > 0

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from demo.network.work import Scene
 
 BETWEEN_S = (1200, 1800)  # from one look to the next
+STALE_S = 26 * 3600
 HOME = "111111111111-us-east-1"  # its folder is `aws`; others carry their name
 
 
@@ -26,14 +27,19 @@ def documents(scene: Scene) -> Iterator[tuple[str, bytes]]:
         scopes.setdefault(f"{vpc.account}-{vpc.region}", []).append(vpc)
     for scope, vpcs in sorted(scopes.items()):
         folder = "aws" if scope == HOME else f"aws-{scope}"
-        for at in moments(scene):
+        for at in moments(scene, vpcs[0].name):
             stamp = iso(at).replace("-", "").replace(":", "")
             for name, document in look(scene, vpcs, at).items():
                 yield f"{folder}/{stamp}/{name}.json", _json(document)
 
 
-def moments(scene: Scene) -> list[int]:
-    """Return when the inventory is taken: at first, now and then, and at the end."""
+def moments(scene: Scene, vpc: str) -> list[int]:
+    """Return when a VPC's inventory is taken: at first, now and then, and at the end.
+
+    The laboratory's was taken once, a day ago.
+    """
+    if vpc == "lab":
+        return [scene.ground.begin - STALE_S]
     random = np.random.default_rng([scene.ground.seed, 33])
     last = scene.ground.end - 1500
     taken, at = [], scene.ground.begin - 120

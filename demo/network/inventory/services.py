@@ -63,7 +63,7 @@ def _nats(ground: Ground, names: set[str]) -> Iterator[dict[str, Any]]:
             "State": "available",
             "ConnectivityType": "public",
             "AvailabilityMode": "regional" if regional else "zonal",
-            "CreateTime": iso(ground.begin - 80_000),
+            "CreateTime": iso(ground.begin - 180_000),
             "NatGatewayAddresses": [place],
         }
         if regional:
@@ -155,7 +155,7 @@ def _balancer(ground: Ground, vpc: Vpc, role: str) -> dict[str, Any]:
         "Scheme": "internal" if role == "gwlb" else "internet-facing",
         "VpcId": vpc.id,
         "State": {"Code": "active"},
-        "CreatedTime": iso(ground.begin - 80_000),
+        "CreatedTime": iso(ground.begin - 180_000),
         "SecurityGroups": [ground.id("sg", vpc.name, role)] if role == "alb" else [],
     }
 

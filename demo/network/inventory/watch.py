@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,8 @@ def documents(ground: Ground) -> Iterator[tuple[str, bytes]]:
     """Yield (path, body) of every cluster's inventory, of all qualities."""
     for cluster in sorted({p.cluster for p in ground.parties if p.cluster}):
         yield from _of_cluster(ground, cluster)
+    if "lab" in ground.vpcs:
+        yield from _overlay(ground)
 
 
 def _of_cluster(ground: Ground, cluster: str) -> Iterator[tuple[str, bytes]]:
@@ -54,6 +57,20 @@ def _of_cluster(ground: Ground, cluster: str) -> Iterator[tuple[str, bytes]]:
             items = [d for d in fixed if d["kind"] == kind]
             path = f"kubernetes-{name}/{cluster}/{plural}-{_stamp(begin(ground))}.json"
             yield path, _list(items)
+
+
+def _overlay(ground: Ground) -> Iterator[tuple[str, bytes]]:
+    """Yield a cluster whose pods have addresses that no VPC knows."""
+    first = next(p for p in ground.parties if (p.cluster == "lab" and p.shape == "job")
+                 or (p.cluster == "lab" and p.shape == "deployment"))  # fmt: skip
+    items = []
+    for number in range(5):
+        address, name = f"10.244.0.{number + 5}", f"overlaid-7d9f8c6b5-{number:05d}"
+        pod = replace(first, address=address, pod=name, name=name,
+                      cluster="lab-overlay")  # fmt: skip
+        items.append(pod_document(ground, pod, first.since + 60))
+    stamp = _stamp(begin(ground))
+    yield f"kubernetes-snapshots/lab-overlay/pods-{stamp}.json", _list(items)
 
 
 def begin(ground: Ground) -> int:
