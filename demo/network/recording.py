@@ -75,13 +75,13 @@ def record(
     passes = window.passes
     interface, reject = passes["interface"], passes["reject"]
     heard = ~np.isin(interface, skipped)
-    totals = _totals(window)
+    sums = totals(window)
     parts = []
     for log in range(len(accepts)):
         logged = np.where(reject, rejects[log, interface], accepts[log, interface])
         chosen = np.flatnonzero(logged & heard)
         coarse = seconds[log, interface[chosen]] > BLUR_S
-        parts.append(_of_log(window, totals, log, chosen, coarse))
+        parts.append(_of_log(window, sums, log, chosen, coarse))
     joined = {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
     records = Records(joined)
     _blur(records, window, random)
@@ -92,7 +92,7 @@ def record(
 
 
 def _of_log(
-    window: Window, totals: dict[str, Any], log: int, chosen: Any, coarse: Any
+    window: Window, sums: dict[str, Any], log: int, chosen: Any, coarse: Any
 ) -> dict[str, Any]:
     """Return a record for each piece of the streams, or for each whole stream."""
     streams, pieces = window.streams, window.pieces
@@ -109,14 +109,14 @@ def _of_log(
         "stream": stream[row],
     }
     for name in ("first", "last", "packets", "bytes", "flags"):
-        made[name] = np.where(whole, totals[name][stream[row]], pieces[name][piece])
+        made[name] = np.where(whole, sums[name][stream[row]], pieces[name][piece])
     wrapped = window.passes["wraps"][made["pass"]]
     made["bytes"] = made["bytes"] + wrapped * made["packets"] * GENEVE_BYTES
     made["flags"] = np.where(wrapped, 0, made["flags"])
     return made
 
 
-def _totals(window: Window) -> dict[str, Any]:
+def totals(window: Window) -> dict[str, Any]:
     """Return each stream's pieces in one: what a longer interval shows."""
     pieces, begin = window.pieces, window.streams["first_piece"]
     return {

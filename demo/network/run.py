@@ -98,7 +98,9 @@ def _write_truth(
         "records": sum(info["records"] for info in originals),
         "silences": sum(info["silences"] for info in originals),
         "headers": sum(info["headers"] for info in originals),
-        "tgw_records": 0,
+        "tgw_records": sum(
+            info["records"] for info in originals if info["head"] == "tgw_flows"
+        ),
     }  # fmt: skip
     totals["lines"] = totals["records"] + totals["silences"] + totals["headers"]
     place.write("truth/totals.json", (json.dumps(totals, indent=1) + "\n").encode())

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from demo.network import transit
 from demo.network.atlas import Atlas
 from demo.network.estate import build
 from demo.network.fields import Names, columns_of
@@ -26,6 +27,7 @@ from demo.network.talks import WINDOW_S, talks_of_window
 from demo.network.truth import Parties
 from demo.network.truth import records_of as true_records
 from demo.network.truth import streams_of as true_streams
+from demo.objects import FlowLog
 from demo.odd import as_columns, joined
 from demo.places import Place
 
@@ -86,6 +88,7 @@ def do_window(
     desk = _Desk(plan, scene, place, number, random)
     tables = list(desk.deliver(window, records))
     desk.silences(bool(len(skipped)))
+    desk.transit(window)
     if plan.full_truth:
         pq.write_table(
             pa.concat_tables(tables), parts / f"records-{number:08d}.parquet"
@@ -125,7 +128,7 @@ class _Desk:
             some = records.take(slice(first, first + length))
             log = scene.logs[int(some["log"][0])]
             columns = columns_of(scene.atlas, scene.names, window, some, log)
-            info = self._put(log, columns, length, slot=int(slot[first]))
+            info = self._put(log.delivery, columns, length, slot=int(slot[first]))
             if self._plan.full_truth:
                 truth = true_records(
                     scene.atlas, scene.names, scene.parties, window, some, scene.logs,
@@ -138,7 +141,7 @@ class _Desk:
 
     def _put(
         self,
-        log: Subscription,
+        log: FlowLog,
         columns: dict[str, Any],
         records: int,
         *,
@@ -150,20 +153,20 @@ class _Desk:
         late = faults and number % 17 == 3
         delay = timedelta(hours=2 + number % 3) if late else timedelta(0)
         at = datetime.fromtimestamp(self._plan.begin(slot), UTC)
-        body = log.delivery.body(columns)
-        key = log.delivery.key(at + delay, body)
+        body = log.body(columns)
+        key = log.key(at + delay, body)
         self._place.write(key, body)
         info = {
             "key": key,
             "identity": key.rpartition("/")[2].partition(".")[0],
             "records": records,
             "silences": silences,
-            "headers": 0 if log.delivery.parquet else 1,
+            "headers": 0 if log.parquet else 1,
             "bytes": len(body),
             "late": late,
             "copy_of": None,
             "first_record": None,
-            "head": "flows",
+            "head": "tgw_flows" if log.organization else "flows",
         }
         self.infos.append(info)
         if faults and number % 13 == 5:
@@ -171,6 +174,13 @@ class _Desk:
             self._place.write(copy, body)
             self.infos.append({**info, "key": copy, "copy_of": key})
         return info
+
+    def transit(self, window: Window) -> None:
+        """Write what the transit gateway's own flow log says."""
+        scene = self._scene
+        columns = transit.columns_of(scene.ground, scene.names, window)
+        rows = len(columns["version"])
+        self._put(transit.flow_log(scene.ground), columns, rows, slot=self._window)
 
     def silences(self, skipping: bool) -> None:
         """Write what says that nothing was there, or that it was skipped."""
@@ -181,7 +191,7 @@ class _Desk:
         if skipping:
             rows += [self._silence(log, "skipper", "SKIPDATA", m) for m in range(5)]
         columns = joined(as_columns(rows))
-        self._put(log, columns, 0, slot=self._window, silences=len(rows))
+        self._put(log.delivery, columns, 0, slot=self._window, silences=len(rows))
 
     def _silence(
         self, log: Subscription, role: str, status: str, minute: int

@@ -5,6 +5,7 @@ import itertools
 import json
 from collections import Counter, defaultdict
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 
 import polars as pl
 import pyarrow.parquet as pq
@@ -20,7 +21,7 @@ from demo.simulate import SimulationSpec, simulate
 from ingest.job import Ingest, Request
 from lake.catalog import Lake
 from lake.settings import load_settings
-from lake.tables import FLOWS, SILENCES
+from lake.tables import FLOWS, SILENCES, TGW_FLOWS
 
 RECORDS = 3_000
 FATES = {"accepted", "rejected", "dropped", "nat_dropped"}
@@ -119,6 +120,37 @@ def test_one_scenario_and_direction_always_looks_the_same(streams):
     )
     assert (spread["views"] == 1).all()
     assert (spread["expected"] == 1).all()
+
+
+def _told_by(actions, covered):
+    """Say what the records of a stream tell, if one knows where each was written."""
+    if "destination" in actions:
+        return "rejected" if actions["destination"] == {"REJECT"} else "accepted"
+    if "source" in actions:
+        if actions["source"] == {"REJECT"}:
+            return "rejected"
+        silent = {(True, True): "unmatched", (True, False): "unconfirmed"}
+        return silent.get(covered, "accepted")
+    if "nat_private" in actions or "transit" in actions:
+        return "accepted"
+    if "nat_public" in actions:
+        return "rejected" if actions["nat_public"] == {"REJECT"} else "unconfirmed"
+    return "invisible"
+
+
+def test_what_is_expected_is_what_the_records_tell(scene, records, streams):
+    """The expectations are written down by hand; this derives them a second time."""
+    accepts, rejects, _ = scene.cover
+    cover = {
+        interface.id: (bool(accepts[:, n].any()), bool(rejects[:, n].any()))
+        for n, interface in enumerate(scene.ground.interfaces)
+    }
+    seen: dict[int, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for stream, hop, action in records.select("stream", "hop", "action").iter_rows():
+        seen[stream][hop].add(action)
+    names = ("stream", "dst_eni", "expected", "scenario")
+    for stream, eni, expected, scenario in streams.select(names).iter_rows():
+        assert expected == _told_by(seen[stream], cover.get(eni)), scenario
 
 
 def test_every_unaccepted_stream_has_a_cause_and_says_why(streams):
@@ -221,7 +253,7 @@ def test_lines_stand_in_their_objects_where_the_truth_says(network, records):
              "end", "action")  # fmt: skip
     checked = 0
     for info in objects:
-        if info["copy_of"] or not info["records"]:
+        if info["copy_of"] or not info["records"] or info["head"] != "flows":
             continue
         rows = truth[info["identity"]]
         body = (network / info["key"]).read_bytes()
@@ -245,9 +277,12 @@ def test_ingest_stores_every_record_that_the_truth_knows(network, records, tmp_p
         summary = job.run()
         flows = pl.DataFrame(lake.load(FLOWS).scan().to_arrow())
         silences = lake.load(SILENCES).scan().count()
+        transit = pl.DataFrame(lake.load(TGW_FLOWS).scan().to_arrow())
     assert summary.exit_code == 0
     assert summary.copies == told["copies"] > 0
-    assert (flows.height, silences) == (told["records"], told["silences"])
+    assert flows.height == told["records"] - told["tgw_records"]
+    assert (transit.height, silences) == (told["tgw_records"], told["silences"])
+    assert transit["packets"].sum() > 0
     flows = flows.with_columns(
         start=pl.col("start_time").dt.epoch("s"),
         observer=pl.coalesce("interface_id", "resource_id"),
@@ -385,3 +420,17 @@ def test_acls_let_in_and_out_what_the_scenarios_say():
     assert [e.action for e in entries["strict"] if e.egress] == ["deny"]
     first = next(e for e in entries["guarded"] if not e.egress)
     assert (first.action, first.cidr) == ("deny", "45.155.205.0/24")
+
+
+def test_the_page_names_every_scenario_and_column(streams, records):
+    page = (Path(__file__).parents[2] / "demo/README.md").read_text()
+    sides = {"kind", "name", "cluster", "namespace", "workload", "pod", "node",
+             "instance", "eni", "subnet", "vpc"}  # fmt: skip
+    columns = {
+        name.removeprefix("src_").removeprefix("dst_")
+        if name[4:] in sides and name[:4] in ("src_", "dst_")
+        else name
+        for name in (*streams.columns, *records.columns)
+    }
+    for name in (*NAMES, *columns):
+        assert f"`{name}`" in page, name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from demo.network.ground import NEVER, Ground, Party
@@ -68,14 +69,14 @@ def life_of(party: Party) -> Life:
     )
 
 
+@lru_cache(maxsize=65_536)
 def iso(seconds: int) -> str:
     """Return a moment as Kubernetes and AWS write it."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def pod_document(ground: Ground, party: Party, at: int) -> dict[str, Any]:
+def pod_document(ground: Ground, party: Party, life: Life, at: int) -> dict[str, Any]:
     """Return a pod's object as it stood at a moment of its life."""
-    life = life_of(party)
     metadata: dict[str, Any] = {
         "name": party.pod,
         "namespace": party.namespace,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from demo.network.ground import Ground, Party
 from demo.network.inventory.pods import (
+    Life,
     iso,
     life_of,
     node_document,
@@ -25,7 +26,16 @@ UNSEEN = 10  # one pod in so many is in no snapshot of the worst inventory
 HOLE_S = (120, 480)
 HOLE_EVERY_S = 1500
 
-Event = tuple[int, str, Party]
+Event = tuple[int, str, "Pod"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pod:
+    """A pod and the moments of its life."""
+
+    party: Party
+    life: Life
+    uid: str
 
 
 def documents(ground: Ground) -> Iterator[tuple[str, bytes]]:
@@ -38,9 +48,13 @@ def documents(ground: Ground) -> Iterator[tuple[str, bytes]]:
 
 def _of_cluster(ground: Ground, cluster: str) -> Iterator[tuple[str, bytes]]:
     some = [p for p in ground.parties if p.cluster == cluster]
-    pods = [p for p in some if p.pod]
+    pods = [Pod(p, life_of(p), p.uid) for p in some if p.pod]
     fixed = [node_document(ground, p) for p in some if p.kind == "node"]
-    kinds = {(p.workload or "", p.namespace or "") for p in pods if not p.host_network}
+    kinds = {
+        (p.workload or "", p.namespace or "")
+        for p in some
+        if p.pod and not p.host_network
+    }
     fixed += [service_document(w, n, i) for i, (w, n) in enumerate(sorted(kinds))]
     holes = list(_holes(ground, cluster))
     events = sorted(_events(pods), key=lambda e: (e[0], e[2].uid, e[1]))
@@ -68,7 +82,7 @@ def _overlay(ground: Ground) -> Iterator[tuple[str, bytes]]:
         address, name = f"10.244.0.{number + 5}", f"overlaid-7d9f8c6b5-{number:05d}"
         pod = replace(first, address=address, pod=name, name=name,
                       cluster="lab-overlay")  # fmt: skip
-        items.append(pod_document(ground, pod, first.since + 60))
+        items.append(pod_document(ground, pod, life_of(pod), first.since + 60))
     stamp = _stamp(begin(ground))
     yield f"kubernetes-snapshots/lab-overlay/pods-{stamp}.json", _list(items)
 
@@ -87,30 +101,30 @@ def _holes(ground: Ground, cluster: str) -> Iterator[tuple[int, int]]:
         at = until + int(random.integers(600, HOLE_EVERY_S))
 
 
-def _events(pods: list[Party]) -> Iterator[Event]:
+def _events(pods: list[Pod]) -> Iterator[Event]:
     """Yield every change of every pod's object, as it is seen."""
-    for party in pods:
-        life = life_of(party)
-        yield life.created, "ADDED", party
-        if party.shape == "daemon":
+    for pod in pods:
+        shape, life = pod.party.shape, pod.life
+        yield life.created, "ADDED", pod
+        if shape == "daemon":
             continue
         told = {life.started, life.shown, life.running}
-        if party.shape == "job":
+        if shape == "job":
             told |= {life.down}
         else:
             told |= {life.asked}
-            if number_of("told", party.uid) % 2:  # its end is reported, or it just goes
+            if number_of("told", pod.uid) % 2:  # its end is reported, or it just goes
                 told |= {life.finished}
         for moment in sorted(told):
             if life.created < moment < life.gone:
-                yield moment, "MODIFIED", party
-        yield life.gone, "DELETED", party
+                yield moment, "MODIFIED", pod
+        yield life.gone, "DELETED", pod
 
 
 def _recording(
     ground: Ground,
     cluster: str,
-    pods: list[Party],
+    pods: list[Pod],
     fixed: list[dict[str, Any]],
     events: list[Event],
     holes: list[tuple[int, int]],
@@ -122,12 +136,12 @@ def _recording(
     marks += [(start, "GAP", None) for start, _ in holes]
     marks += [(end, "LIST", None) for _, end in holes]
     order = {"GAP": 1, "LIST": 2, "BOOKMARK": 3}
-    timeline: list[tuple[int, str, Party | None]] = sorted(
+    timeline: list[tuple[int, str, Pod | None]] = sorted(
         [e for e in [*events, *marks] if first < e[0] <= last],
         key=lambda e: (e[0], order.get(e[1], 0)),
     )
     blind = False
-    for at, kind, party in timeline:
+    for at, kind, pod in timeline:
         if kind == "GAP":
             blind = True
             yield _line(type="GAP", at=iso(at))
@@ -136,12 +150,12 @@ def _recording(
             yield _listing(ground, cluster, pods, fixed, at)
         elif blind:
             continue
-        elif party is None:
+        elif pod is None:
             for watched in ("Node", "Pod", "Service"):
                 mark = {"kind": watched, "metadata": {"resourceVersion": str(at)}}
                 yield _line(type="BOOKMARK", at=iso(at), object=mark)
         else:
-            document = pod_document(ground, party, at)
+            document = pod_document(ground, pod.party, pod.life, at)
             yield _line(type=kind, at=iso(at), object=document)
 
 
@@ -149,21 +163,23 @@ def _line(**fields: Any) -> str:
     return json.dumps(fields, separators=(",", ":"))
 
 
-def _there(pods: list[Party], at: int) -> Iterator[Party]:
-    for party in pods:
-        life = life_of(party)
-        if life.created <= at < life.gone:
-            yield party
+def _objects(ground: Ground, pods: list[Pod], at: int) -> list[dict[str, Any]]:
+    """Return the objects of the pods that there are at a moment."""
+    return [
+        pod_document(ground, pod.party, pod.life, at)
+        for pod in pods
+        if pod.life.created <= at < pod.life.gone
+    ]
 
 
 def _listing(
     ground: Ground,
     cluster: str,
-    pods: list[Party],
+    pods: list[Pod],
     fixed: list[dict[str, Any]],
     at: int,
 ) -> str:
-    items = [pod_document(ground, p, at) for p in _there(pods, at)]
+    items = _objects(ground, pods, at)
     return _line(
         type="LIST",
         at=iso(at),
@@ -182,9 +198,9 @@ def _moments(ground: Ground, cluster: str) -> Iterator[int]:
 
 
 def _snapshot(
-    ground: Ground, folder: str, pods: list[Party], at: int
+    ground: Ground, folder: str, pods: list[Pod], at: int
 ) -> Iterator[tuple[str, bytes]]:
-    items = [pod_document(ground, p, at) for p in _there(pods, at)]
+    items = _objects(ground, pods, at)
     yield f"{folder}/pods-{_stamp(at)}.json", _list(items)
 
 
