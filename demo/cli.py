@@ -38,6 +38,9 @@ def simulate(
     faults: Annotated[
         bool, typer.Option("--faults", help="Of network: also a VPC set up wrongly")
     ] = False,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Of network: a scenario; may repeat")
+    ] = None,
     workers: Annotated[int, typer.Option(help="Processes; 0: one a core")] = 0,
 ) -> None:
     """Write a simulated AWS: flow-log objects, inventory and the truth about them."""
@@ -52,6 +55,7 @@ def simulate(
         truth=_one_of(truth, ("full", "totals", "auto"), "--truth"),
         workers=workers,
         faults=faults,
+        only=tuple(only or ()),
     )
     bar = Progress(
         *Progress.get_default_columns()[:2],

@@ -45,6 +45,8 @@ class SimulationSpec:
         fields: Format of the clean shapes: v2, v3, v5 or all.
         clean: No silences, late or copied objects.
         faults: Of ``network``: with a VPC in which everything is set up wrongly.
+        only: Of ``network``: the scenarios to play; empty: all.
+        windows: Of ``network``: how many of five minutes; 0: as the records need.
         truth: full, totals, or auto: full up to five million records.
     """
 
@@ -58,6 +60,8 @@ class SimulationSpec:
     truth: str = "auto"
     workers: int = 0
     faults: bool = False
+    only: tuple[str, ...] = ()
+    windows: int = 0
 
     @property
     def full_truth(self) -> bool:
@@ -114,6 +118,8 @@ def _network(spec: SimulationSpec, progress: Callable[[int], None]) -> Simulatio
         clean=spec.clean,
         full_truth=spec.full_truth,
         faults=spec.faults,
+        only=spec.only,
+        windows=spec.windows,
     )
     workers = 1 if spec.records <= INLINE else spec.workers
     infos = run.simulate(plan, spec.out, workers=workers, progress=progress)

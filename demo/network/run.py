@@ -15,8 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from demo.network import faults, inventory
+from demo.network.scenarios import ALL
 from demo.network.work import Plan, do_window, scene_of
 from demo.places import Place, place_of
+from lake.errors import UsageError
 
 MOST_A_WINDOW = 120_000
 LEAST_A_WINDOW = 450  # every scenario once
@@ -31,10 +33,18 @@ def plan_of(
     clean: bool,
     full_truth: bool,
     faults: bool = False,
+    only: tuple[str, ...] = (),
+    windows: int = 0,
 ) -> Plan:
-    """Return how a number of records is spread over windows of five minutes."""
+    """Return how a number of records is spread over windows of five minutes.
+
+    Raises:
+        UsageError: ``only`` names no scenario.
+    """
+    if unknown := set(only) - {scenario.name for scenario in ALL}:
+        raise UsageError(f"no scenario is called {', '.join(sorted(unknown))}")
     share = max(LEAST_A_WINDOW, min(MOST_A_WINDOW, records // WINDOWS))
-    windows = max(4, -(-records // share))
+    windows = windows or max(4, -(-records // share))
     return Plan(
         seed=seed,
         start=start,
@@ -43,6 +53,7 @@ def plan_of(
         clean=clean,
         full_truth=full_truth,
         faults=faults,
+        only=only,
     )
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from demo.network.atlas import NOBODY, Atlas
-from demo.network.scenarios import ICMP, SCENARIOS, TCP, Scenario
+from demo.network.scenarios import ALL, ICMP, TCP, Scenario
 
 WINDOW_S = 300
 INTERVAL_S = 60
@@ -55,7 +55,7 @@ def talks_of_window(
     window: int,
     begin: int,
     wanted: int,
-    scenarios: Sequence[Scenario] = SCENARIOS,
+    scenarios: Mapping[int, Scenario],
 ) -> list[Talks]:
     """Return the conversations that begin in a window.
 
@@ -65,16 +65,17 @@ def talks_of_window(
         window: Its number.
         begin: Its first second.
         wanted: About how many; at least one of every scenario that has its turn.
-        scenarios: The first ones of ``ALL``, whose numbers stay.
+        scenarios: Those that are played, by their number in ``ALL``.
     """
-    total = sum(s.weight for s in scenarios)
+    total = sum(s.weight for s in scenarios.values())
     made = []
-    for number, scenario in enumerate(scenarios):
+    for number, scenario in scenarios.items():
         modulo, rest = scenario.every
         if window % modulo != rest:
             continue
-        same = next((n for n, s in enumerate(scenarios) if s.name == scenario.same_as),
-                    number)  # fmt: skip
+        same = next(
+            (n for n, s in enumerate(ALL) if s.name == scenario.same_as), number
+        )
         random = np.random.default_rng([seed, window, same])
         count = max(1, round(wanted * scenario.weight / total))
         talks = _draw(atlas, scenario, number, begin, count, random)

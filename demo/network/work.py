@@ -46,6 +46,7 @@ class Plan:
     clean: bool
     full_truth: bool
     faults: bool = False
+    only: tuple[str, ...] = ()
 
     def begin(self, window: int) -> int:
         """Return a window's first second."""
@@ -79,7 +80,12 @@ def do_window(
     scene = scene_of(plan)
     wanted = round(plan.records / plan.windows / RECORDS_A_TALK)
     begin = plan.begin(number)
-    scenarios = ALL if plan.faults else SCENARIOS
+    known = ALL if plan.faults else SCENARIOS
+    scenarios = {
+        number: scenario
+        for number, scenario in enumerate(known)
+        if not plan.only or scenario.name in plan.only
+    }
     talks = talks_of_window(scene.atlas, plan.seed, number, begin, wanted, scenarios)
     random = np.random.default_rng([plan.seed, number, 1])
     window = streams_of(scene.atlas, talks, random)

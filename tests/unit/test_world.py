@@ -20,6 +20,7 @@ from demo.network.work import scene_of
 from demo.simulate import SimulationSpec, simulate
 from ingest.job import Ingest, Request
 from lake.catalog import Lake
+from lake.errors import UsageError
 from lake.settings import load_settings
 from lake.tables import FLOWS, SILENCES, TGW_FLOWS
 
@@ -229,6 +230,37 @@ def test_no_tuple_comes_again_while_its_hours_are_open(records, streams):
     assert (again["talk"] == 1).all()
 
 
+def test_an_unbroken_watch_names_nearly_every_pod_and_none_wrongly(scene, records):
+    """What the contract of attribution calls possible, from the lives that it shows."""
+    possible = defaultdict(list)
+    vpcs = {v.name: v.id for v in scene.ground.vpcs.values()}
+    for party in scene.ground.parties:
+        if party.pod and not party.host_network:
+            life = life_of(party)
+            latest = {"job": life.down, "forced": life.gone + 30}
+            span = (life.started, latest.get(party.shape, life.gone), party.pod)
+            home = vpcs[scene.ground.interfaces[party.interface].vpc]
+            possible[home, party.address].append(span)
+    told = asked = 0
+    for side in ("src", "dst"):
+        rows = records.filter(pl.col(f"{side}_pod").is_not_null())
+        names = [f"{side}_{n}" for n in ("vpc", "address", "pod")]
+        for vpc, address, pod, start, end, near in rows.select(
+            *names, "start", "end", "handover_s"
+        ).iter_rows():
+            found = {
+                name
+                for earliest, latest, name in possible[vpc, address]
+                if earliest <= end and latest >= start - 60
+            }
+            assert pod in found
+            if near is None or near > 60:
+                asked += 1
+                told += found == {pod}
+    assert asked > 1000
+    assert told / asked >= 0.99
+
+
 def test_one_tuple_is_lost_in_one_vpc_and_arrives_in_its_twin(streams):
     names = ["src_address", "dst_address", "srcport", "dstport", "start"]
     lost = streams.filter(scenario="same_tuple_lost").select(names)
@@ -434,3 +466,27 @@ def test_the_page_names_every_scenario_and_column(streams, records):
     }
     for name in (*NAMES, *columns):
         assert f"`{name}`" in page, name
+
+
+def test_a_world_may_hold_a_few_scenarios_and_windows(tmp_path):
+    only = ("nat_zonal", "same_tuple_twin")
+    spec = SimulationSpec(
+        records=1, out=str(tmp_path), shape="network", only=only, windows=2
+    )
+    simulate(spec)
+    streams = pl.read_parquet(tmp_path / "truth/streams.parquet")
+    assert set(streams["scenario"]) == set(only)
+    assert streams.height == 2 * 2 * 2
+    with pytest.raises(UsageError):
+        simulate(SimulationSpec(records=1, out="", shape="network", only=("no",)))
+
+
+def test_faults_are_planted_and_listed(network, tmp_path):
+    simulate(SimulationSpec(records=1, out=str(tmp_path), shape="network", faults=True))
+    found = json.loads((tmp_path / "truth/faults.json").read_text())
+    planted = {f["fault"] for f in found if f["account"] == "444444444444"}
+    assert planted == {"no_pkt_addr", "not_logged", "traffic_type", "duplicate",
+                       "no_resource_id", "stale_inventory", "overlay_cni"}  # fmt: skip
+    usual = json.loads((network / "truth/faults.json").read_text())
+    assert {f["fault"] for f in usual} == {"no_pkt_addr", "not_logged", "traffic_type",
+                                           "duplicate"}  # fmt: skip
