@@ -63,6 +63,7 @@ class Attributed:
         is_nat: Recorded at a NAT gateway.
         is_regional: Recorded at a regional one, which has no interface.
         is_transit: Recorded where others' packets pass.
+        is_blind: Logged without the packet's addresses.
         is_global_src, is_global_dst: Whose address is of the internet at large.
         observer: The interfaces that recorded.
     """
@@ -79,6 +80,7 @@ class Attributed:
     is_nat: Any
     is_regional: Any
     is_transit: Any
+    is_blind: Any
     is_global_src: Any
     is_global_dst: Any
 
@@ -194,6 +196,14 @@ def _attributed(
         is_nat=nat,
         is_regional=regional,
         is_transit=transit & ~nat,
+        is_blind=_is_blind(records),
         is_global_src=sides[0].is_global[sides[0].which],
         is_global_dst=sides[1].is_global[sides[1].which],
     )
+
+
+def _is_blind(records: Records) -> Any:
+    """Return which rows were logged without one of the packet's addresses."""
+    names = ("pkt_srcaddr", "pkt_dstaddr")
+    missing = [column_of(records.rows, name).codes < 0 for name in names]
+    return missing[0] | missing[1]

@@ -13,6 +13,7 @@ from transform.addresses import Addresses, parse
 from transform.codes import NONE, Coded, column_of
 
 UNKNOWN, INGRESS, EGRESS = 0, 1, 2
+ELSE = -2  # a text that is not among the words
 BLUR = 60  # a record's start may be so many seconds after its first packet
 
 
@@ -101,11 +102,11 @@ def _logged_direction(rows: pa.Table) -> Any:
 
 
 def _as_codes_of(own: Coded, other: Coded) -> Any:
-    """Return a column's texts as codes of another's words, ``NONE`` if it is none."""
+    """Return a column's texts as codes of another's words; ``ELSE``: it lacks it."""
     if other.words is own.words or other.words.equals(own.words):
         return other.codes
     known = pc.index_in(other.words, value_set=own.words)
-    places = np.asarray(pc.fill_null(known, NONE), np.int32)
+    places = np.asarray(pc.fill_null(known, ELSE), np.int32)
     return np.append(places, np.int32(NONE))[other.codes]
 
 

@@ -201,7 +201,25 @@ def _arrived(here: _Rows, *, before: int) -> Any:
         found[lost] = anywhere.near(
             streams.tuple_[lost], here.begin[lost], here.end[lost], before=BLUR
         )
-    return found
+    return found | _arrived_unseen(here, before=before)
+
+
+def _arrived_unseen(here: _Rows, *, before: int) -> Any:
+    """Return which rows have a record at the destination that hides its pod.
+
+    Without packet addresses each end shows its interface's own address on its side:
+    the two interfaces and the ports must do.
+    """
+    attributed, streams = here.attributed, here.streams
+    blind = attributed.is_blind
+    if not blind.any():
+        return blind
+    src, dst = attributed.src.eni, attributed.dst.eni
+    key = distinct(src, dst, streams.srcport, streams.dstport, streams.protocol)[1]
+    ends = here.at_dst & blind & (src >= 0) & (dst >= 0)
+    there = Presence(key[ends], here.begin[ends], here.end[ends])
+    found = there.near(key, here.begin, here.end, before=before)
+    return found & blind & (src >= 0) & (dst >= 0)
 
 
 def _stopped_on_the_way(here: _Rows) -> Any:

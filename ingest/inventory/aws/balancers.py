@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+
 from ingest.inventory.aws.listing import Document, Listing, parts, text, texts
 from ingest.inventory.aws.report import Report
 

@@ -89,6 +89,6 @@ def told(column: Any) -> Any:
     return where(pc.not_equal(column, ""), column)
 
 
-def constant(value: str | None, count: int) -> Any:
+def every(word: str, count: int) -> Any:
     """Return a column of one text."""
-    return pa.array([value], TEXT).take(pa.array(np.zeros(count, np.int64)))
+    return pa.repeat(pa.scalar(word, TEXT), count)

@@ -153,7 +153,10 @@ def _add_endpoints(context: Context, listing: Listing) -> None:
 def _add_attachments(context: Context, attachments: Iterable[Document]) -> None:
     """Note which attachment is in which subnet; two in one subnet name none."""
     for attachment in living(attachments):
-        id_, vpc = text(attachment, "TransitGatewayAttachmentId"), attachment.get("VpcId")
+        id_, vpc = (
+            text(attachment, "TransitGatewayAttachmentId"),
+            attachment.get("VpcId"),
+        )
         for subnet in texts(attachment, "SubnetIds"):
             key = f"{vpc} {subnet}"
             other = context.attachments.get(key, id_)

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.inventory.aws.addresses import canonical, canonical_networks
-from ingest.inventory.aws.columns import TEXT, fields_of, items_of, where
+from ingest.inventory.aws.columns import every, fields_of, items_of, where
 from ingest.inventory.aws.interfaces import Interfaces
 from ingest.inventory.aws.report import Report
 from ingest.inventory.sighting import SIGHTED
@@ -135,7 +135,7 @@ def _table(
         "address": addresses,
         "is_primary": pa.array(primary),
         "started_at": since,
-        "source": pa.repeat(pa.scalar("aws", TEXT), len(addresses)),
+        "source": every("aws", len(addresses)),
     }
     return as_sighted(taken, len(addresses)), parents
 

@@ -14,25 +14,20 @@ from ingest.inventory.aws.balancers import TRANSIT
 from ingest.inventory.aws.columns import (
     TEXT,
     as_column,
+    every,
     fields_of,
     first_of,
     is_any,
     items_of,
     look_up,
-    spread,
     told,
     where,
 )
 from ingest.inventory.aws.context import CLUSTER_PREFIX, CLUSTER_TAGS, Context
 from ingest.inventory.aws.listing import Document
+from ingest.inventory.aws.recognise import recognise
 from ingest.inventory.aws.report import Report
-from ingest.inventory.aws.services import (
-    FORWARDS,
-    KIND_OF_TYPE,
-    PLAIN_TYPES,
-    described,
-    endpoint_service,
-)
+from ingest.inventory.aws.services import FORWARDS, endpoint_service
 from ingest.inventory.aws.tags import Tags
 from ingest.inventory.aws.times import TIMESTAMP, as_times
 
@@ -115,72 +110,16 @@ class _Build:
             pc.not_equal(self._status(), "detached"),
             told(self._field("Attachment", "InstanceId")),
         )
-        self._describe()
-        self._recognise()
+        found = recognise(
+            structs, context, id_=self.id, attached=self.attached, vpc=self.vpc()
+        )
+        self.kind, self.resource, self.said = found.kind, found.resource, found.name
 
     def _field(self, *names: str) -> Any:
         return fields_of(self._structs, *names)
 
     def _status(self) -> Any:
         return pc.coalesce(self._field("Attachment", "Status"), "attached")
-
-    def _describe(self) -> None:
-        """Read the descriptions, each distinct one once, and believe what may be."""
-        coded = self._field("Description").dictionary_encode()
-        read = [described(text) for text in coded.dictionary.to_pylist()]
-        kind = pa.array([r and r.kind for r in read], TEXT).take(coded.indices)
-        needs = pa.array([bool(r and r.managed) for r in read]).take(coded.indices)
-        managed = pc.or_kleene(
-            self._field("RequesterManaged"),
-            pc.starts_with(self._field("RequesterId"), "amazon-"),
-        )
-        ours = pc.and_(pc.is_valid(self.attached), pc.not_equal(kind, "ecs_task"))
-        disbelieved = pc.and_(needs, pc.invert(pc.fill_null(managed, False)))
-        believed = pc.invert(pc.or_kleene(pc.fill_null(ours, False), disbelieved))
-        self._said = where(believed, kind)
-        self._said_name, self._said_resource = (
-            where(believed, pa.array([r and getattr(r, n) for r in read], TEXT)
-                  .take(coded.indices))
-            for n in ("name", "resource")
-        )  # fmt: skip
-
-    def _recognise(self) -> None:
-        """Decide what holds each interface: by documents, by type, by description."""
-        nat = look_up(self.id, self._context.nat_interfaces)
-        endpoint = look_up(self.id, self._context.endpoint_interfaces)
-        type_ = pc.coalesce(self._field("InterfaceType"), "interface")
-        special = where(pc.invert(is_any(type_, PLAIN_TYPES)), type_)
-        by_type = first_of(look_up(special, KIND_OF_TYPE), pc.utf8_lower(special))
-        is_gateway = pc.or_(
-            pc.equal(type_, "gateway_load_balancer_endpoint"),
-            is_any(endpoint, self._context.gateway_endpoints),
-        )
-        by_endpoint = pc.if_else(
-            is_gateway, "gateway_load_balancer_endpoint",
-            where(pc.is_valid(endpoint), _all("vpc_endpoint", self._size)),
-        )  # fmt: skip
-        self.kind = first_of(
-            where(pc.is_valid(nat), _all("nat_gateway", self._size)),
-            by_endpoint,
-            by_type,
-            self._said,
-            where(pc.is_valid(self.attached), _all("instance", self._size)),
-            _all("network_interface", self._size),
-        )
-        agrees = pc.equal(self.kind, self._said)
-        is_transit = pc.equal(self.kind, "transit_gateway")
-        self.resource = first_of(
-            nat,
-            endpoint,
-            where(pc.or_(agrees, is_gateway), self._said_resource),
-            where(is_transit, self._attachment()),
-            where(pc.equal(self.kind, "instance"), self.attached),
-        )
-        self._said_name = where(agrees, self._said_name)
-
-    def _attachment(self) -> Any:
-        place = pc.binary_join_element_wise(self.vpc(), self._field("SubnetId"), " ")
-        return look_up(place, self._context.attachments)
 
     def forwards(self) -> Any:
         """Return what is passed on; of Network Load Balancers what is known of them."""
@@ -197,7 +136,7 @@ class _Build:
         )
         return first_of(
             look_up(self.kind, FORWARDS),
-            where(gateway, _all(TRANSIT, self._size)),
+            where(gateway, every(TRANSIT, self._size)),
             where(pc.equal(does, TRANSIT), does),
         )
 
@@ -237,7 +176,7 @@ class _Build:
         )
         shared = pa.table({"instance": instance, "cluster": own}).drop_null()
         siblings = {r["instance"]: r["cluster"] for r in shared.to_pylist()}
-        control = where(pc.equal(self.kind, "eks_control_plane"), self._said_name)
+        control = where(pc.equal(self.kind, "eks_control_plane"), self.said)
         return first_of(
             control,
             own,
@@ -252,7 +191,7 @@ class _Build:
         return first_of(
             look_up(self.resource, self._context.names),
             workload,
-            self._said_name,
+            self.said,
             service,
             self._tags.of("Name"),
             where(pc.invert(plain), self.resource),
@@ -274,9 +213,7 @@ class _Build:
             "forwards": self.forwards(),
             "cluster": self.cluster(instance),
             "workload": workload,
-            "workload_kind": where(
-                pc.is_valid(workload), _all("Service", self._size)
-            ),
+            "workload_kind": where(pc.is_valid(workload), every("Service", self._size)),
             "instance": instance,
             "subnet": told(self._field("SubnetId")),
             "az": self.zone(),
@@ -317,10 +254,6 @@ class _Build:
         )
         created = pc.add(self._created(), NAT_READY)
         return pc.cast(first_of(attached, created), TIMESTAMP)
-
-
-def _all(word: str, count: int) -> Any:
-    return pa.repeat(pa.scalar(word, TEXT), count)
 
 
 def _count(mask: Any) -> int:

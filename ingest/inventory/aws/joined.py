@@ -23,7 +23,9 @@ def joined(listing: Listing, *, report: Report) -> Listing:
     whole = dict(listing)
     if "PrefixLists" in listing:
         entries = _entries(listing)
-        whole["PrefixLists"] = [_prefix_list(d, entries) for d in listing["PrefixLists"]]
+        whole["PrefixLists"] = [
+            _prefix_list(d, entries) for d in listing["PrefixLists"]
+        ]
     if "TargetGroups" in listing:
         told = {
             name: _by_target_group(listing, name, key, report)
@@ -32,7 +34,9 @@ def joined(listing: Listing, *, report: Report) -> Listing:
                 ("TargetHealth", "TargetHealthDescriptions"),
             )
         }
-        whole["TargetGroups"] = [_target_group(d, told) for d in listing["TargetGroups"]]
+        whole["TargetGroups"] = [
+            _target_group(d, told) for d in listing["TargetGroups"]
+        ]
     return whole
 
 

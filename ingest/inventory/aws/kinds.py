@@ -152,9 +152,9 @@ _KINDS: dict[str, tuple[str, str, str]] = {
     ),
     "FlowLogs": (
         "flow_log", "FlowLogId",
-        "FlowLogId ResourceId TrafficType LogFormat MaxAggregationInterval LogDestination"
-        " LogDestinationType LogGroupName FlowLogStatus DeliverLogsStatus"
-        " DeliverLogsErrorMessage CreationTime DestinationOptions(FileFormat"
+        "FlowLogId ResourceId TrafficType LogFormat MaxAggregationInterval"
+        " LogDestination LogDestinationType LogGroupName FlowLogStatus"
+        " DeliverLogsStatus DeliverLogsErrorMessage CreationTime DestinationOptions(FileFormat"
         " HiveCompatiblePartitions PerHourPartition)"
         " TagFieldSpecifications(ResourceType TagKeys) Tags",
     ),
@@ -162,7 +162,8 @@ _KINDS: dict[str, tuple[str, str, str]] = {
         "load_balancer", "LoadBalancerArn",
         "LoadBalancerArn LoadBalancerName DNSName Type Scheme VpcId IpAddressType"
         " State(Code) SecurityGroups AvailabilityZones(ZoneName SubnetId"
-        " LoadBalancerAddresses(IpAddress AllocationId PrivateIPv4Address IPv6Address))",
+        " LoadBalancerAddresses(IpAddress AllocationId PrivateIPv4Address"
+        " IPv6Address))",
     ),
     "LoadBalancerDescriptions": (
         "load_balancer", "LoadBalancerName",

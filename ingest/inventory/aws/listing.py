@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ingest.inventory.aws.kinds import kinds
 from ingest.inventory.aws.report import Report
 
 Document = dict[str, Any]
@@ -37,25 +38,24 @@ _ABOUT: dict[str, tuple[str, str]] = {
     "Entries": ("PrefixListEntries", "PrefixListId"),
 }
 _PREFIX_LIST = re.compile(r"pl-[0-9a-f]+")
+CALLER = "CallerIdentity"  # what `aws sts get-caller-identity` answers
+_CALLER_KEYS = frozenset(("Account", "Arn", "UserId"))
 _AROUND = frozenset(("NextToken", "NextMarker", "ResponseMetadata"))
 
 
-def documents_of(answer: Any, *, name: str, report: Report) -> Iterator[Listing]:
-    """Yield the lists of an answer, or of several in an array.
+def lists_of(answer: Any, *, name: str, report: Report) -> Listing:
+    """Return the lists of one answer.
 
     Args:
         answer: What a JSON file holds.
         name: The file's; it may tell what an answer is about.
         report: Gets what is of no use.
     """
-    for part in answer if isinstance(answer, list) else [answer]:
-        if isinstance(part, dict):
-            yield _lists(part, name, report)
-        else:
-            report.ignored["not an answer"] += 1
-
-
-def _lists(answer: Mapping[str, Any], name: str, report: Report) -> Listing:
+    if not isinstance(answer, dict):
+        report.ignored["not an answer"] += 1
+        return {}
+    if answer.keys() >= _CALLER_KEYS:
+        return {CALLER: [answer]}
     found: Listing = {}
     for key, value in answer.items():
         if key in _ABOUT:
@@ -121,10 +121,26 @@ def parts(document: Document, name: str) -> list[Document]:
     return [item for item in listed if isinstance(item, dict)]
 
 
-def merge(listings: Iterator[Listing]) -> Listing:
-    """Return several listings as one."""
+def merge(listings: Iterable[Listing], report: Report) -> Listing:
+    """Return the listings of one moment as one.
+
+    Pages of a list are put together, and a resource on two of them stays twice. But
+    where most of a list is there again it was listed twice, and the last one counts.
+    """
     merged: Listing = {}
     for listing in listings:
-        for key, documents in listing.items():
-            merged.setdefault(key, []).extend(documents)
+        for name, documents in listing.items():
+            before = merged.get(name, [])
+            again = _ids(name, before) & _ids(name, documents)
+            if 2 * len(again) > min(len(before), len(documents)) > 0:
+                report.note("lists_listed_twice", list=name)
+                before = []
+            merged[name] = [*before, *documents]
     return merged
+
+
+def _ids(name: str, documents: Iterable[Document]) -> set[str]:
+    kind = kinds().get(name)
+    if kind is None:
+        return set()
+    return {id_ for d in documents if (id_ := text(d, kind.ids[0]))}

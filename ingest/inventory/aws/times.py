@@ -41,7 +41,10 @@ def stamp_of(name: str) -> datetime | None:
     if found is None:
         return None
     try:
-        return datetime(*(int(part or 0) for part in found.groups()[:6]), tzinfo=UTC)
+        year, month, day, hour, minute, second = (
+            int(part or 0) for part in found.groups()[:6]
+        )
+        return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError:
         return None
 

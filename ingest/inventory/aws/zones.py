@@ -16,6 +16,9 @@ _LONG = {
     "ne": "northeast", "nw": "northwest", "se": "southeast", "sw": "southwest",
 }  # fmt: skip
 _ARN = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:([a-z0-9-]*):(\d{12}|):")
+_MINUTE = re.compile(
+    r"20\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])([01]\d|2[0-3])[0-5]\d"
+)
 _ACCOUNT = re.compile(r"(?<![0-9a-zA-Z])(\d{12})(?![0-9a-zA-Z])")
 
 
@@ -41,8 +44,12 @@ def region_in(text: str) -> str | None:
 
 
 def account_in(text: str) -> str | None:
-    """Return the last account, twelve digits standing alone, that a path names."""
-    found = _ACCOUNT.findall(text)
+    """Return the last account, twelve digits standing alone, that a path names.
+
+    Digits that read as a minute of this century are taken for one: a folder called
+    after its moment must not give each moment an account.
+    """
+    found = [a for a in _ACCOUNT.findall(text) if not _MINUTE.fullmatch(a)]
     return found[-1] if found else None
 
 

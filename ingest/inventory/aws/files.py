@@ -1,0 +1,163 @@
+"""Saved files: which there are, and of what moment each is."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path, PurePath
+from typing import Any
+
+from ingest.inventory.aws.times import stamp_of, without_stamp
+from lake.errors import SourceDenied, SourceMissing
+
+ENDINGS = (".json", ".json.gz")
+_HEAD_BYTES = 4096
+_GZIP = b"\x1f\x8b"
+# Files written within so long of one another were saved together.
+ONE_SAVE = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class SavedFile:
+    """One file of a saved inventory.
+
+    Attributes:
+        path: Where it is.
+        folder: Its folder, less the parts that are moments.
+        stamp: The moment in its name or its folder's; UTC.
+        written: When it was last written; UTC.
+        head: Its first bytes, decompressed.
+    """
+
+    path: Path
+    folder: PurePath
+    stamp: datetime | None
+    written: datetime
+    head: bytes
+
+    @property
+    def lists_interfaces(self) -> bool:
+        """Whether it begins as an answer with interfaces does."""
+        return b'"NetworkInterfaces"' in self.head
+
+    @property
+    def is_history(self) -> bool:
+        """Whether it begins as a file of AWS Config does."""
+        head = self.head.lower()
+        return b'"configurationitems"' in head or b'"baseconfigurationitems"' in head
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Files that show one moment."""
+
+    at: datetime
+    files: tuple[SavedFile, ...]
+
+
+def find(places: Iterable[str | Path]) -> list[SavedFile]:
+    """Return the JSON files of directories, of all their folders, and single files.
+
+    Raises:
+        SourceMissing: There is no such file or directory.
+        SourceDenied: A file may not be read.
+    """
+    found: dict[Path, SavedFile] = {}
+    for place in map(Path, places):
+        if place.is_dir():
+            files = (f for f in sorted(place.rglob("*")) if f.is_file())
+            for file in files:
+                if file.name.endswith(ENDINGS):
+                    found.setdefault(file.resolve(), _described(file, place))
+        elif place.is_file():
+            found.setdefault(place.resolve(), _described(place, place))
+        else:
+            raise SourceMissing(str(place), "there is no such file or directory")
+    return list(found.values())
+
+
+def _described(file: Path, place: Path) -> SavedFile:
+    """Describe a file; only names below the place that was given are read as moments.
+
+    What was given by name may be given a time by name too.
+    """
+    below = file.relative_to(place).parts
+    stamps = [stamp_of(_bare(part)) for part in below]
+    told = [stamp for stamp in stamps if stamp is not None]
+    folders = (without_stamp(part) for part in below[:-1])
+    try:
+        written = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+        head = _head(file)
+    except OSError as error:
+        raise SourceDenied(str(file), error.strerror or "") from error
+    return SavedFile(
+        path=file,
+        folder=PurePath(place if below else place.parent, *filter(None, folders)),
+        stamp=told[-1] if told else None,
+        written=written,
+        head=head,
+    )
+
+
+def _bare(name: str) -> str:
+    return name.removesuffix(".gz").removesuffix(".json")
+
+
+def _head(file: Path) -> bytes:
+    with file.open("rb") as body:
+        head = body.read(_HEAD_BYTES)
+    if not head.startswith(_GZIP):
+        return head
+    try:
+        return zlib.decompressobj(wbits=31).decompress(head, _HEAD_BYTES)
+    except zlib.error:
+        return b""
+
+
+def load(file: SavedFile) -> Any:
+    """Return what a file holds; None if it is no JSON."""
+    try:
+        body = file.path.read_bytes()
+        if body.startswith(_GZIP):
+            body = gzip.decompress(body)
+        return json.loads(body)
+    except (OSError, EOFError, ValueError, zlib.error, RecursionError):
+        return None
+
+
+def moments(files: Sequence[SavedFile], at: datetime | None) -> list[Moment]:
+    """Return the moments that files show, in the order of time.
+
+    A moment in a name counts before ``at``, which counts before the time at which a
+    file was written. Files without either are of one moment if they were written
+    together: when the first file with interfaces was, else the first of all.
+    """
+    by_time: dict[datetime, list[SavedFile]] = {}
+    unnamed = []
+    for file in files:
+        named = file.stamp or at
+        if named is None:
+            unnamed.append(file)
+        else:
+            by_time.setdefault(named, []).append(file)
+    for saved in _saves(unnamed):
+        listed = [f.written for f in saved if f.lists_interfaces]
+        first = min(listed, default=saved[0].written)
+        by_time.setdefault(first, []).extend(saved)
+    return [Moment(time, tuple(by_time[time])) for time in sorted(by_time)]
+
+
+def _saves(files: Iterable[SavedFile]) -> Iterator[list[SavedFile]]:
+    """Yield files that were written together, each save in order of writing."""
+    save: list[SavedFile] = []
+    for file in sorted(files, key=lambda f: (f.written, f.path)):
+        if save and file.written - save[-1].written > ONE_SAVE:
+            yield save
+            save = []
+        save.append(file)
+    if save:
+        yield save

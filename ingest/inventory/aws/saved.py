@@ -1,0 +1,164 @@
+"""Saved output of ``aws … describe-* --output json``, made sightings."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path, PurePath
+
+from ingest.inventory.aws.assemble import Scope, sighting_of
+from ingest.inventory.aws.files import Moment, SavedFile, find, load, moments
+from ingest.inventory.aws.history import history
+from ingest.inventory.aws.items import Items
+from ingest.inventory.aws.listing import CALLER, Listing, lists_of, merge
+from ingest.inventory.aws.report import Report
+from ingest.inventory.aws.scopes import Answer, Places
+from ingest.inventory.sighting import Sighting
+
+_MORE = ("NextToken", "NextMarker")
+
+
+def read_saved(
+    places: Iterable[str | Path],
+    *,
+    at: datetime | None = None,
+    owner_tag: str | None = None,
+    account: str | None = None,
+    region: str | None = None,
+    report: Report | None = None,
+) -> Iterator[Sighting]:
+    """Read saved answers, of one moment or of many.
+
+    A file's kind is its top-level key, whatever its name. The moment is the one that a
+    file's or a folder's name below the given place ends in
+    (``20260101T003000Z``), else ``at``, else when it was written.
+
+    Args:
+        places: Directories with all their folders, ``.json`` and ``.json.gz`` files.
+        at: When they were taken, best when the listing was begun; UTC.
+        owner_tag: The tag that names an owner.
+        account: Whose they are, where the documents do not show it rightly.
+        region: Where they are of, likewise.
+        report: Gets what was read and what was left out.
+
+    Yields:
+        One sighting a scope and moment, by time; with history, one a scope and capture.
+
+    Raises:
+        SourceMissing: There is no such file or directory.
+        SourceDenied: A file may not be read.
+    """
+    report = Report() if report is None else report
+    files = find(places)
+    reader = _Reader(Places(account=account, region=region), owner_tag, report)
+    past = [file for file in files if file.is_history]
+    order = moments([file for file in files if not file.is_history], at)
+    if order and (past or len(order) > 1):
+        reader.look_ahead(order[-1])
+    yield from heapq.merge(
+        reader.history(past), reader.listings(order), key=lambda sighting: sighting.at
+    )
+
+
+class _Reader:
+    """Reads moment by moment, and keeps of each only what explains the next."""
+
+    def __init__(self, places: Places, owner_tag: str | None, report: Report) -> None:
+        self._places = places
+        self._owner_tag = owner_tag
+        self._report = report
+        self._beside: dict[Scope, Listing] = {}
+
+    def look_ahead(self, last: Moment) -> None:
+        """Read what explains earlier interfaces, but the interfaces themselves."""
+        files = [file for file in last.files if not file.lists_interfaces]
+        answers, _ = self._answers(files, Report())
+        for scope, some in self._by_scope(answers).items():
+            self._beside[scope] = _explaining(
+                merge([a.listing for a in some], Report())
+            )
+
+    def listings(self, order: Sequence[Moment]) -> Iterator[Sighting]:
+        """Yield what each moment shows."""
+        for moment in order:
+            yield from self._sightings(moment)
+
+    def history(self, files: Sequence[SavedFile]) -> Iterator[Sighting]:
+        """Yield what files of AWS Config show."""
+        items = Items(self._report)
+        for file in files:
+            self._report.files += 1
+            if not items.add(load(file)):
+                self._unreadable(file)
+        yield from history(
+            items, self._beside, owner_tag=self._owner_tag, report=self._report
+        )
+
+    def _sightings(self, moment: Moment) -> Iterator[Sighting]:
+        answers, broken = self._answers(moment.files, self._report)
+        for scope, some in sorted(self._by_scope(answers).items()):
+            listing = merge([a.listing for a in some], self._report)
+            listing.pop(CALLER, None)
+            complete = self._complete(some, broken)
+            beside = self._beside.setdefault(scope, {})
+            yield sighting_of(
+                scope,
+                moment.at,
+                listing,
+                complete=complete,
+                beside=beside,
+                owner_tag=self._owner_tag,
+                report=self._report,
+            )
+            beside.update(_explaining(listing))
+
+    def _answers(
+        self, files: Sequence[SavedFile], report: Report
+    ) -> tuple[list[Answer], set[PurePath]]:
+        """Return what files answer, and the folders with a file that is broken."""
+        found, broken = [], set()
+        for file in files:
+            report.files += 1
+            content = load(file)
+            if content is None:
+                self._unreadable(file)
+                broken.add(file.folder)
+                continue
+            for part in content if isinstance(content, list) else [content]:
+                listing = lists_of(part, name=file.path.name, report=report)
+                more = isinstance(part, dict) and any(part.get(k) for k in _MORE)
+                partial = frozenset(listing if more else ())
+                if listing:
+                    found.append(Answer(file.path, file.folder, listing, partial))
+        return found, broken
+
+    def _unreadable(self, file: SavedFile) -> None:
+        if str(file.path) not in self._report.unreadable:
+            self._report.unreadable.append(str(file.path))
+
+    def _by_scope(self, answers: Sequence[Answer]) -> dict[Scope, list[Answer]]:
+        found: dict[Scope, list[Answer]] = {}
+        for scope, answer in zip(self._places.scopes_of(answers), answers, strict=True):
+            if answer.listing.keys() - {CALLER}:
+                found.setdefault(scope, []).append(answer)
+        return found
+
+    def _complete(self, answers: Sequence[Answer], broken: set[PurePath]) -> set[str]:
+        """Return the lists that are there to the end.
+
+        Where a file could not be read, none is: it may have held a part of any.
+        """
+        if broken & {answer.folder for answer in answers}:
+            return set()
+        ended = {n for a in answers for n in a.listing.keys() - a.partial}
+        started = {n for a in answers for n in a.partial}
+        self._report.note("lists_without_their_last_page", len(started - ended))
+        return ended
+
+
+def _explaining(listing: Listing) -> Listing:
+    """Return what a listing explains of other moments; of interfaces, that it is."""
+    if "NetworkInterfaces" not in listing:
+        return listing
+    return {**listing, "NetworkInterfaces": []}
