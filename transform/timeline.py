@@ -84,6 +84,7 @@ class Timeline:
         spans: Spans,
     ) -> None:
         self._certain = certain
+        self._latest = possible[1]
         self._watcher = watcher
         self._spans = spans
         claims = np.flatnonzero(certain[0] < certain[1])
@@ -96,8 +97,9 @@ class Timeline:
         """Say who had each key throughout its window ``[begin, end)``, seconds.
 
         A window is answered if one holder surely had the key all of it and no other
-        surely had it at any moment; or if only one can have had it at any moment
-        and somebody watched all of the window. A key of -1 is held by nobody.
+        surely had it at any moment; or if only one can have had it at any moment,
+        from the window's begin surely and to its end possibly, and somebody watched
+        all of the window. A key of -1 is held by nobody.
         """
         who = np.full(len(key), -1)
         status = np.zeros(len(key), np.int8)
@@ -112,6 +114,7 @@ class Timeline:
         covers &= self._certain[1][sure] >= end
         alone = candidates == 1
         watched = alone & ~covers
+        watched &= (self._certain[0][able] <= begin) & (end <= self._latest[able])
         if watched.any():
             some = np.flatnonzero(watched)
             watched[some] = self._spans.cover(

@@ -243,8 +243,7 @@ def _pod(
 ) -> Party:
     tail = f"{number_of(host.cluster, slot, number):08x}"
     job = workload == "report"
-    minute = 29_450_000 + number_of(slot, number) % 10_000
-    middle = str(minute) if job else "7d9f8c6b5"
+    middle = str(since // 60) if job else "7d9f8c6b5"
     pod = f"{workload}-{middle}-{tail[:5]}"
     forced = not job and number_of("forced", slot, number) % 25 == 0
     return Party(

@@ -27,8 +27,10 @@ class Parties:
             n: pa.array([getattr(p, n) for p in some], pa.string()) for n in _PARTY
         }
         interface = pa.array(atlas.interface)
+        hosts = [n if p.node_party < 0 else p.node_party
+                 for n, p in enumerate(some)]  # fmt: skip
         self.columns |= {
-            "instance": names.instance.take(interface),
+            "instance": names.instance.take(pa.array(atlas.interface[hosts])),
             "eni": names.id.take(interface),
             "subnet": names.subnet.take(interface),
             "vpc": names.vpc.take(interface),

@@ -283,7 +283,7 @@ def _summed(told: Any) -> Any:
         .when(is_over)
         .then(pl.lit("observed"))
     )
-    latest = pl.min_horizontal("latest", pl.when(over < high).then(over))
+    latest = pl.coalesce("latest", pl.when(over < high).then(over))
     return runs.select(
         "row",
         pl.max_horizontal("from", "earliest").alias("valid_from"),

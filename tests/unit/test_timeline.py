@@ -50,8 +50,11 @@ def plainly(intervals, spans, key, begin, end):
     able = [row for row in mine if row[3] < end and row[4] > begin]
     if len(sure) == 1 and sure[0][1] <= begin and end <= sure[0][2]:
         return sure[0][0], EXACT
-    if len(able) == 1 and any(
-        w == able[0][5] and b <= begin and end <= e for w, b, e in spans
+    if (
+        len(able) == 1
+        and able[0][1] <= begin
+        and end <= able[0][4]
+        and any(w == able[0][5] and b <= begin and end <= e for w, b, e in spans)
     ):
         return able[0][0], EXACT
     if len(able) > 1 or len(sure) > 1:
