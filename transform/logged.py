@@ -16,6 +16,8 @@ import pyarrow as pa
 
 from transform.codes import coded, column_of, distinct, merged
 from transform.enrich import Attributed
+from transform.presence import Presence
+from transform.records import BLUR, Records, numbers
 from transform.words import Words
 
 EVERYTHING = "ALL"
@@ -183,9 +185,29 @@ def duplicates(
     size = int(spots.max(initial=-1)) + 1
     for place in np.unique(ranks).tolist():
         first, last = np.full(size, FAR_FUTURE, np.int64), np.zeros(size, np.int64)
-        rows = np.flatnonzero(ranks == place)
-        first[known[rows]] = np.asarray(seen["first"])[rows]
-        last[known[rows]] = np.asarray(seen["last"])[rows]
+        those = np.flatnonzero(ranks == place)
+        first[known[those]] = np.asarray(seen["first"])[those]
+        last[known[those]] = np.asarray(seen["last"])[those]
+        worse = rank > place
         within = (records.begin >= first[spot]) & (records.begin < last[spot])
-        found |= (rank > place) & within
+        found |= worse & within
+        # At the ends of its writing each log may show the same packets a blur apart.
+        edge = np.flatnonzero(worse & ~found & (last[spot] > 0))
+        if len(edge):
+            found[edge] = _told_again(
+                records, spot, np.flatnonzero(rank == place), edge
+            )
     return found
+
+
+def _told_again(records: Records, spot: Any, rows: Any, edge: Any) -> Any:
+    """Return which of the rows at an edge a preferred log has a record of, near by."""
+    names = ("srcport", "dstport", "protocol")
+    some = np.concatenate([rows, edge])
+    key = distinct(
+        *(c[some] for c in (spot, records.src.codes, records.dst.codes)),
+        *(numbers(records.rows, name)[some] for name in names),
+    )[1]
+    begin, end = records.begin + BLUR, records.end - 1
+    there = Presence(key[: len(rows)], begin[rows], end[rows])
+    return there.near(key[len(rows) :], begin[edge], end[edge], before=2 * BLUR)
