@@ -132,8 +132,8 @@ class Ingest:
             self._load_listed()
             if self._request.queue is not None:
                 self._follow(self._request.queue)
-            if self._request.settle:
-                settler.settle_due(now=datetime.now(UTC))
+            if self._request.settle and settler.settle_due(now=datetime.now(UTC)).added:
+                self._loader.follow()
             self.summary.snapshot = head_id(self._lake.load(FLOWS))
         finally:
             self._loader.close()

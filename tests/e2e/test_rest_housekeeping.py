@@ -37,7 +37,7 @@ def objects(tmp_path):
 
 
 def ingest(lake, *paths):
-    return Ingest(lake, Request(tuple(map(str, paths)))).run()
+    return Ingest(lake, Request(tuple(map(str, paths)), settle=False)).run()
 
 
 def test_history_is_whole_until_its_first_snapshot_expires(lake, objects):

@@ -55,6 +55,7 @@ def test_the_undisturbed_lake_has_one_row_of_everything(undisturbed):
     sizes = {name: len(rows) for name, rows in undisturbed.items()}
     assert sizes == {
         "flows": 241, "tgw_flows": 1, "sources": 11, "silences": 1, "quarantine": 5,
+        "identities": 0, "configurations": 0,
     }  # fmt: skip
 
 

@@ -84,7 +84,7 @@ def write_object(place, number, dice, *, head=FLOWS):
 
 
 def ingest(lake, place, **more):
-    return Ingest(lake, Request((str(place),), **more)).run()
+    return Ingest(lake, Request((str(place),), settle=False, **more)).run()
 
 
 def repair_all(lake):

@@ -216,7 +216,9 @@ def _pages(client: Any, call: Call, arguments: dict[str, str]) -> Iterator[Any]:
             **arguments, PaginationConfig={"PageSize": call.page_size}
         )
         return
-    more: dict[str, Any] = {} if call.page_size is None else {"MaxResults": call.page_size}
+    more: dict[str, Any] = (
+        {} if call.page_size is None else {"MaxResults": call.page_size}
+    )
     while True:
         page = getattr(client, call.operation)(**arguments, **more)
         yield page
