@@ -60,6 +60,10 @@ _LOOKS = {
         "interface", "arn:aws:ecs:{region}:{account}:attachment/{uuid}", "ecs"
     ),
 }
+# Every balancer is one kind of party, whatever its interface is called.
+_KINDS = dict.fromkeys(
+    ("network_load_balancer", "gateway_load_balancer"), "load_balancer"
+)
 _PREFIXES = {
     "nat_gateway": "nat",
     "gateway_load_balancer_endpoint": "vpce",
@@ -126,7 +130,7 @@ def _one(ground: Ground, vpc: str, fixture: Fixture, number: int) -> None:
     )
     ground.party(
         Party(
-            kind=fixture.kind,
+            kind=_KINDS.get(fixture.kind, fixture.kind),
             name=_name(fixture, number, instance, words),
             address=subnet.address(fixture.first + number),
             interface=interface,
@@ -149,7 +153,7 @@ def _name(
 ) -> str:
     if instance:
         return instance
-    if fixture.kind in ("load_balancer", "network_load_balancer"):
+    if fixture.kind.endswith("load_balancer"):
         return fixture.role
     return words["id"] if fixture.kind in _PREFIXES else f"{fixture.role}-{number}"
 

@@ -4,6 +4,7 @@ import gzip
 import itertools
 import json
 from collections import Counter, defaultdict
+from datetime import datetime
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
@@ -259,6 +260,28 @@ def test_an_unbroken_watch_names_nearly_every_pod_and_none_wrongly(scene, record
                 told += found == {pod}
     assert asked > 1000
     assert told / asked >= 0.99
+
+
+def test_the_obvious_method_is_often_wrong_here(network, scene, records):
+    """Naming whom the last snapshot showed: the world is harsh enough to tell."""
+    shown: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    for file in sorted((network / "inventory/kubernetes-snapshots/shop").glob("pods*")):
+        stamp = file.stem.removeprefix("pods-")
+        at = int(datetime.strptime(stamp + "+0000", "%Y%m%dT%H%M%SZ%z").timestamp())
+        for pod in json.loads(file.read_text())["items"]:
+            if not pod["spec"].get("hostNetwork"):
+                address = pod["status"].get("podIP", "")
+                shown[address].append((at, pod["metadata"]["name"]))
+    rows = records.filter(src_cluster="shop").filter(pl.col("src_pod").is_not_null())
+    right = wrong = 0
+    for address, pod, start in rows.select(
+        "src_address", "src_pod", "start"
+    ).iter_rows():
+        before = [entry for entry in shown[address] if entry[0] <= start]
+        if before:
+            right += before[-1][1] == pod
+            wrong += before[-1][1] != pod
+    assert wrong / (right + wrong) > 0.1
 
 
 def test_one_tuple_is_lost_in_one_vpc_and_arrives_in_its_twin(streams):
