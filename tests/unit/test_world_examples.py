@@ -106,19 +106,19 @@ def test_a_regional_nat_gateway_has_no_interface_and_shows_the_packets_addresses
     """The guide: srcaddr and dstaddr are those of the packet, resource-id its own."""
     fields = ("instance-id", "interface-id", "subnet-id", "resource-id",
               "interface-type", "srcaddr", "dstaddr", "pkt-srcaddr", "pkt-dstaddr",
-              "flow-direction")  # fmt: skip
+              "flow-direction", "traffic-path")  # fmt: skip
     world = nat(fields, address="54.0.0.9", resource="nat-0123456789abcdef0")
     name = "- - - nat-0123456789abcdef0 regional_nat_gateway"
     way = translated(VPC, "nat")
     out = world.lines(Sent(way, "client", "203.0.113.5", (7, 443)))
     assert out[2:] == [
-        f"{name} 10.0.1.5 203.0.113.5 10.0.1.5 203.0.113.5 ingress",
-        f"{name} 54.0.0.9 203.0.113.5 54.0.0.9 203.0.113.5 egress",
+        f"{name} 10.0.1.5 203.0.113.5 10.0.1.5 203.0.113.5 ingress -",
+        f"{name} 54.0.0.9 203.0.113.5 54.0.0.9 203.0.113.5 egress 8",
     ]
     back = world.lines(Sent(way, "203.0.113.5", "client", (443, 7), reply=True))
     assert sorted(line for line in back if "nat-" in line) == [
-        f"{name} 203.0.113.5 10.0.1.5 203.0.113.5 10.0.1.5 egress",
-        f"{name} 203.0.113.5 54.0.0.9 203.0.113.5 54.0.0.9 ingress",
+        f"{name} 203.0.113.5 10.0.1.5 203.0.113.5 10.0.1.5 egress 1",
+        f"{name} 203.0.113.5 54.0.0.9 203.0.113.5 54.0.0.9 ingress -",
     ]
 
 
