@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "status": ("queries.cli", "status", "What the lake holds and how fresh it is."),
     "serve": ("api.cli", "serve", "REST over the same reports."),
     "simulate": ("demo.cli", "simulate", "Write what AWS would, with known truth."),
+    "inventory": ("ingest.inventory.cli", "inventory", "Learn what existed and when."),
     "settle": ("ingest.settle_cli", "settle", "Decide what needs a second record."),
     "attribute": ("ingest.settle_cli", "attribute", "Attribute reopened hours anew."),
     "compact": ("ingest.cli", "compact", "Merge the small files of each hour."),
@@ -53,6 +54,8 @@ class LazyGroup(TyperGroup):
         if ctx.resilient_parsing or not _is_asked(ctx, cmd_name):
             return _command(cmd_name, _placeholder, sentence)
         found = getattr(importlib.import_module(module), function)
+        if isinstance(found, typer.Typer):
+            return typer.main.get_command(found)
         return _command(cmd_name, found, None)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:

@@ -21,7 +21,7 @@ from transform.facts import Facts, Gathering
 from transform.parts import part_of
 from transform.settle import settle
 
-PART_ROWS = 400_000  # settled at once: some 300 MB
+PART_ROWS = 250_000  # settled at once
 DERIVED_COLUMNS = {f.name for f in (*SIDE_FIELDS, *DERIVED)} - {
     "src_address", "dst_address", "observer",
 }  # fmt: skip
@@ -67,7 +67,7 @@ class HourRows:
     ) -> Iterator[pa.Table]:
         """Yield the hour's rows with all that is derived, one part after the other."""
         facts = self._facts(attributor)
-        for mine, beside in self._cut():
+        for mine, beside in self._cut(by_address=not facts.blind):
             together = pa.concat_tables([mine, beside], promote_options="default")
             derived = settle(
                 together.unify_dictionaries(), attributor, facts, reporting=reporting
@@ -91,7 +91,7 @@ class HourRows:
         files = [*self._files, *self._beside]
         return batches(FLOWS, self._stored, files, NEIGHBOUR_COLUMNS)
 
-    def _cut(self) -> Iterator[tuple[pa.Table, pa.Table]]:
+    def _cut(self, *, by_address: bool) -> Iterator[tuple[pa.Table, pa.Table]]:
         """Yield each part's rows, the hour's own and those beside it."""
         sources = (
             (self._files, LOGGED_COLUMNS),
@@ -106,7 +106,7 @@ class HourRows:
             return
         with tempfile.TemporaryDirectory(prefix="flowlake-") as folder:
             spills = [
-                _Spill(Path(folder) / str(number), self._parts)
+                _Spill(Path(folder) / str(number), self._parts, by_address=by_address)
                 for number, _ in enumerate(sources)
             ]
             for spill, (files, columns) in zip(spills, sources, strict=True):
@@ -125,15 +125,16 @@ def _joined(parts: list[pa.Table]) -> pa.Table:
 class _Spill:
     """Rows cut into parts, on disk: a file a batch and part."""
 
-    def __init__(self, folder: Path, parts: int) -> None:
+    def __init__(self, folder: Path, parts: int, *, by_address: bool) -> None:
         self._folder = folder
+        self._by_address = by_address
         self._parts = parts
         self._paths: dict[int, list[Path]] = {part: [] for part in range(parts)}
         folder.mkdir()
 
     def add(self, rows: pa.Table) -> None:
         """Write a batch's rows to their parts."""
-        place = part_of(rows, self._parts)
+        place = part_of(rows, self._parts, by_address=self._by_address)
         order = np.argsort(place, kind="stable")
         starts = np.searchsorted(place[order], np.arange(self._parts + 1))
         rows = rows.combine_chunks().take(pa.array(order))

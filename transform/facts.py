@@ -34,6 +34,7 @@ class Facts:
         claims: vpc, address, interface, begin, end: when an interface showed an
             address as its own; seconds.
         servers: address, port, protocol that answered a SYN.
+        blind: Whether some record lacks one of the packet's addresses.
     """
 
     places: pa.Table
@@ -41,6 +42,7 @@ class Facts:
     shown: pa.Table
     claims: pa.Table
     servers: pa.Table
+    blind: bool
 
 
 @dataclass(slots=True)
@@ -50,6 +52,7 @@ class _Gathered:
     shown: list[pa.Table] = field(default_factory=list)
     claims: list[pa.Table] = field(default_factory=list)
     servers: list[pa.Table] = field(default_factory=list)
+    blind: bool = False
 
 
 PLACES = ("interface_id", "vpc_id", "subnet_id", "az_id", "account_id", "instance_id")
@@ -85,6 +88,7 @@ class Gathering:
         self._found.places.append(_distinct(_texts(rows, PLACES)))
         self._found.logs.append(_logs(rows))
         self._found.shown.append(_shown(rows))
+        self._found.blind |= _is_blind(rows)
 
     def learn(self, attributed: Attributed) -> None:
         """Take from a batch whose addresses were seen, and who answered."""
@@ -109,7 +113,12 @@ class Gathering:
         shown = shown.rename_columns(_SCHEMAS["shown"].names)
         claims = _merged_spans(_joined("claims", found.claims))
         servers = _distinct(_joined("servers", found.servers))
-        return Facts(places, logs, shown, claims, servers)
+        return Facts(places, logs, shown, claims, servers, found.blind)
+
+
+def _is_blind(rows: pa.Table) -> bool:
+    columns = (column_of(rows, name) for name in ("pkt_srcaddr", "pkt_dstaddr"))
+    return any(bool((column.codes < 0).any()) for column in columns)
 
 
 def _joined(name: str, parts: Sequence[pa.Table]) -> pa.Table:

@@ -207,8 +207,8 @@ def _arrived(here: _Rows, *, before: int) -> Any:
 def _arrived_unseen(here: _Rows, *, before: int) -> Any:
     """Return which rows have a record at the destination that hides its pod.
 
-    Without packet addresses each end shows its interface's own address on its side:
-    the two interfaces and the ports must do.
+    Without packet addresses an end shows its interface's own address on its side:
+    where one of two records lacks them, interfaces and ports must do.
     """
     attributed, streams = here.attributed, here.streams
     blind = attributed.is_blind
@@ -216,10 +216,14 @@ def _arrived_unseen(here: _Rows, *, before: int) -> Any:
         return blind
     src, dst = attributed.src.eni, attributed.dst.eni
     key = distinct(src, dst, streams.srcport, streams.dstport, streams.protocol)[1]
-    ends = here.at_dst & blind & (src >= 0) & (dst >= 0)
-    there = Presence(key[ends], here.begin[ends], here.end[ends])
-    found = there.near(key, here.begin, here.end, before=before)
-    return found & blind & (src >= 0) & (dst >= 0)
+    known = (src >= 0) & (dst >= 0)
+    found = np.zeros(len(blind), dtype=bool)
+    for asked, ends in ((blind, known), (~blind, known & blind)):
+        some = here.at_dst & ends
+        there = Presence(key[some], here.begin[some], here.end[some])
+        near = there.near(key, here.begin, here.end, before=before)
+        found |= asked & known & near
+    return found
 
 
 def _stopped_on_the_way(here: _Rows) -> Any:

@@ -16,6 +16,7 @@ from ingest.inventory.sighting import CONFIGURED
 _TAGS = ("Tags", "TagSet")
 ZONES = "AvailabilityZones"
 _SCALAR = (str, int, float, bool)
+_ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 def configurations(
@@ -74,17 +75,22 @@ def pick(document: Document, shape: Shape, tag_keys: frozenset[str]) -> Document
         if value is None:
             continue
         if name in _TAGS:
-            tags = _tags(value, tag_keys)
-            if tags:
-                kept["Tags"] = tags
+            name, part = "Tags", _tags(value, tag_keys) or None
         elif isinstance(value, list):
-            parts = (_part(item, below, tag_keys) for item in value)
-            kept[name] = sorted((p for p in parts if p is not None), key=_order)
+            part = _parts(value, below, tag_keys)
         else:
             part = _part(value, below, tag_keys)
-            if part is not None:
-                kept[name] = part
+        if part is not None:
+            kept[name] = part
     return kept
+
+
+def _parts(values: list[Any], shape: Shape, tag_keys: frozenset[str]) -> list[Any]:
+    """Return the parts of a list in an order of their own: AWS's means nothing."""
+    parts = [_part(value, shape, tag_keys) for value in values]
+    if None in parts:
+        parts = [part for part in parts if part is not None]
+    return parts if len(parts) < 2 else sorted(parts, key=_order)
 
 
 def _part(value: Any, shape: Shape, tag_keys: frozenset[str]) -> Any:
@@ -104,7 +110,7 @@ def _tags(value: Any, tag_keys: frozenset[str]) -> list[Document]:
 
 
 def _order(value: Any) -> str:
-    return json.dumps(value, sort_keys=True) if isinstance(value, dict) else str(value)
+    return _ENCODE(value) if isinstance(value, dict) else str(value)
 
 
 def _table(
@@ -117,10 +123,7 @@ def _table(
         "vpc": [_vpc(document) for _, document in rows],
         "account": [_owner(id_, d) or account for (_, id_), d in rows],
         "region": [region] * len(rows),
-        "document": [
-            json.dumps(document, sort_keys=True, separators=(",", ":"))
-            for _, document in rows
-        ],
+        "document": [_ENCODE(document) for _, document in rows],
     }
     arrays = [
         pa.array(columns[field.name], field.type)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePath
 from typing import Any
 
+from ingest.inventory.aws.columns import uncollected
 from ingest.inventory.aws.times import stamp_of, without_stamp
 from lake.errors import SourceDenied, SourceMissing
 
@@ -124,7 +125,8 @@ def load(file: SavedFile) -> Any:
         body = file.path.read_bytes()
         if body.startswith(_GZIP):
             body = gzip.decompress(body)
-        return json.loads(body)
+        with uncollected():
+            return json.loads(body)
     except (OSError, EOFError, ValueError, zlib.error, RecursionError):
         return None
 

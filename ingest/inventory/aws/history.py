@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ingest.inventory.aws.assemble import Scope, in_scope, ordered, tag_keys
 from ingest.inventory.aws.context import Context, context_of
@@ -32,7 +33,8 @@ def history(
     """Yield what each item shows: one resource, so that absence says nothing.
 
     An address that its interface's next item lacks is told there to have ended: surely
-    held until the one, no longer at the other.
+    held until the one, no longer at the other. One that the item before lacked began
+    in between. So is the document of a resource that was deleted.
 
     Args:
         items: Of all files.
@@ -80,6 +82,7 @@ class _Past:
         """Yield what was captured at each time."""
         rows = self._rows()
         times = np.asarray(rows["at"].cast(pa.int64()))
+        before: dict[tuple[str, str], Item] = {}
         in_order = sorted(self._items, key=lambda item: item.at)
         for at, group in groupby(in_order, key=lambda item: item.at):
             now = list(group)
@@ -90,9 +93,10 @@ class _Past:
                 scope=scope.name,
                 at=at,
                 identities=in_scope(ordered(mine), scope, SIGHTED),
-                configurations=self._documents(now, scope),
+                configurations=self._documents(now, before, scope),
                 deleted=tuple(item.id for item in now if item.document is None),
             )
+            before.update(((item.list, item.id), item) for item in now)
 
     def _joined_with(self, beside: Listing) -> Context:
         """Return the context that the last state of every resource makes."""
@@ -104,19 +108,36 @@ class _Past:
         whole = joined({**beside, **known}, report=self._report)
         return context_of(whole, owner_tag=self._owner_tag, report=self._report)
 
-    def _documents(self, now: Sequence[Item], scope: Scope) -> pa.Table:
+    def _documents(
+        self, now: Sequence[Item], before: Mapping[tuple[str, str], Item], scope: Scope
+    ) -> pa.Table:
+        """Return documents as they are now, and those deleted as they were before."""
+        gone = [before.get((i.list, i.id)) for i in now if i.document is None]
+        last = [item for item in gone if item is not None]
+        past = self._configurations(last, scope)
+        ended = {item.id: item.at for item in last}
+        known = [ended.get(id_) for id_ in past["resource_id"].to_pylist()]
+        past = _with(
+            past,
+            ended_at=pa.array(known, TIMESTAMP),
+            latest=pa.array([now[0].at] * len(known), TIMESTAMP),
+        )
+        shown = self._configurations([i for i in now if i.document], scope)
+        documents = pa.concat_tables([shown, past.cast(shown.schema)])
+        return in_scope(documents, scope, CONFIGURED)
+
+    def _configurations(self, items: Sequence[Item], scope: Scope) -> pa.Table:
         shown: Listing = {}
-        for item in now:
+        for item in items:
             if item.document is not None:
                 shown.setdefault(item.list, []).append(item.document)
-        documents = configurations(
+        return configurations(
             shown,
             account=scope.account or None,
             region=scope.region or None,
             tag_keys=tag_keys(self._owner_tag),
             report=self._report,
         )
-        return in_scope(documents, scope, CONFIGURED)
 
     def _rows(self) -> pa.Table:
         """Return what interfaces held at each capture, and what they held no longer."""
@@ -134,27 +155,64 @@ class _Past:
         held, places = identities_of(interfaces, self._report)
         times = pa.array([item.at for item in captured], TIMESTAMP)
         at = times.take(pa.array(places))
-        ended, until = _ended(held, places, captured)
-        gone = held.take(pa.array(ended))
-        gone = _with(gone, ended_at=at.take(pa.array(ended)), latest=times.take(until))
-        now = held.append_column("at", at)
-        rows = pa.concat_tables([now, gone.append_column("at", times.take(until))])
-        return rows.sort_by("at").combine_chunks()
+        change = _Change(held, places, captured)
+        gone, until = change.ended()
+        come, since = change.begun()
+        began = np.full(held.num_rows, -1)
+        began[come] = since
+        earlier = pa.array(began, mask=began < 0)
+        now = _with(
+            held,
+            started_at=pc.coalesce(
+                held["started_at"],
+                pc.if_else(began >= 0, at, pa.scalar(None, TIMESTAMP)),
+            ),
+            earliest=pc.coalesce(held["earliest"], times.take(earlier)),
+        )
+        past = _with(
+            held.take(pa.array(gone)),
+            ended_at=at.take(pa.array(gone)),
+            latest=times.take(pa.array(until)),
+        )
+        now = now.append_column("at", at)
+        past = past.append_column("at", times.take(pa.array(until)))
+        return pa.concat_tables([now, past]).sort_by("at").combine_chunks()
 
 
-def _ended(held: pa.Table, places: Any, captured: Sequence[Item]) -> tuple[Any, Any]:
-    """Return the rows that their interface's next capture lacks, and which that is."""
-    ids = [item.id for item in captured]
-    follows = np.full(len(ids) + 1, -1, np.int64)
-    for place, (one, other) in enumerate(pairwise(ids)):
-        if one == other:
-            follows[place] = place + 1
-    codes = np.asarray(held["address"].combine_chunks().dictionary_encode().indices)
-    width = int(codes.max(initial=0)) + 1
-    later = follows[places]
-    still = np.isin(later * width + codes, places * width + codes)
-    ended = np.flatnonzero((later >= 0) & ~still)
-    return ended, pa.array(later[ended])
+class _Change:
+    """What became of addresses from one capture of an interface to its next.
+
+    Args:
+        held: Rows of identities.
+        places: The capture of each.
+        captured: All captures, by interface and time.
+    """
+
+    def __init__(self, held: pa.Table, places: Any, captured: Sequence[Item]) -> None:
+        self._places = places
+        follows = np.full(len(captured) + 1, -1, np.int64)
+        precedes = follows.copy()
+        for place, (one, other) in enumerate(pairwise(item.id for item in captured)):
+            if one == other:
+                follows[place], precedes[place + 1] = place + 1, place
+        self._next, self._last = follows[places], precedes[places]
+        addresses = held["address"].combine_chunks().dictionary_encode()
+        self._codes = np.asarray(addresses.indices, np.int64)
+        self._width = int(self._codes.max(initial=0)) + 1
+
+    def ended(self) -> tuple[Any, Any]:
+        """Return the rows that the next capture lacks, and which that is."""
+        rows = np.flatnonzero((self._next >= 0) & ~self._held_at(self._next))
+        return rows, self._next[rows]
+
+    def begun(self) -> tuple[Any, Any]:
+        """Return the rows that the capture before lacked, and which that was."""
+        rows = np.flatnonzero((self._last >= 0) & ~self._held_at(self._last))
+        return rows, self._last[rows]
+
+    def _held_at(self, captures: Any) -> Any:
+        held = self._places * self._width + self._codes
+        return np.isin(captures * self._width + self._codes, held)
 
 
 def _with(table: pa.Table, **columns: Any) -> pa.Table:

@@ -111,16 +111,16 @@ def _kept(
 
     A private address means something only inside a VPC.
     """
-    place = pa.array(parents)
-    held = np.asarray(pc.is_valid(interfaces.columns["holder"].take(place)))
-    homed = np.asarray(pc.is_valid(interfaces.columns["vpc"].take(place))) | public
-    report.note("addresses_without_interface_id", int((~held).sum()))
-    report.note("private_addresses_without_vpc", int((held & ~homed).sum()))
     codes = np.asarray(addresses.dictionary_encode().indices, np.int64)
     keys = parents.astype(np.int64) * (int(codes.max(initial=0)) + 1) + codes
-    first = np.zeros(len(keys), dtype=bool)
-    first[np.unique(keys, return_index=True)[1]] = True
-    return np.flatnonzero(first & held & homed)
+    once = np.sort(np.unique(keys, return_index=True)[1])
+    place = pa.array(parents[once])
+    held = np.asarray(pc.is_valid(interfaces.columns["holder"].take(place)))
+    homed = np.asarray(pc.is_valid(interfaces.columns["vpc"].take(place)))
+    homed |= public[once]
+    report.note("addresses_without_interface_id", int((~held).sum()))
+    report.note("private_addresses_without_vpc", int((held & ~homed).sum()))
+    return once[held & homed]
 
 
 def _table(

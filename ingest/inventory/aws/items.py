@@ -85,6 +85,10 @@ class Items:
                 self._add(item)
         return any(key in content for key in _KEYS)
 
+    def scopes(self) -> set[Scope]:
+        """Return the scopes that items are of."""
+        return {scope for scope, _, _, _ in self.found}
+
     def _add(self, raw: Any) -> None:
         item = _item(raw) if isinstance(raw, dict) else None
         if item is None:

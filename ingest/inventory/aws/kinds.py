@@ -154,8 +154,8 @@ _KINDS: dict[str, tuple[str, str, str]] = {
         "flow_log", "FlowLogId",
         "FlowLogId ResourceId TrafficType LogFormat MaxAggregationInterval"
         " LogDestination LogDestinationType LogGroupName FlowLogStatus"
-        " DeliverLogsStatus DeliverLogsErrorMessage CreationTime DestinationOptions(FileFormat"
-        " HiveCompatiblePartitions PerHourPartition)"
+        " DeliverLogsStatus DeliverLogsErrorMessage CreationTime"
+        " DestinationOptions(FileFormat HiveCompatiblePartitions PerHourPartition)"
         " TagFieldSpecifications(ResourceType TagKeys) Tags",
     ),
     "LoadBalancers": (

@@ -40,7 +40,9 @@ _ABOUT: dict[str, tuple[str, str]] = {
 _PREFIX_LIST = re.compile(r"pl-[0-9a-f]+")
 CALLER = "CallerIdentity"  # what `aws sts get-caller-identity` answers
 _CALLER_KEYS = frozenset(("Account", "Arn", "UserId"))
-_AROUND = frozenset(("NextToken", "NextMarker", "ResponseMetadata"))
+_AROUND = frozenset(
+    ("NextToken", "NextMarker", "ResponseMetadata", "TargetGroupArn", "PrefixListId")
+)
 
 
 def lists_of(answer: Any, *, name: str, report: Report) -> Listing:
@@ -59,19 +61,22 @@ def lists_of(answer: Any, *, name: str, report: Report) -> Listing:
     found: Listing = {}
     for key, value in answer.items():
         if key in _ABOUT:
-            kept = _about(key, value, answer, name)
+            listed, kept = _ABOUT[key][0], _about(key, value, answer, name)
         elif key in LISTS:
-            kept = _documents(value, report)
+            listed, kept = _listed(LISTS[key], _documents(value, report))
         else:
-            if key not in _AROUND:
-                report.ignored[key] += 1
+            report.ignored.update({key} - _AROUND)
             continue
-        listed = _ABOUT[key][0] if key in _ABOUT else LISTS[key]
-        if listed == "Reservations":
-            listed, kept = "Instances", _instances(kept)
         found.setdefault(listed, []).extend(kept)
-        report.documents[listed] += len(kept)
+        report.documents.update({listed: len(kept)})
     return found
+
+
+def _listed(name: str, documents: list[Document]) -> tuple[str, list[Document]]:
+    """Return a list under the name by which it goes on: instances without the rest."""
+    if name == "Reservations":
+        return "Instances", _instances(documents)
+    return name, documents
 
 
 def _documents(value: Any, report: Report) -> list[Document]:

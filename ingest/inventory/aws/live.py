@@ -9,9 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import boto3
-import structlog
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from ingest.inventory.aws.assemble import Scope, sighting_of
 from ingest.inventory.aws.calls import ASSUME, CALLS, IDENTITY, REGIONS, Call
@@ -19,8 +18,7 @@ from ingest.inventory.aws.listing import Document, Listing, lists_of, text
 from ingest.inventory.aws.report import Report
 from ingest.inventory.aws.zones import of_arn
 from ingest.inventory.sighting import Sighting
-
-log = structlog.get_logger()
+from ingest.s3 import S3_ERRORS
 
 Clock = Callable[[], datetime]
 SessionFactory = Callable[..., Any]
@@ -32,7 +30,6 @@ _CONFIG = Config(
     read_timeout=60,
     max_pool_connections=4,
 )
-_ERRORS = (BotoCoreError, ClientError)
 _GONE = "NotFound"  # a resource that went between two calls
 
 
@@ -78,7 +75,7 @@ def collect(
             if account is None:
                 continue
             looks = [
-                _Look(account, region, now, report)
+                _Look(account, region, now)
                 for region in regions or _regions(account, report)
             ]
             listed = [(look, pool.submit(look.listing)) for look in looks]
@@ -90,6 +87,7 @@ def _sightings(
     look: _Look, future: Future[Listing], owner_tag: str | None, report: Report
 ) -> Iterator[Sighting]:
     listing = future.result()
+    report.absorb(look.report)
     if listing:
         yield sighting_of(
             look.scope,
@@ -136,7 +134,7 @@ def _account(
             region_name=session.region_name,
         )
         return _Account(of_arn(role)[1] or "", assumed)
-    except _ERRORS as error:
+    except S3_ERRORS as error:
         report.lacks(str(scope), called, _reason(error))
         return None
 
@@ -146,7 +144,7 @@ def _regions(account: _Account, report: Report) -> list[str]:
     try:
         answer = account.client("ec2", home).describe_regions()
         return sorted(region["RegionName"] for region in answer["Regions"])
-    except _ERRORS as error:
+    except S3_ERRORS as error:
         report.lacks(Scope(account.id).name, REGIONS, _reason(error))
         return [home] if account.session.region_name else []
 
@@ -157,13 +155,11 @@ class _Look:
     Clients are made here, as sessions may not be shared by threads; clients may.
     """
 
-    def __init__(
-        self, account: _Account, region: str, now: Clock, report: Report
-    ) -> None:
+    def __init__(self, account: _Account, region: str, now: Clock) -> None:
         self.scope = Scope(account.id, region)
+        self.report = Report()
         self.at = datetime.min.replace(tzinfo=UTC)
         self._now = now
-        self._report = report
         services = sorted({call.service for call in CALLS})
         self._clients = {name: account.client(name, region) for name in services}
 
@@ -187,12 +183,12 @@ class _Look:
             try:
                 for page in _pages(self._clients[call.service], call, arguments):
                     answer = plain({**page, **arguments})
-                    listed = lists_of(answer, name="", report=self._report)
+                    listed = lists_of(answer, name="", report=self.report)
                     documents += listed.get(call.list, [])
-            except _ERRORS as error:
+            except S3_ERRORS as error:
                 if call.per and _GONE in _reason(error):
                     continue
-                self._report.lacks(self.scope.name, call.action, _reason(error))
+                self.report.lacks(self.scope.name, call.action, _reason(error))
                 return None
         return documents
 

@@ -55,3 +55,15 @@ class Report:
         """Note a call that failed."""
         self.missing.append(Missing(scope, call, reason))
         log.warning("inventory_call_failed", scope=scope, call=call, reason=reason)
+
+    def absorb(self, other: Report) -> None:
+        """Add another's counts to these."""
+        self.files += other.files
+        for mine, theirs in (
+            (self.documents, other.documents),
+            (self.ignored, other.ignored),
+            (self.odd, other.odd),
+        ):
+            mine.update(theirs)
+        self.unreadable += other.unreadable
+        self.missing += other.missing

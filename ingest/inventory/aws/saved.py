@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path, PurePath
 
 from ingest.inventory.aws.assemble import Scope, sighting_of
+from ingest.inventory.aws.columns import uncollected
 from ingest.inventory.aws.files import Moment, SavedFile, find, load, moments
 from ingest.inventory.aws.history import history
 from ingest.inventory.aws.items import Items
@@ -56,8 +57,9 @@ def read_saved(
     order = moments([file for file in files if not file.is_history], at)
     if order and (past or len(order) > 1):
         reader.look_ahead(order[-1])
+    # The listings first: what they tell of folders and names, the past is told with.
     yield from heapq.merge(
-        reader.history(past), reader.listings(order), key=lambda sighting: sighting.at
+        reader.listings(order), reader.history(past), key=lambda sighting: sighting.at
     )
 
 
@@ -69,15 +71,12 @@ class _Reader:
         self._owner_tag = owner_tag
         self._report = report
         self._beside: dict[Scope, Listing] = {}
+        self._ahead: list[Answer] = []
 
     def look_ahead(self, last: Moment) -> None:
         """Read what explains earlier interfaces, but the interfaces themselves."""
         files = [file for file in last.files if not file.lists_interfaces]
-        answers, _ = self._answers(files, Report())
-        for scope, some in self._by_scope(answers).items():
-            self._beside[scope] = _explaining(
-                merge([a.listing for a in some], Report())
-            )
+        self._ahead, _ = self._answers(files, Report())
 
     def listings(self, order: Sequence[Moment]) -> Iterator[Sighting]:
         """Yield what each moment shows."""
@@ -91,8 +90,9 @@ class _Reader:
             self._report.files += 1
             if not items.add(load(file)):
                 self._unreadable(file)
+        beside = {scope: self._known_of(scope) for scope in items.scopes()}
         yield from history(
-            items, self._beside, owner_tag=self._owner_tag, report=self._report
+            items, beside, owner_tag=self._owner_tag, report=self._report
         )
 
     def _sightings(self, moment: Moment) -> Iterator[Sighting]:
@@ -101,17 +101,26 @@ class _Reader:
             listing = merge([a.listing for a in some], self._report)
             listing.pop(CALLER, None)
             complete = self._complete(some, broken)
-            beside = self._beside.setdefault(scope, {})
-            yield sighting_of(
-                scope,
-                moment.at,
-                listing,
-                complete=complete,
-                beside=beside,
-                owner_tag=self._owner_tag,
-                report=self._report,
-            )
+            beside = self._known_of(scope)
+            with uncollected():
+                sighting = sighting_of(
+                    scope,
+                    moment.at,
+                    listing,
+                    complete=complete,
+                    beside=beside,
+                    owner_tag=self._owner_tag,
+                    report=self._report,
+                )
+            yield sighting
             beside.update(_explaining(listing))
+
+    def _known_of(self, scope: Scope) -> Listing:
+        """Return what explains a scope: of earlier moments, at first of the last."""
+        if scope not in self._beside:
+            ahead = self._by_scope(self._ahead).get(scope, [])
+            self._beside[scope] = merge([a.listing for a in ahead], Report())
+        return self._beside[scope]
 
     def _answers(
         self, files: Sequence[SavedFile], report: Report

@@ -60,21 +60,23 @@ class Places:
         self._region = region
         self._accounts: dict[PurePath, str] = {}
         self._regions: dict[PurePath, str] = {}
+        self._seen: dict[PurePath, set[str]] = {}
 
     def scopes_of(self, answers: Sequence[Answer]) -> list[Scope]:
         """Return the scope of each answer of one moment."""
         regions = [self._region or _region(answer) for answer in answers]
+        for answer, region in zip(answers, regions, strict=True):
+            if region:
+                self._seen.setdefault(answer.folder, set()).add(region)
         return [
             Scope(
                 self._account or self._account_of(answer, answers),
-                region or self._region_of(answer.folder, answers, regions),
+                region or self._region_of(answer.folder),
             )
             for answer, region in zip(answers, regions, strict=True)
         ]
 
-    def _region_of(
-        self, folder: PurePath, answers: Sequence[Answer], regions: Sequence[str]
-    ) -> str:
+    def _region_of(self, folder: PurePath) -> str:
         """Return the one Region that the folder's other files are of, or those around.
 
         Empty where they are of several, or of none.
@@ -82,11 +84,8 @@ class Places:
         if folder in self._regions:
             return self._regions[folder]
         for around in (folder, *folder.parents):
-            found = {
-                region
-                for answer, region in zip(answers, regions, strict=True)
-                if region and answer.folder.is_relative_to(around)
-            }
+            below = (f for f in self._seen if f.is_relative_to(around))
+            found = {region for place in below for region in self._seen[place]}
             if len(found) == 1:
                 return self._regions.setdefault(folder, found.pop())
             if found:
