@@ -122,18 +122,51 @@ def _filled(rows: pa.Table) -> pa.Table:
 def _text(found: dict[str, Any]) -> str:
     text = f"{found['address']}: {found['says']}\n"
     if found["identities"].num_rows:
-        text += tables.rows_text(found["identities"].to_reader())
+        text += tables.rows_text(_brief(found["identities"]).to_reader())
     if found["homes"].num_rows:
         text += "\n" + tables.rows_text(found["homes"].to_reader())
     return text
 
 
-def _json(found: dict[str, Any]) -> str:
-    plain = {
-        name: value.to_pylist() if isinstance(value, pa.Table) else value
-        for name, value in found.items()
+def _brief(rows: pa.Table) -> pa.Table:
+    """Return what fits a screen: who, where, from when to when, how known."""
+
+    def column(name: str) -> list[Any]:
+        if name not in rows.column_names:
+            return [None] * len(rows)
+        return list(rows[name].to_pylist())
+
+    def first(*names: str) -> list[Any]:
+        several = zip(*map(column, names), strict=True)
+        return [next((v for v in values if v), None) for values in several]
+
+    made = {
+        "who": first("pod", "node", "name", "eni"),
+        "kind": column("kind"),
+        "workload": column("workload"),
+        "in": first("vpc", "cluster"),
+        "held_from": column("held_from"),
+        "known_by": column("from_known"),
+        "held_until": column("held_until"),
+        "seen_until": column("last_seen"),
+        "at_that_time": column("at_that_time"),
     }
-    return formats.json_text(plain) + "\n"
+    return _filled(pa.table(made))
+
+
+def _json(found: dict[str, Any]) -> str:
+    return formats.json_text(_plain(found)) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    """Return a value with tables as lists of rows, and times as ISO 8601 with Z."""
+    if isinstance(value, pa.Table):
+        value = value.to_pylist()
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return _iso(value) if isinstance(value, datetime) else value
 
 
 def _iso(time: datetime) -> str:

@@ -84,7 +84,7 @@ class Inventory:
             return np.zeros(len(rows), dtype=bool)
         instance = self.columns["instance"].take(rows)
         hosts = np.append(self._hosts, False)[instance]
-        return hosts | (self.columns["cluster"].take(rows) >= 0)
+        return hosts | (instance >= 0) & (self.columns["cluster"].take(rows) >= 0)
 
     def _hosting_instances(self) -> Any:
         instance = self.columns["instance"]

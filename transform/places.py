@@ -123,7 +123,14 @@ def _cidrs(document: dict[str, Any]) -> Iterator[str]:
     for key in ("CidrBlock", "Ipv6CidrBlock"):
         yield from filter(None, [document.get(key)])
         for name in (f"{key}AssociationSet", f"{key}Set"):
-            yield from filter(None, (i.get(key) for i in document.get(name) or ()))
+            there = (i for i in document.get(name) or () if _associated(i))
+            yield from filter(None, (i.get(key) for i in there))
+
+
+def _associated(item: dict[str, Any]) -> bool:
+    """Whether a range is a VPC's: not one that it has given up or never got."""
+    state = next((item[k] for k in item if k.endswith("BlockState")), None) or {}
+    return state.get("State") not in ("disassociated", "failed")
 
 
 def documents_of(configurations: pa.Table) -> dict[str, list[dict[str, Any]]]:

@@ -605,7 +605,9 @@ def test_elastic_ips_belong_to_their_interface_or_to_nobody_yet(tmp_path):
             {"PublicIp": "3.0.0.5"},
         ],
     )  # fmt: skip
-    rows = by_address(sighting(folder))
+    found = sighting(folder)
+    rows = by_address(found)
+    assert len(rows) == found.identities.num_rows  # each address once
     public = {a: (r["holder"], r["kind"]) for a, r in rows.items() if not r["vpc"]}
     assert public == {
         "3.0.0.1": ("eni-1", "network_interface"),
@@ -766,6 +768,12 @@ def test_accounts_and_regions_are_told_by_documents_folders_or_the_caller(tmp_pa
     (tmp_path / "b" / "caller.json").write_text(json.dumps(caller))
     save(tmp_path / "b", Subnets=[{"SubnetId": "s", "AvailabilityZoneId": "usw2-az1"}])
     assert scopes(tmp_path / "b") == ["aws:777788889999:us-west-2"]
+
+
+def test_a_folder_called_after_a_minute_names_no_account(tmp_path):
+    for name in ("202601010000", "202601010030"):
+        save(tmp_path / name, FlowLogs=[{"FlowLogId": "fl-1"}])
+    assert scopes(tmp_path) == ["aws:unknown:unknown"]
 
 
 def test_a_folder_each_for_accounts_and_regions_is_a_scope_each(tmp_path):

@@ -137,6 +137,9 @@ def test_a_live_look_and_the_same_saved_are_one(tmp_path):
         AllocationId=public["AllocationId"],
         NetworkInterfaceId=eni["NetworkInterfaceId"],
     )
+    nat = ec2.create_nat_gateway(
+        SubnetId=subnet["SubnetId"], ConnectivityType="private"
+    )["NatGateway"]
     balancing = boto3.client("elbv2", "us-east-1")
     other = ec2.describe_subnets()["Subnets"][1]["SubnetId"]
     balancer = balancing.create_load_balancer(
@@ -161,6 +164,8 @@ def test_a_live_look_and_the_same_saved_are_one(tmp_path):
         for r in live.configurations.to_pylist()
     }
     assert documents[prefixes]["Entries"] == [{"Cidr": "10.9.0.0/16"}]
+    created = documents[nat["NatGatewayId"]]["CreateTime"]
+    assert datetime.fromisoformat(created) == nat["CreateTime"]
     keys = {a["Key"] for a in documents[group]["Attributes"]}
     assert keys == {"preserve_client_ip.enabled"} & keys
     assert documents[group]["Targets"] == []
@@ -169,7 +174,13 @@ def test_a_live_look_and_the_same_saved_are_one(tmp_path):
     assert saved.scope == live.scope
     assert saved.identities == live.identities
     lists = live.lists & saved.lists
-    assert lists >= {"identities", "target_group", "prefix_list", "listener"}
+    assert lists >= {
+        "identities",
+        "nat_gateway",
+        "target_group",
+        "prefix_list",
+        "listener",
+    }
     assert documents_of(saved, lists) == documents_of(live, lists)
 
 
@@ -186,6 +197,7 @@ def _save(folder, ec2, balancing, *, group, prefixes):
     answers = {
         "eni": ec2.describe_network_interfaces(),
         "eip": ec2.describe_addresses(),
+        "nat": ec2.describe_nat_gateways(),
         "subnets": ec2.describe_subnets(),
         "zones": ec2.describe_availability_zones(),
         "groups": ec2.describe_security_groups(),
@@ -205,7 +217,9 @@ def _save(folder, ec2, balancing, *, group, prefixes):
             PrefixListId=id_
         )
     for name, answer in answers.items():
-        (folder / f"{name}.json").write_text(json.dumps(answer, default=str))
+        (folder / f"{name}.json").write_text(
+            json.dumps(answer, default=lambda time: time.isoformat())
+        )
 
 
 @pytest.mark.usefixtures("aws")
@@ -240,20 +254,18 @@ def test_without_interfaces_no_address_is_said_to_be_gone():
 @pytest.mark.usefixtures("aws")
 def test_roles_are_assumed_with_the_external_id_and_refused_ones_reported():
     network("us-east-1", 1)
-    roles = ["arn:aws:iam::222222222222:role/look", None]
-    account, asked = Account(), []
-    report = Report()
-    make = account.session
+    roles, asked = ["arn:aws:iam::222222222222:role/look", None], []
 
-    def session(**credentials):
-        made = make(**credentials)
-        made.events.register(
-            "provide-client-params.sts.AssumeRole",
-            lambda params, **_: asked.append(params),
-        )
-        return made
+    class Asking(Account):
+        def session(self, **credentials):
+            made = super().session(**credentials)
+            made.events.register(
+                "provide-client-params.sts.AssumeRole",
+                lambda params, **_: asked.append(params),
+            )
+            return made
 
-    account.session = session
+    account, report = Asking(), Report()
     found = look(account, roles=roles, external_id="word", report=report)
     assert [s.scope for s in found] == [
         "aws:222222222222:us-east-1",
