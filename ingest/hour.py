@@ -34,6 +34,11 @@ NEIGHBOUR_COLUMNS = (
     "resource_id", "interface_type", "reject_reason", "src_address", "dst_address",
     "observer", "flow_log_id",
 )  # fmt: skip
+SEEN_COLUMNS = (
+    "account_id", "interface_id", "srcaddr", "dstaddr", "start_time", "end_time",
+    "action", "vpc_id", "subnet_id", "instance_id", "az_id", "flow_direction",
+    "pkt_srcaddr", "pkt_dstaddr", "observer", "flow_log_id",
+)  # fmt: skip
 LOGGED_COLUMNS = tuple(f.name for f in FLOWS.fields if f.name not in DERIVED_COLUMNS)
 
 
@@ -80,16 +85,16 @@ class HourRows:
 
     def _facts(self, attributor: Attributor) -> Facts:
         gathering = Gathering()
-        for rows in self._all():
+        for rows in self._all(SEEN_COLUMNS):
             gathering.see(rows)
         seen = gathering.facts()
-        for rows in self._all():
+        for rows in self._all(NEIGHBOUR_COLUMNS):
             gathering.learn(attributor(rows, Taught(seen.places, seen.shown)))
         return gathering.facts()
 
-    def _all(self) -> Iterator[pa.Table]:
+    def _all(self, columns: Sequence[str]) -> Iterator[pa.Table]:
         files = [*self._files, *self._beside]
-        return batches(FLOWS, self._stored, files, NEIGHBOUR_COLUMNS)
+        return batches(FLOWS, self._stored, files, columns)
 
     def _cut(self, *, by_address: bool) -> Iterator[tuple[pa.Table, pa.Table]]:
         """Yield each part's rows, the hour's own and those beside it."""

@@ -274,6 +274,18 @@ def _distinct(column: pa.ChunkedArray) -> int:
     return max(1, min(known, len(column), ROW_GROUP_ROWS))
 
 
-def open_parquet(io: FileIO, path: str) -> pq.ParquetFile:
-    """Open a Parquet file through the table's own file system."""
-    return pq.ParquetFile(io.new_input(path).open())
+def open_parquet(
+    io: FileIO, path: str, *, dictionaries: Collection[str] = ()
+) -> pq.ParquetFile:
+    """Open a Parquet file through the table's own file system.
+
+    Args:
+        io: The table's.
+        path: The file.
+        dictionaries: Text columns to be read as they are stored, as dictionaries.
+    """
+    file = io.new_input(path).open()
+    metadata = pq.read_metadata(file)
+    there = metadata.schema.to_arrow_schema().names
+    chosen = [name for name in dictionaries if name in there]
+    return pq.ParquetFile(file, metadata=metadata, read_dictionary=chosen)

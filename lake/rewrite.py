@@ -240,8 +240,9 @@ def batches(
         columns: Only these; None: all that there are.
     """
     schema = batch_schema(table)
+    texts = [field.name for field in schema if pa.types.is_dictionary(field.type)]
     for file in files:
-        with open_parquet(stored.io, file.file_path) as parquet:
+        with open_parquet(stored.io, file.file_path, dictionaries=texts) as parquet:
             names = parquet.schema_arrow.names
             wanted = [n for n in names if columns is None or n in columns]
             for batch in parquet.iter_batches(batch_size=RUN_ROWS // 8, columns=wanted):
@@ -257,6 +258,8 @@ def batches(
 def encoded(column: pa.ChunkedArray, type_: pa.DataType) -> pa.ChunkedArray:
     """Return the column in its type in a batch: text as a dictionary."""
     if pa.types.is_dictionary(type_):
+        if pa.types.is_dictionary(column.type):
+            return column
         return column.dictionary_encode()
     return column.cast(type_)
 

@@ -14,7 +14,8 @@ from lake.tables import CONFIGURATIONS, Table
 
 NEVER = np.iinfo(np.int64).min
 EVER = np.iinfo(np.int64).max
-IDENTITIES_LISTED = "identities"
+IDENTITIES_LISTED = "identities"  # all of them
+OF_A_KIND = ("pod", "node")  # identities of one kind alone
 
 # (scope, what was listed) to the time of the newest complete listing
 Listings = Mapping[tuple[str, str], datetime]
@@ -35,13 +36,13 @@ class Absences:
         self._of_type = table is CONFIGURATIONS
         listings: dict[tuple[str, str], set[int]] = {}
         for (scope, item), at in listed.items():
-            if (item == IDENTITIES_LISTED) != self._of_type:
+            if _is_of_identities(item) != self._of_type:
                 listings.setdefault((scope, item), set()).add(micros(at))
         deletions: dict[tuple[str, str], list[int]] = {}
         for sighting in sightings:
             moment = micros(sighting.at)
             for item in sighting.lists:
-                if (item == IDENTITIES_LISTED) != self._of_type:
+                if _is_of_identities(item) != self._of_type:
                     listings.setdefault((sighting.scope, item), set()).add(moment)
             for holder in () if self._of_type else sighting.deleted:
                 deletions.setdefault((sighting.scope, holder), []).append(moment)
@@ -76,11 +77,11 @@ class Absences:
     def _listed(self, source: Any, row: Any) -> Any:
         """Yield listings, and which moments are of what they list."""
         scope = source["scope"].to_numpy()[row]
-        item = source["resource_type"].to_numpy()[row] if self._of_type else None
+        kind = source["resource_type" if self._of_type else "kind"].to_numpy()[row]
         for (name, listed), listings in self._listings.items():
             mine = scope == name
-            if item is not None:
-                mine &= item == listed
+            if listed != IDENTITIES_LISTED:
+                mine &= kind == listed
             yield listings, np.flatnonzero(mine)
 
     def _gone(self, source: Any, row: Any) -> Any:
@@ -96,6 +97,10 @@ class Absences:
             told, on=["scope", "holder"], how="left", maintain_order="left"
         )
         return holders["gone"].fill_null(NEVER).to_numpy()[row]
+
+
+def _is_of_identities(item: str) -> bool:
+    return item == IDENTITIES_LISTED or item in OF_A_KIND
 
 
 def micros(at: datetime) -> int:

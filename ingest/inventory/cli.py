@@ -233,8 +233,10 @@ def _watch(
             if sighting.lists or time.monotonic() - flushed >= FLUSH_S:
                 flush()
 
-        live.watch(api, cluster, take, record=path, stop=asked, owner_label=owner)
-        flush()
+        try:
+            live.watch(api, cluster, take, record=path, stop=asked, owner_label=owner)
+        finally:
+            flush()
 
 
 def _live_options_are_absent(*options: object) -> None:

@@ -26,6 +26,7 @@ BOOKKEEPING = (
     "valid_from", "valid_until", "from_known", "until_known", "earliest", "latest",
     "last_seen", "day",
 )  # fmt: skip
+REFINED = ("instance", "az", "k8s_service", "owner")  # may come later than the rest
 KEYS = {
     IDENTITIES.name: ("scope", "source", "holder", "address"),
     CONFIGURATIONS.name: ("scope", "resource_type", "resource_id"),
@@ -115,7 +116,6 @@ def _moments(table: Table, source: Any, known: int) -> Any:
     base = source.select(
         index.alias("row"),
         _code([pl.col(c) for c in KEYS[table.name]]).alias("key"),
-        _code([_text(source, c) for c in attributes]).alias("attributes"),
         *(
             _micros(source, c)
             for c in ("at", *TIMES, "valid_from", "valid_until", "last_seen")
@@ -146,9 +146,33 @@ def _moments(table: Table, source: Any, known: int) -> Any:
         pl.lit(value=True).alias("listed"),
     )
     new = _without_known(new, old, end)
-    return pl.concat([first, last, new], how="diagonal_relaxed").sort(
+    moments = pl.concat([first, last, new], how="diagonal_relaxed").sort(
         "key", "at", "is_known", "row", "last", maintain_order=True
     )
+    code = _attributes_code(source, attributes, moments)
+    return moments.with_columns(code.alias("attributes"))
+
+
+def _attributes_code(source: Any, attributes: list[str], moments: Any) -> Any:
+    """Return one integer for each distinct set of attributes.
+
+    What a cluster had not told yet is no other attribute than what it told then: a
+    pod may be seen before its node is.
+    """
+    kept = [c for c in source.columns if c in (*attributes, "source")]
+    rows = source.select(kept)[moments["row"].to_numpy()]
+    rows = rows.with_columns(moments["key"])
+    if "source" in kept:
+        of_cluster = pl.col("source") == "kubernetes"
+        rows = rows.with_columns(
+            pl.when(of_cluster)
+            .then(pl.col(c).backward_fill().over("key"))
+            .otherwise(pl.col(c))
+            .alias(c)
+            for c in REFINED
+        )
+    code = _code([_text(rows, c) for c in attributes])
+    return rows.select(code.alias("code"))["code"]
 
 
 def _attributes(table: Table) -> list[str]:

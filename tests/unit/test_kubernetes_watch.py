@@ -2,17 +2,20 @@
 
 import json
 import random
+import sys
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
-from ingest.inventory.kubernetes.api import Api
+from ingest.inventory.kubernetes.api import Api, connect
 from ingest.inventory.kubernetes.feed import Pace
 from ingest.inventory.kubernetes.live import collect, watch
 from ingest.inventory.kubernetes.saved import Saved
-from lake.errors import SourceDenied, SourceUnavailable
+from lake.errors import SettingsError, SourceDenied, SourceUnavailable
 from tests.kube_objects import SECRET, condition, container, node, pod, service
 from tests.kube_server import kube
 
@@ -216,6 +219,18 @@ def test_what_was_read_proves_nothing_while_more_is_waiting(server):
     assert all(line.at <= lines[-1].at for line in lines)
 
 
+def test_what_a_stream_begins_with_proves_nothing_of_now(server):
+    patient = replace(QUICK, steady_s=60, stream_s=60)
+    with watching(server, pace=patient) as watcher:
+        agree(server, watcher)
+        server.bookmark("Node")
+        server.put("Pod", pod("db-0", "10.0.1.1"))
+        agree(server, watcher)
+        time.sleep(0.2)
+        assert watcher.spans == []
+        prove(server, watcher, spans=1)
+
+
 def test_bookmarks_bring_the_version_on_and_prove_that_nothing_was_missed(server):
     with watching(server) as watcher:
         agree(server, watcher)
@@ -277,6 +292,7 @@ def test_what_the_api_has_forgotten_is_listed_again_and_the_gap_not_claimed(
         prove(server, watcher, spans=2)
     (_, ended), (began, _) = watcher.spans[0], watcher.spans[-1]
     assert ended.timestamp() <= forgotten <= began.timestamp()
+    assert sum(a.status == 410 for a in server.asked if a.kind == "Pod") <= 1
     later = watcher.sightings[1:]
     assert any("identities" in s.lists for s in later)
     assert "uid-web-1" in {holder for s in later for holder in s.deleted}
@@ -299,6 +315,49 @@ def test_spans_do_not_overlap_and_hold_no_moment_of_a_gap(server):
     assert len(watcher.spans) >= 3
     for gap in gaps:
         assert not any(b.timestamp() <= gap < e.timestamp() for b, e in watcher.spans)
+
+
+def kubeconfig(tmp_path, endpoint):
+    name = "arn:aws:eks:eu-west-1:123456789012:cluster/prod"
+    file = tmp_path / "config"
+    file.write_text(
+        json.dumps(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "current-context": "none",
+                "clusters": [{"name": name, "cluster": {"server": endpoint}}],
+                "users": [{"name": "me", "user": {"token": "a-token"}}],
+                "contexts": [
+                    {"name": "p", "context": {"cluster": name, "user": "me"}},
+                    {"name": "none", "context": {"cluster": name, "user": "me"}},
+                ],
+            }
+        )
+    )
+    return str(file)
+
+
+def test_a_kubeconfigs_address_token_and_name_are_used(server, tmp_path):
+    api = connect(kubeconfig=kubeconfig(tmp_path, server.endpoint), context="p")
+    assert api.host == server.endpoint
+    assert api.name == "prod"
+    assert api._headers()["authorization"] == "Bearer a-token"
+    assert collect(api, pace=QUICK).identities.num_rows == 6
+
+
+def test_a_configuration_that_cannot_be_used_is_an_error_of_the_settings(tmp_path):
+    with pytest.raises(SettingsError, match="Kubernetes configuration"):
+        connect(kubeconfig=str(tmp_path / "none"))
+    config = kubeconfig(tmp_path, "http://127.0.0.1:1")
+    with pytest.raises(SettingsError, match="Kubernetes configuration"):
+        connect(kubeconfig=config, context="other")
+
+
+def test_without_the_client_the_error_says_what_to_do(monkeypatch):
+    monkeypatch.setitem(sys.modules, "kubernetes", None)
+    with pytest.raises(SettingsError, match=r"flowlake\[kubernetes\]"):
+        connect()
 
 
 def requests_in(server, seconds, kind="Pod"):
@@ -411,11 +470,15 @@ def test_an_error_of_the_taker_ends_the_watch(server):
     class Full(Exception):
         pass
 
+    taken = []
+
     def take(sighting):
+        taken.append(sighting)
         raise Full
 
     with pytest.raises(Full):
         watch(api_of(server), None, take, pace=QUICK)
+    assert len(taken) == 1
 
 
 def test_a_recording_tells_what_the_watch_told_and_no_secret(server, tmp_path):
@@ -435,7 +498,11 @@ def test_a_recording_tells_what_the_watch_told_and_no_secret(server, tmp_path):
         prove(server, watcher, spans=2)
     text = file.read_text()
     assert SECRET not in text
-    assert {json.loads(line)["type"] for line in text.splitlines()} >= {"LIST", "GAP"}
+    lines = [json.loads(line) for line in text.splitlines()]
+    of_pods = [o for o in lines if o.get("kinds") == ["Pod"]]
+    assert [o["type"] for o in of_pods] == ["LIST", "GAP", "LIST", "GAP"]
+    ends = [o["at"] for o in lines[-3:] if o["kinds"] in (["Pod"], ["Node"])]
+    assert min(map(datetime.fromisoformat, ends)) == watcher.spans[-1][1]
     replayed = Watcher()
     for sighting in Saved([file]):
         replayed.take(sighting)

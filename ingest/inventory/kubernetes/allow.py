@@ -19,14 +19,30 @@ _Cut = Callable[[Any], Any]
 _CONDITIONS = {"PodReadyToStartContainers", "Ready", "DisruptionTarget"}
 
 
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, str | int) else None
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _flag(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _port(value: Any) -> str | int | None:
+    return _text(value) or _whole(value)
 
 
 def _texts(value: Any) -> dict[str, str] | None:
     if not isinstance(value, dict):
         return None
-    return {key: text for key, text in value.items() if isinstance(text, str)}
+    return {
+        key: text
+        for key, text in value.items()
+        if isinstance(key, str) and isinstance(text, str)
+    }
 
 
 def _record(**fields: _Cut) -> _Cut:
@@ -54,7 +70,7 @@ def _each(inner: _Cut) -> _Cut:
     return cut
 
 
-_INTERFACE = _record(eniId=_plain, privateIp=_plain, ipv6Addr=_plain)
+_INTERFACE = _record(eniId=_text, privateIp=_text, ipv6Addr=_text)
 
 
 def _annotations(value: Any) -> dict[str, str] | None:
@@ -77,23 +93,26 @@ def _condition(value: Any) -> Document | None:
     if not isinstance(value, dict) or value.get("type") not in _CONDITIONS:
         return None
     cut: Document | None = _record(
-        type=_plain, status=_plain, reason=_plain, lastTransitionTime=_plain
+        type=_text, status=_text, reason=_text, lastTransitionTime=_text
     )(value)
     return cut
 
 
 _NAMES = (
     "name", "namespace", "uid", "resourceVersion", "creationTimestamp",
-    "deletionTimestamp", "deletionGracePeriodSeconds",
+    "deletionTimestamp",
 )  # fmt: skip
-_NAMED = dict.fromkeys(_NAMES, _plain)
-_OWNERS = _each(_record(kind=_plain, name=_plain, controller=_plain))
+_NAMED: dict[str, _Cut] = {
+    **dict.fromkeys(_NAMES, _text),
+    "deletionGracePeriodSeconds": _whole,
+}
+_OWNERS = _each(_record(kind=_text, name=_text, controller=_flag))
 _CONTAINERS = _each(
     _record(
-        restartCount=_plain,
+        restartCount=_whole,
         state=_record(
-            running=_record(startedAt=_plain),
-            terminated=_record(startedAt=_plain, finishedAt=_plain),
+            running=_record(startedAt=_text),
+            terminated=_record(startedAt=_text, finishedAt=_text),
         ),
     )
 )
@@ -103,13 +122,13 @@ _POD = _record(
         **_NAMED, labels=_texts, ownerReferences=_OWNERS, annotations=_annotations
     ),
     spec=_record(
-        nodeName=_plain, hostNetwork=_plain, terminationGracePeriodSeconds=_plain
+        nodeName=_text, hostNetwork=_flag, terminationGracePeriodSeconds=_whole
     ),
     status=_record(
-        phase=_plain,
-        podIP=_plain,
-        podIPs=_each(_record(ip=_plain)),
-        startTime=_plain,
+        phase=_text,
+        podIP=_text,
+        podIPs=_each(_record(ip=_text)),
+        startTime=_text,
         conditions=_each(_condition),
         initContainerStatuses=_CONTAINERS,
         containerStatuses=_CONTAINERS,
@@ -118,28 +137,28 @@ _POD = _record(
 )
 _NODE = _record(
     metadata=_record(**_NAMED, labels=_texts),
-    spec=_record(providerID=_plain),
-    status=_record(addresses=_each(_record(type=_plain, address=_plain))),
+    spec=_record(providerID=_text),
+    status=_record(addresses=_each(_record(type=_text, address=_text))),
 )
 _SERVICE = _record(
     metadata=_record(**_NAMED),
     spec=_record(
-        type=_plain,
-        clusterIP=_plain,
-        clusterIPs=_each(_plain),
+        type=_text,
+        clusterIP=_text,
+        clusterIPs=_each(_text),
         selector=_texts,
         ports=_each(
             _record(
-                name=_plain,
-                port=_plain,
-                protocol=_plain,
-                targetPort=_plain,
-                nodePort=_plain,
+                name=_text,
+                port=_whole,
+                protocol=_text,
+                targetPort=_port,
+                nodePort=_whole,
             )
         ),
     ),
     status=_record(
-        loadBalancer=_record(ingress=_each(_record(hostname=_plain, ip=_plain)))
+        loadBalancer=_record(ingress=_each(_record(hostname=_text, ip=_text)))
     ),
 )
 _CONTROLLER = _record(metadata=_record(**_NAMED, ownerReferences=_OWNERS))

@@ -85,11 +85,13 @@ def kind_in(path: Path) -> str | None:
         kinds = (found.decode() for found in _YAML_KIND.findall(head))
         return next((k for k in kinds if not k.endswith("List")), None)
     with closing(open_documents(path)) as parts:
-        header, item = next(parts, ({}, None))
-    if header.get("type") in WATCH_TYPES:
-        return "watch"
-    shown = item if isinstance(item, dict) and "kind" in item else header
-    return str(shown.get("kind", "")).removesuffix("List") or None
+        for header, item in parts:
+            if header.get("type") in WATCH_TYPES:
+                return "watch"
+            shown = item if isinstance(item, dict) and "kind" in item else header
+            if item is None or "kind" in shown:
+                return str(shown.get("kind", "")).removesuffix("List") or None
+    return None
 
 
 @contextmanager
@@ -177,12 +179,14 @@ class _Json:
         while True:
             try:
                 value, end = self._decode(self._buffer, self._at)
+            except RecursionError as error:
+                raise BrokenDocument("a value too deep to be an object") from error
             except json.JSONDecodeError as error:
                 if len(self._buffer) - self._at > LONGEST_VALUE:
                     raise BrokenDocument(f"a value beyond {LONGEST_VALUE:,}") from error
                 if not self._more():
                     raise BrokenDocument(
-                        str(error), truncated=error.pos >= len(self._buffer) - 1
+                        str(error), truncated=_is_cut(error)
                     ) from error
             else:
                 # A number at the end of the block may go on in the next one.
@@ -196,6 +200,15 @@ class _Json:
         block = self._text.read(max(BLOCK, len(left)))
         self._buffer, self._at = left + block, 0
         return bool(block)
+
+
+def _is_cut(error: json.JSONDecodeError) -> bool:
+    """Return whether a text is JSON up to its end, and no more than unfinished."""
+    left = error.doc[error.pos :]
+    words = ("true", "false", "null", "-")
+    return error.msg.startswith("Unterminated") or any(
+        w.startswith(left) for w in words
+    )
 
 
 def _yaml(text: io.TextIOBase) -> Iterator[Part]:
@@ -214,7 +227,7 @@ def _yaml(text: io.TextIOBase) -> Iterator[Part]:
                     del document["items"]
                     yield from ((document, item) for item in items)
                 yield document, None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise BrokenDocument(str(error).replace("\n", " ")) from error
 
 

@@ -23,7 +23,7 @@ from ingest.inventory.kubernetes.messages import (
     Page,
 )
 from ingest.inventory.kubernetes.recording import CHANGES
-from lake.errors import SourceError
+from lake.errors import SourceError, SourceUnavailable
 
 log = structlog.get_logger()
 
@@ -37,7 +37,7 @@ class Pace:
     Attributes:
         first_wait_s: Longest wait after a first failure; twice as long after each more.
         longest_wait_s: No wait is longer.
-        steady_s: A stream that lasts as long was no failure.
+        steady_s: A stream that lasts as long was no failure, and has caught up.
         stream_s: A stream ends by itself after so long, and is begun again.
         flush_s: Changes are handed on after so long.
         heartbeat_s: And that nothing changed, after so long.
@@ -133,7 +133,8 @@ class Feed:
             began = time.monotonic()
             try:
                 for line in self._watch(version):
-                    version = self._told(line) or version
+                    caught_up = time.monotonic() - began >= self._pace.steady_s
+                    version = self._told(line, caught_up=caught_up) or version
                     refused = 0
             except Gone as error:
                 self._gap(str(error))
@@ -153,16 +154,20 @@ class Feed:
         spread = self._pace.stream_s * random.uniform(1, 1.25)  # noqa: S311
         return self._api.watch(self._kind, version, timeout_s=round(spread))
 
-    def _told(self, line: Line) -> str | None:
-        """Say what a line tells; return the version that it brings the watch to."""
+    def _told(self, line: Line, *, caught_up: bool) -> str | None:
+        """Say what a line tells; return the version that it brings the watch to.
+
+        A stream begins with what happened while there was none, so at first a change
+        proves nothing of now; a bookmark does, as it comes after all of that.
+        """
         document, type_ = line.event.get("object"), line.event.get("type")
         if not isinstance(document, dict):
             return None
         if type_ in CHANGES:
             kept = cut_down(self._kind, document)
-            proof = line.at if line.proven else None
+            proof = line.at if line.proven and caught_up else None
             self._say(Event(str(type_), self._kind, kept, line.at, proof))
-        elif line.proven:
+        elif type_ == "BOOKMARK" and line.proven:
             self._say(Alive(self._kind, line.at))
         version = (document.get("metadata") or {}).get("resourceVersion")
         return str(version) if version else None
@@ -178,7 +183,10 @@ class Feed:
             return
         hopeless = isinstance(error, SourceError) and not error.retry
         lasting = self._failures + 1 >= self._pace.attempts
-        if (hopeless and (lasting or not self.listed)) or (lasting and not self.listed):
+        # Any one of these alone may pass: a token is renewed, an API comes back.
+        if hopeless + lasting + (not self.listed) > 1:
+            if isinstance(error, Gone):
+                raise SourceUnavailable(self._api.host, str(error)) from error
             raise error
         log.info("watch_retry", kind=self._kind, error=str(error))
         self._rest(began, at_least=getattr(error, "after_s", 0.0), failed=True)

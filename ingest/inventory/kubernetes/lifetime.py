@@ -13,6 +13,7 @@ from ingest.inventory.kubernetes.allow import POD_IPS, Document
 FINISHED = frozenset({"Succeeded", "Failed"})
 NETWORK = "PodReadyToStartContainers"
 DEFAULT_GRACE = timedelta(seconds=30)
+LONGEST_GRACE_S = 30 * 86_400
 # Reasons for an eviction that only a node which no longer answers brings about.
 _NODE_LOST = {"DeletionByPodGC", "DeletionByTaintManager"}
 # A node is called unready 40 to 50 s after the last word from it.
@@ -59,9 +60,9 @@ def instant(text: str | None) -> datetime | None:
         return None
     try:
         time = datetime.fromisoformat(text)
-    except ValueError:
+        time = time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    time = time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC)
     return time if time.year > 2000 else None
 
 
@@ -186,15 +187,17 @@ def _unless_lost(ended: datetime | None, status: Document) -> datetime | None:
 
 def _asked_to_go(metadata: Document) -> datetime | None:
     at = instant(metadata.get("deletionTimestamp"))
-    grace = metadata.get("deletionGracePeriodSeconds", 0)
-    if at is None or not isinstance(grace, int):
-        return None
-    return at - timedelta(seconds=grace)
+    return at and at - _span(metadata.get("deletionGracePeriodSeconds", 0))
 
 
 def _grace(pod: Document) -> timedelta:
     seconds = pod.get("spec", {}).get("terminationGracePeriodSeconds")
-    return timedelta(seconds=seconds) if isinstance(seconds, int) else DEFAULT_GRACE
+    return DEFAULT_GRACE if seconds is None else _span(seconds)
+
+
+def _span(seconds: int) -> timedelta:
+    """Return so many seconds; the API takes more than a calendar can hold."""
+    return timedelta(seconds=min(max(0, seconds), LONGEST_GRACE_S))
 
 
 def _containers(status: Document) -> _Containers:

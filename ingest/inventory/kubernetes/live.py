@@ -101,8 +101,6 @@ def watch(
         if record is not None:
             out = stack.enter_context(record.open("a", encoding="utf-8"))
             watching.recorder = Recorder(out)
-            if out.tell():
-                watching.recorder.write(Gap(None))
         watching.run(stop or threading.Event())
 
 

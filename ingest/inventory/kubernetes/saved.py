@@ -190,7 +190,7 @@ class Saved:
             for kind in ("Node", "Pod")
             for fact in listing.facts.get(kind, {}).values()
         )
-        cluster = self._name(state.cluster)
+        cluster = self._name(state)
         return Sighting(
             scope=f"kubernetes:{cluster}",
             at=at,
@@ -219,14 +219,15 @@ class Saved:
             yield self._folded(fold)
 
     def _folded(self, fold: Fold) -> Sighting:
-        return fold.sighting(self._name(fold.cluster))
+        return fold.sighting(self._name(fold))
 
-    def _name(self, told: str | None) -> str:
+    def _name(self, known: State | Fold) -> str:
         """Return the cluster's name, the same from the first sighting to the last."""
         if self._cluster is None:
-            self._cluster = told or DEFAULT_CLUSTER
-            if told is None:
-                log.warning("cluster_not_named", used=self._cluster)
+            self._cluster = known.cluster
+        if self._cluster is None:
+            log.warning("cluster_not_named", used=DEFAULT_CLUSTER)
+            self._cluster = DEFAULT_CLUSTER
         return self._cluster
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 HOLDERS = frozenset({"Pod", "Node"})  # kinds of what holds addresses
+WATCHED = HOLDERS | {"Service"}
 
 Span = tuple[datetime, datetime]
 
@@ -37,7 +38,8 @@ class Spans:
             self._close()
         for kind in kinds:
             self._streams[kind] = kinds
-            self._since[kind] = self._until[kind] = at
+            if kind in WATCHED:
+                self._since[kind] = self._until[kind] = at
         self._watched |= kinds & HOLDERS
 
     def alive(self, kind: str, at: datetime) -> None:
