@@ -21,7 +21,7 @@ def sort_rows(rows: pa.Table, by: tuple[str, ...]) -> pa.Table:
     if rows.num_rows < 2 or not by:
         return rows
     rows = rows.unify_dictionaries().combine_chunks()
-    return pc.take(rows, pa.array(_order(rows, by)), boundscheck=False)
+    return _taken(rows, _order(rows, by))
 
 
 def by_hour(rows: pa.Table, table: Table) -> Iterator[pa.Table]:
@@ -35,11 +35,27 @@ def by_hour(rows: pa.Table, table: Table) -> Iterator[pa.Table]:
     rows = rows.unify_dictionaries().combine_chunks()
     hours = np.asarray(rows["start_time"].cast(pa.int64())) // HOUR_US
     order = _order(rows, table.sort, major=hours)
-    rows = pc.take(rows, pa.array(order.astype(np.int32)), boundscheck=False)
+    rows = _taken(rows, order.astype(np.int32))
     hours = hours[order]
     starts = np.flatnonzero(np.diff(hours, prepend=hours[0] - 1))
     for start, end in itertools.pairwise([*starts.tolist(), len(hours)]):
         yield rows.slice(start, end - start)
+
+
+def _taken(rows: pa.Table, order: Any) -> pa.Table:
+    """Return the rows in an order; a column of one text alone stays as it is."""
+    places = pa.array(order)
+    columns = [
+        column if _is_constant(column) else pc.take(column, places, boundscheck=False)
+        for column in rows.columns
+    ]
+    return pa.table(columns, schema=rows.schema)
+
+
+def _is_constant(column: pa.ChunkedArray) -> bool:
+    if not pa.types.is_dictionary(column.type) or column.num_chunks != 1:
+        return False
+    return len(column.chunk(0).dictionary) == 1 and column.null_count == 0
 
 
 def _order(rows: pa.Table, by: tuple[str, ...], *, major: Any = None) -> Any:
@@ -48,7 +64,7 @@ def _order(rows: pa.Table, by: tuple[str, ...], *, major: Any = None) -> Any:
     Packed into one integer where they fit: 24 ms in place of 190 by text for
     250,000 rows.
     """
-    keys = [_ranks(rows[name]) for name in by if name in rows.column_names]
+    keys = _all_ranks([rows[name] for name in by if name in rows.column_names])
     if major is not None:
         keys.insert(0, major - major.min())
     widths = [int(key.max()).bit_length() for key in keys]
@@ -73,13 +89,20 @@ def _stable_order(keys: Any, width: int) -> Any:
     return (numbered & np.uint64((1 << bits) - 1)).astype(np.int64)
 
 
-def _ranks(column: pa.ChunkedArray) -> Any:
-    array = _one_dictionary(column)
-    ranks = np.append(
-        np.asarray(pc.rank(array.dictionary, tiebreaker="dense"), dtype=np.int64),
-        len(array.dictionary) + 1,
-    )
-    return ranks[np.asarray(pc.fill_null(array.indices, len(array.dictionary)))]
+def _all_ranks(columns: list[pa.ChunkedArray]) -> list[Any]:
+    """Rank each column's texts, nulls last; one dictionary is ranked once."""
+    found: list[Any] = []
+    known: pa.Array | None = None
+    ranks: Any = None
+    for array in map(_one_dictionary, columns):
+        if known is None or not array.dictionary.equals(known):
+            known = array.dictionary
+            ranks = np.append(
+                np.asarray(pc.rank(known, tiebreaker="dense"), dtype=np.int64),
+                len(known) + 1,
+            )
+        found.append(ranks[np.asarray(pc.fill_null(array.indices, len(known)))])
+    return found
 
 
 def _one_dictionary(column: pa.ChunkedArray) -> pa.DictionaryArray:

@@ -13,12 +13,12 @@ import numpy as np
 import pyarrow as pa
 
 from transform.addresses import Addresses, is_global
-from transform.codes import NONE, column_of, distinct, last_seen
+from transform.codes import NONE, Coded, column_of, distinct, last_seen
 from transform.holders import Layer
 from transform.inventory import Inventory
 from transform.places import NOWHERE, SEVERAL, inside, which_network
 from transform.records import EGRESS, INGRESS, Records
-from transform.timeline import EXACT, NOBODY
+from transform.timeline import EXACT, NOBODY, Found
 from transform.words import Index, Words
 
 LOCATION = ("subnet", "vpc", "az", "account")
@@ -29,17 +29,32 @@ LAYERS = ("pods", "nodes", "interfaces")
 
 @dataclass(slots=True)
 class Lookup:
-    """What a layer says of each row.
+    """What a layer says: of each distinct address, and of rows that were asked apart.
 
     Attributes:
-        who: Row of the inventory, -1 for nobody; int64.
-        status: See `transform.timeline`; int8.
+        which: Of each row, its distinct address.
+        whole: Of each distinct address, over all of the run's time.
         asked: Of each distinct address, whether its rows were asked one by one.
+        rows: Those rows, ascending.
+        found: Of each of them.
     """
 
-    who: Any
-    status: Any
+    which: Any
+    whole: Found
     asked: Any
+    rows: Any
+    found: Found
+
+    def at(self, rows: Any) -> tuple[Any, Any]:
+        """Return who (row of the inventory, -1: nobody) and status for some rows."""
+        pairs = self.which[rows]
+        who, status = self.whole.who[pairs], self.whole.status[pairs]
+        apart = np.flatnonzero(self.asked[pairs])
+        if len(apart):
+            place = np.searchsorted(self.rows, rows[apart])
+            who[apart] = self.found.who[place]
+            status[apart] = self.found.status[place]
+        return who, status
 
 
 @dataclass(slots=True)
@@ -73,6 +88,7 @@ class Side:
         is_global: Of each distinct one.
         layers: By layer, what it says of each row.
         own: Rows whose address is the recording interface's own.
+        first: Once folded, of each distinct one the one that stands for it.
     """
 
     is_src: bool
@@ -83,6 +99,7 @@ class Side:
     is_global: Any
     layers: dict[str, Lookup] = field(default_factory=dict)
     own: Any = None
+    first: Any = None
 
 
 class Vocabulary:
@@ -126,15 +143,26 @@ def observers(
     identity = np.full(len(eni), -1, np.int64)
     identity[known] = inventory.enis[eni[known]]
     facts: dict[str, Any] = {}
+    first = _first_rows(interface.codes, len(eni))
     for name, logged in LOGGED.items():
-        column = words[name].of(column_of(records.rows, logged))
-        found = last_seen(interface.codes, column, len(eni))
+        column = column_of(records.rows, logged)
+        found = np.where(first >= 0, column.codes[first], NONE)
+        if len(column.words) and (found[first >= 0] < 0).any():
+            found = last_seen(interface.codes, column.codes, len(eni))
+        found = words[name].of(Coded(found, column.words))
         others = [told.get(n, {}).get(logged) for n in names]
         more = np.array([words[name].code(text) for text in others], np.int32)
         by_inventory = inventory.columns[name].take(identity)
         found = np.where(more >= 0, more, found)
         facts[name] = np.where(found >= 0, found, by_inventory)
     return Observers(eni, identity, facts, names)
+
+
+def _first_rows(keys: Any, size: int) -> Any:
+    """Return one row of each key, -1 for a key without a row."""
+    rows = np.full(size + 1, -1, np.int64)
+    rows[keys] = np.arange(len(keys))
+    return rows[:size]
 
 
 def _told(places: pa.Table) -> dict[str, dict[str, str]]:
@@ -200,6 +228,33 @@ def resolve(
     return side
 
 
+def fold(side: Side, labels: Any) -> None:
+    """Let addresses of which nothing is known but what they are alike stand as one.
+
+    Most of a run's distinct addresses are of the internet: all that is said of them
+    is that.
+
+    Args:
+        side: As resolved.
+        labels: Of each distinct address, codes of whatever else tells them apart.
+    """
+    plain = side.home == NOWHERE
+    for lookup in side.layers.values():
+        plain &= (lookup.whole.status == NOBODY) & ~lookup.asked
+    alike = np.where(plain, 0, np.arange(1, len(plain) + 1))
+    first, which = distinct(
+        alike, side.vpc, side.is_global.astype(np.int8), side.addresses.valid, *labels
+    )
+    side.first = first
+    side.which = np.take(which, side.which)
+    side.vpc, side.home = side.vpc[first], side.home[first]
+    side.is_global, side.addresses = side.is_global[first], side.addresses.take(first)
+    for lookup in side.layers.values():
+        lookup.which = side.which
+        lookup.whole = Found(lookup.whole.who[first], lookup.whole.status[first])
+        lookup.asked = lookup.asked[first]
+
+
 def _find_homes(side: Side, inventory: Inventory, vpcs: Words) -> None:
     """Say which VPC each address lives in: the observer's, else one that it reaches."""
     for code in np.unique(side.vpc).tolist():
@@ -244,13 +299,10 @@ def _ask(layer: Layer, keys: Any, which: Any, records: Records) -> Lookup:
     begin = int(records.begin.min()) if len(records) else 0
     end = int(records.end.max()) if len(records) else 0
     whole = layer.at(keys, np.full(size, begin), np.full(size, end))
-    who, status = whole.who[which], whole.status[which]
-    is_open = (whole.status != EXACT) & (whole.status != NOBODY)
-    if is_open.any():
-        rows = np.flatnonzero(is_open[which])
-        found = layer.at(keys[which[rows]], records.begin[rows], records.end[rows])
-        who[rows], status[rows] = found.who, found.status
-    return Lookup(who, status, is_open)
+    asked = (whole.status != EXACT) & (whole.status != NOBODY)
+    rows = np.flatnonzero(asked[which]) if asked.any() else np.zeros(0, np.int64)
+    found = layer.at(keys[which[rows]], records.begin[rows], records.end[rows])
+    return Lookup(which, whole, asked, rows, found)
 
 
 def subnets_of(
@@ -296,27 +348,25 @@ def own_side(
     shown = records.shown_src if side.is_src else records.shown_dst
     packet = records.src.codes if side.is_src else records.dst.codes
     asked = (records.direction == wanted) & (interface >= 0) & (packet >= 0)
-    same = (shown == packet) | (shown == NONE)
-    if (same | ~asked).all():
-        return asked
-    return asked & (same | ~_is_foreign(side, records, inventory, observer))
+    open_ = np.flatnonzero(asked & (shown != packet) & (shown != NONE))
+    if len(open_):
+        asked[open_] = ~_is_foreign(side, records, inventory, observer, open_)
+    return asked
 
 
 def _is_foreign(
-    side: Side, records: Records, inventory: Inventory, observer: Observers
+    side: Side, records: Records, inventory: Inventory, observer: Observers, rows: Any
 ) -> Any:
-    """Return which rows' address on this side cannot be the observer's own."""
-    interface = records.interface.codes
-    identity = np.append(observer.identity, -1)[interface]
-    forwards = inventory.columns["forwards"].take(identity) >= 0
-    home = side.home[side.which]
-    vpc = side.vpc[side.which]
-    elsewhere = (home != vpc) & ((home != NOWHERE) | side.is_global[side.which])
-    found = side.layers["interfaces"]
-    eni = inventory.columns["eni"].take(found.who)
-    mine = np.append(observer.eni, np.int32(NONE))[interface]
-    others = (eni >= 0) & (eni != mine)
-    managed = np.zeros(len(records), dtype=bool)
+    """Return which of some rows' addresses on this side cannot be the observer's."""
+    interface = records.interface.codes[rows]
+    identity = observer.identity[interface]
+    pair = side.which[rows]
+    home, vpc = side.home[pair], side.vpc[pair]
+    who, _ = side.layers["interfaces"].at(rows)
+    eni = inventory.columns["eni"].take(who)
+    foreign = inventory.columns["forwards"].take(identity) >= 0
+    foreign |= (home != vpc) & ((home != NOWHERE) | side.is_global[pair])
+    foreign |= (eni >= 0) & (eni != observer.eni[interface])
     if records.has("instance_id"):  # requester-managed interfaces have no instance
-        managed = (records.instance.codes < 0) & (identity < 0)
-    return forwards | elsewhere | others | managed
+        foreign |= (records.instance.codes[rows] < 0) & (identity < 0)
+    return foreign

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from transform.addresses import network
-from transform.attribute import Observers, Side, subnets_of
-from transform.codes import NONE, column_of, distinct, last_seen
+from transform.attribute import Observers, Side, fold, subnets_of
+from transform.codes import NONE, Coded, column_of, distinct, last_seen
 from transform.inventory import Inventory
 from transform.learned import SEVERAL_CLAIM
 from transform.places import NOWHERE, SEVERAL, which_network
@@ -30,27 +30,43 @@ TO_VIRTUAL_PRIVATE_GATEWAY = 3  # `traffic_path`
 OURS, OUTSIDE, UNDECIDED = 1, 0, -1
 
 
-@dataclass(slots=True)
 class Identified:
-    """One side of each record, identified.
+    """One side of each record, identified; row by row only what is asked for.
 
-    Attributes:
+    Args:
         columns: Of `flows`, without the side's prefix; wholly null ones left out.
-        eni: Code of the ENI words; int32.
-        home: VPC that the address lives in; code of the VPC words.
-        ours: ``OURS``, ``OUTSIDE`` or ``UNDECIDED``; int8.
-        kind: Code of the kind words.
-        forwards: Whether it passes on packets: code of that column's words.
-        subnet: Code of the subnet words.
+        codes: Of each case, by name.
+        case: Of each row, its case.
+        home: Of each row, the VPC that the address lives in.
     """
 
-    columns: dict[str, Any]
-    eni: Any
-    home: Any
-    ours: Any
-    kind: Any
-    forwards: Any
-    subnet: Any
+    def __init__(
+        self, columns: dict[str, Any], codes: dict[str, Any], case: Any, home: Any
+    ) -> None:
+        self.columns = columns
+        self.home = home
+        self._codes = codes
+        self._case = case
+
+    @cached_property
+    def eni(self) -> Any:
+        """Code of the ENI words."""
+        return np.take(self._codes["eni"], self._case)
+
+    @cached_property
+    def subnet(self) -> Any:
+        """Code of the subnet words."""
+        return np.take(self._codes["subnet"], self._case)
+
+    @cached_property
+    def forwards(self) -> Any:
+        """Whether it passes on packets: code of that column's words."""
+        return np.take(self._codes["forwards"], self._case)
+
+    @cached_property
+    def ours(self) -> Any:
+        """``OURS``, ``OUTSIDE`` or ``UNDECIDED``; int8."""
+        return np.take(self._codes["ours"], self._case)
 
 
 def _homes(side: Side, learned: Any) -> Any:
@@ -74,10 +90,9 @@ class Cases:
         for lookup in side.layers.values():
             asked |= lookup.asked
         code = np.zeros(len(records), np.int64)
-        rows = np.flatnonzero(asked[side.which])
+        rows = np.flatnonzero(asked[side.which]) if asked.any() else ()
         if len(rows):
-            layers = side.layers.values()
-            parts = [p[rows] for at in layers for p in (at.who, at.status)]
+            parts = [p for layer in side.layers.values() for p in layer.at(rows)]
             code[rows] = distinct(*parts)[1] + 1
         self.own = np.where(side.own, records.interface.codes, NONE)
         told = [] if learned is None else [learned]
@@ -86,6 +101,10 @@ class Cases:
     def of(self, rows: Any) -> Any:
         """Return a row's property for each case."""
         return rows[self.first]
+
+    def ask(self, side: Side, layer: str) -> tuple[Any, Any]:
+        """Return what a layer says of each case: who, and the status."""
+        return side.layers[layer].at(self.first)
 
 
 def identify(
@@ -110,9 +129,12 @@ def identify(
         learned: Which recording interface has the address, see `transform.learned`;
             None: nothing was learned.
     """
+    told = _told(side, records, inventory, words, name)
+    fold(side, told.values())
+    told = {n: codes[side.first] for n, codes in told.items()}
     cases = Cases(side, records, learned)
     known = _Known(side, cases, records, inventory, observer, learned)
-    places = _places(side, records, inventory, words, name)
+    places = _places(side, inventory, words, told)
     pair = cases.of(side.which)
     codes = known.named(words)
     codes |= known.located(places, pair)
@@ -130,16 +152,9 @@ def identify(
     groups = _security_groups(inventory, known.interface)
     if groups is not None:
         columns["security_groups"] = groups.take(pa.array(cases.case))
-    columns["attribution"] = attribution[cases.case]
-    return Identified(
-        columns=columns,
-        eni=codes["eni"][cases.case],
-        home=_homes(side, learned),
-        ours=ours[cases.case],
-        kind=kind[cases.case],
-        forwards=codes["forwards"][cases.case],
-        subnet=codes["subnet"][cases.case],
-    )
+    columns["attribution"] = np.take(attribution, case)
+    codes["ours"] = ours
+    return Identified(columns, codes, case, _homes(side, learned))
 
 
 class _Known:
@@ -155,14 +170,14 @@ class _Known:
         learned: Any,
     ) -> None:
         self._inventory = inventory
-        pods, nodes = side.layers["pods"], side.layers["nodes"]
-        interfaces = side.layers["interfaces"]
         own = cases.of(cases.own)
+        self.interface, self._interface_status = cases.ask(side, "interfaces")
+        self.pod, self._pod_status = cases.ask(side, "pods")
         self.own = own >= 0
         self.learned = np.full(len(own), NONE)
         if learned is not None:
             self.learned = cases.of(learned)
-            free = ~self.own & (cases.of(interfaces.who) < 0)
+            free = ~self.own & (self.interface < 0)
             own = np.where(free & (self.learned >= 0), self.learned, own)
         self.observer = {
             name: np.append(codes, np.int32(NONE))[own]
@@ -173,16 +188,13 @@ class _Known:
         self._is_learned = ~self.own & (own >= 0)
         shown = records.shown_src if side.is_src else records.shown_dst
         packet = records.src.codes if side.is_src else records.dst.codes
-        self._shown = cases.of((shown == packet) | (shown == NONE))
-        self._unseen = cases.of(_no_packet_address(records, side))
-        self.interface = cases.of(interfaces.who)
-        self._interface_status = cases.of(interfaces.status)
-        self.pod = cases.of(pods.who)
-        self._pod_status = cases.of(pods.status)
+        shown, packet = cases.of(shown), cases.of(packet)
+        self._shown = (shown == packet) | (shown == NONE)
+        self._unseen = cases.of(_packet_addresses(records, side)) < 0
         self._refuse_contradictions()
-        self.node = np.where(self.pod >= 0, -1, cases.of(nodes.who))
-        self._home = cases.of(side.home[side.which])
-        public = cases.of(side.layers["publics"].who)
+        self.node = np.where(self.pod >= 0, -1, cases.ask(side, "nodes")[0])
+        self._home = side.home[cases.of(side.which)]
+        public = cases.ask(side, "publics")[0]
         self._status = np.maximum(self._pod_status, self._interface_status)
         # What the address is beside a pod: of the interface that has it, of the one
         # that recorded it as its own, or by its public address.
@@ -297,34 +309,46 @@ def _either(first: Any, second: Any) -> Any:
     return np.where(first >= 0, first, second)
 
 
-def _no_packet_address(records: Records, side: Side) -> Any:
-    """Return which rows were logged without the packet's address on this side."""
+def _packet_addresses(records: Records, side: Side) -> Any:
+    """Return codes of the packet's address as logged on this side; -1: it was not."""
     name = "pkt_srcaddr" if side.is_src else "pkt_dstaddr"
-    return column_of(records.rows, name).codes < 0
+    return column_of(records.rows, name).codes
 
 
-def _places(
+def _told(
     side: Side,
     records: Records,
     inventory: Inventory,
     words: dict[str, Words],
     name: str,
 ) -> dict[str, Any]:
-    """Return what the address itself tells, for each distinct one."""
-    found = subnets_of(side, inventory, words)
+    """Return what records and the user's labels tell of each distinct address."""
     size = len(side.home)
     service = column_of(records.rows, f"pkt_{name}_aws_service")
-    told = words["aws_service"].of(service)
-    found["service"] = last_seen(side.which, told, size)
     labels = list(inventory.networks.values())
     ranges = [[n] if (n := network(c)) else [] for c in inventory.networks]
     place = which_network(side.addresses, ranges)
     codes = [words["network"].code(label) for label in labels]
-    found["network"] = np.array([*codes, NONE], np.int32)[place]
-    premises = np.zeros(size, dtype=bool)
-    if name == "dst":
+    premises = np.zeros(size, np.int8)
+    if name == "dst" and not side.is_src:
         path = numbers(records.rows, "traffic_path") == TO_VIRTUAL_PRIVATE_GATEWAY
-        premises[side.which[path & (records.direction == EGRESS)]] = True
+        premises[side.which[path & (records.direction == EGRESS)]] = 1
+    return {
+        "service": words["aws_service"].of(
+            Coded(last_seen(side.which, service.codes, size), service.words)
+        ),
+        "network": np.array([*codes, NONE], np.int32)[place],
+        "premises": premises,
+    }
+
+
+def _places(
+    side: Side, inventory: Inventory, words: dict[str, Words], told: dict[str, Any]
+) -> dict[str, Any]:
+    """Return what the address itself tells, for each distinct one."""
+    found = subnets_of(side, inventory, words)
+    found["service"], found["network"] = told["service"], told["network"]
+    premises = told["premises"] > 0
     kinds = words["kind"].code
     cases = [found["network"] >= 0, found["service"] >= 0, side.is_global,
              premises & side.addresses.valid]  # fmt: skip

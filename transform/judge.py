@@ -26,6 +26,9 @@ REGISTERED = np.array(
     [1433, 1521, 2049, 2379, 2380, 3000, 3306, 3389, 5000, 5432, 5672, 6379, 6443, 8000,
      8080, 8443, 8888, 9000, 9042, 9090, 9092, 9200, 9443, 10250, 11211, 27017]
 )  # fmt: skip
+RANKS = np.zeros(65_536, np.int8)
+RANKS[REGISTERED] = 1
+RANKS[1:WELL_KNOWN] = 2
 
 
 def judge(attributed: Attributed) -> Outcome:
@@ -57,7 +60,9 @@ def role_of(attributed: Attributed) -> Any:
     """Return each record's role by itself; null: an end's own record."""
     rows = attributed.records.rows
     port = numbers(rows, "dstport")
-    tunnel = (numbers(rows, "protocol") == UDP) & np.isin(port, TUNNELS)
+    tunnel = numbers(rows, "protocol") == UDP
+    if tunnel.any():
+        tunnel &= np.isin(port, TUNNELS)
     public = nat_public(attributed)
     known = attributed.direction != UNKNOWN
     own = attributed.own_src | attributed.own_dst
@@ -140,12 +145,14 @@ def by_ports(attributed: Attributed, initiator: Any) -> tuple[Any, Any]:
     """Complete who opened it by the service-port rule; return it and the port."""
     rows = attributed.records.rows
     srcport, dstport = numbers(rows, "srcport"), numbers(rows, "dstport")
-    with_ports = np.isin(numbers(rows, "protocol"), (TCP, UDP))
-    ranks = _rank(srcport), _rank(dstport)
-    open_ = with_ports & (initiator < 0) & (srcport > 0) & (dstport > 0)
+    protocol = numbers(rows, "protocol")
+    with_ports = (protocol == TCP) | (protocol == UDP)
     found = initiator.copy()
-    found[open_ & (ranks[1] > ranks[0])] = o.BY_SRC
-    found[open_ & (ranks[0] > ranks[1])] = o.BY_DST
+    open_ = np.flatnonzero(with_ports & (initiator < 0) & (srcport > 0) & (dstport > 0))
+    if len(open_):
+        ranks = _rank(srcport[open_]), _rank(dstport[open_])
+        found[open_[ranks[1] > ranks[0]]] = o.BY_SRC
+        found[open_[ranks[0] > ranks[1]]] = o.BY_DST
     port = np.select(
         [with_ports & (found == o.BY_SRC), with_ports & (found == o.BY_DST)],
         [dstport, srcport],
@@ -156,11 +163,4 @@ def by_ports(attributed: Attributed, initiator: Any) -> tuple[Any, Any]:
 
 def _rank(port: Any) -> Any:
     """Return how much a port looks like a server's: well known, registered, neither."""
-    rank = np.where(port < WELL_KNOWN, 2, np.where(_is_registered(port), 1, 0))
-    return np.where(port > 0, rank, 0)
-
-
-def _is_registered(port: Any) -> Any:
-    table = np.zeros(65_536, dtype=bool)
-    table[REGISTERED] = True
-    return table[np.clip(port, 0, 65_535)]
+    return RANKS[np.clip(port, 0, 65_535)]

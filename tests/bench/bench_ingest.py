@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 LIBRARIES = ("pyarrow", "polars", "duckdb", "pyiceberg")
 HEADINGS = ("shape", "job", "rows", "objects", "rows/s", "of polars", "CPU s",
             "peak RSS", "out")  # fmt: skip
-JOBS = ("flowlake", "polars", "duckdb")
+JOBS = ("flowlake", "settle", "polars", "duckdb")
 
 
 def main() -> None:
@@ -64,7 +64,8 @@ def _measure(
             out = place / "out"
             answer = _run("-m", "tests.bench.peers", job, str(logs), str(out))
             seen[job].append(json.loads(answer.splitlines()[-1]))
-            shutil.rmtree(out)
+            if job != "flowlake":  # `settle` goes on with its lake
+                shutil.rmtree(out)
     files = list(logs.rglob("*.log.gz"))
     size = sum(p.stat().st_size for p in files)
     return {
