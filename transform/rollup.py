@@ -69,7 +69,9 @@ class Numbered:
 class Ends:
     """What the numbers of one hour stand for."""
 
-    words: Words = field(default_factory=lambda: Words(Index(pa.array([], pa.string()))))
+    words: Words = field(
+        default_factory=lambda: Words(Index(pa.array([], pa.string())))
+    )
     ends: Numbered = field(default_factory=Numbered)
     outcomes: Numbered = field(default_factory=Numbered)
 

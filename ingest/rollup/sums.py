@@ -98,10 +98,9 @@ class Sums:
         return self._rows(EDGES_DAILY, {"day": day})
 
     def _rows(self, table: Table, given: dict[str, Any]) -> Iterator[pa.Table]:
-        sql = "\n".join(script(f"{table.name}.sql"))
-        parameters = given | _LIMITS[table.name]
-        reader = self._database.execute(sql, parameters).to_arrow_reader(BATCH_ROWS)
-        for batch in reader:
+        (sql,) = script(f"{table.name}.sql")
+        found = self._database.sql(sql, params=given | _LIMITS[table.name])
+        for batch in found.to_arrow_reader(BATCH_ROWS):
             if batch.num_rows:
                 yield pa.Table.from_batches([batch])
 
