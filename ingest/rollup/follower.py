@@ -30,7 +30,7 @@ from ingest.rollup.touched import (
 from lake.catalog import Lake
 from lake.datafiles import EPOCH, DataFileWriter
 from lake.errors import CommitConflict, FollowerStopped
-from lake.follow import follow
+from lake.follow import follow_all
 from lake.rewrite import batches, live_files
 from lake.snapshots import head_id, mark_property
 from lake.store import Change, commit, refuse
@@ -80,6 +80,19 @@ def roll_up(
     if stopped is not None:
         raise stopped
     return done
+
+
+def stopped(lake: Lake) -> list[Table]:
+    """Return the roll-ups whose mark is no ancestor of the head of `flows`."""
+    found: list[Table] = []
+    stored = {table: lake.load(table) for table in ROLLUPS}
+    flows = lake.load(FLOWS)
+    for table, each in stored.items():
+        try:
+            touched(table, each, flows)
+        except FollowerStopped:
+            found.append(table)
+    return found
 
 
 @dataclass(slots=True)
@@ -134,8 +147,8 @@ def _plan(lake: Lake, anew: set[Table]) -> tuple[_Work, FollowerStopped | None]:
             what = Touched(everything=True)
         if what is not None and head_id(flows) is not None:
             todo[table] = what
-    if COVERAGE_HOURLY in todo:
-        follow(lake, SILENCES)
+    if todo:  # after the head: `silences` then holds all that it brought
+        follow_all(lake)
     work = _Work(
         flows=flows,
         silences=lake.load(SILENCES),

@@ -9,14 +9,16 @@ from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
 import pyarrow as pa
 
 from lake.settings import Settings
 from lake.tables import EDGES_DAILY, Table
 from transform.rollup import Ends, facts, heard
+
+if TYPE_CHECKING:
+    import duckdb
 
 PORTS_KEPT = 20
 SOURCES_KEPT = 1_000
@@ -30,7 +32,7 @@ SILENT = pa.schema(
         *((n, pa.timestamp("us", tz="UTC")) for n in ("start_time", "end_time")),
     ]
 )  # fmt: skip
-_LIMITS = {
+LIMITS = {
     "edges_hourly": {"ports_kept": PORTS_KEPT},
     "edges_daily": {"ports_kept": PORTS_KEPT},
     "endpoints_hourly": {},
@@ -43,7 +45,21 @@ class Sums:
     """Adds up one hour (or day) after the other; a context manager."""
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._opened = ExitStack()
+        self._open: duckdb.DuckDBPyConnection | None = None
+
+    @property
+    def _database(self) -> duckdb.DuckDBPyConnection:
+        """The database, opened when it is first needed: most runs have nothing new."""
+        if self._open is None:
+            self._open = self._opened_database()
+        return self._open
+
+    def _opened_database(self) -> duckdb.DuckDBPyConnection:
+        import duckdb  # an ingest that only loads is spared its 60 ms
+
+        settings = self._settings
         scratch = self._opened.enter_context(
             tempfile.TemporaryDirectory(prefix="flowlake-")
         )
@@ -54,9 +70,10 @@ class Sums:
         }
         if settings.workers:
             config["threads"] = settings.workers
-        self._database = duckdb.connect(":memory:", config=config)
-        self._opened.callback(self._database.close)
-        self._database.execute("SET TimeZone = 'UTC'")
+        database = duckdb.connect(":memory:", config=config)
+        self._opened.callback(database.close)
+        database.execute("SET TimeZone = 'UTC'")
+        return database
 
     def __enter__(self) -> Sums:
         return self
@@ -99,7 +116,7 @@ class Sums:
 
     def _rows(self, table: Table, given: dict[str, Any]) -> Iterator[pa.Table]:
         (sql,) = script(f"{table.name}.sql")
-        found = self._database.sql(sql, params=given | _LIMITS[table.name])
+        found = self._database.sql(sql, params=given | LIMITS[table.name])
         for batch in found.to_arrow_reader(BATCH_ROWS):
             if batch.num_rows:
                 yield pa.Table.from_batches([batch])
@@ -116,5 +133,7 @@ class Sums:
 @cache
 def script(name: str) -> tuple[str, ...]:
     """Return the statements of a file beside this module."""
+    import duckdb
+
     text = (Path(__file__).parent / "sql" / name).read_text(encoding="utf-8")
     return tuple(statement.query for statement in duckdb.extract_statements(text))

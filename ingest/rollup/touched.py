@@ -8,13 +8,15 @@ from datetime import UTC, date, datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import structlog
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.snapshots import Snapshot
 
 from lake import evidence
 from lake.datafiles import EPOCH
-from lake.errors import FollowerStopped
+from lake.errors import FollowerStopped, LakeError
+from lake.follow import PART_ROWS
 from lake.ordering import HOUR_US
 from lake.rewrite import batches, hour_of, live_files
 from lake.snapshots import (
@@ -27,6 +29,9 @@ from lake.snapshots import (
     summary,
 )
 from lake.tables import FLOWS, SILENCES, Table
+from lake.withdrawn import WITHDRAWN
+
+log = structlog.get_logger()
 
 TOUCHING = ("ingest", "replace", "settle", "attribute")
 MOVING = ("compact", "retain")  # they change no sum that is kept
@@ -74,8 +79,10 @@ def touched(
         if named is None:
             return Touched(everything=True)
         hours.update(named)
-        if silences:
-            hours.update(_silent_hours(flows, snapshot))
+        silent = _silent_hours(flows, snapshot) if silences else set()
+        if silent is None:
+            return Touched(everything=True)
+        hours.update(silent)
     return Touched(frozenset(hours))
 
 
@@ -120,13 +127,29 @@ def _hour(text: str) -> int:
     return (begins - EPOCH) // timedelta(hours=1)
 
 
-def _silent_hours(flows: IcebergTable, snapshot: Snapshot) -> set[int]:
+def _silent_hours(flows: IcebergTable, snapshot: Snapshot) -> set[int] | None:
+    """Return the hours whose silences a snapshot changes; None: that is lost."""
     hours: set[int] = set()
     for named in evidence.of_snapshot(snapshot):
-        if named.ledger == SILENCES.name:
-            parts = evidence.stream(flows.io, named, SILENCES, rows=1_000_000)
-            hours |= _hours_in(parts)
+        try:
+            if named.ledger == SILENCES.name:
+                parts = evidence.stream(flows.io, named, SILENCES, rows=PART_ROWS)
+                hours |= _hours_in(parts)
+            elif named.ledger == WITHDRAWN.name:
+                days = pc.unique(evidence.read(flows.io, named)["day"]).to_pylist()
+                if None in days:
+                    return None
+                hours |= {hour for day in days for hour in _hours_around(day)}
+        except LakeError as error:
+            log.warning("evidence_lost", path=named.path, error=str(error)[:200])
+            return None
     return hours
+
+
+def _hours_around(day: date) -> range:
+    """Return a day's hours and the two beside it: what objects of its keys hold."""
+    first = (day - EPOCH.date()).days * 24
+    return range(first - 1, first + 25)
 
 
 def _hours_in(parts: Iterator[pa.Table]) -> set[int]:
