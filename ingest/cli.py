@@ -18,16 +18,18 @@ from ingest.job import dry_run as plan_only
 from ingest.options import parse_shard, parse_span, parse_time, parse_window
 from ingest.plan import Plan
 from ingest.progress import ProgressBar
+from ingest.rollup.follower import roll_up, stopped
 from ingest.stop import Stop, on_signals
 from ingest.summary import Summary
 from lake.catalog import Lake
 from lake.compact import compact as compact_table
 from lake.errors import LakeError, UsageError
 from lake.expire import collect
+from lake.follow import follow_all
 from lake.repair import repair as repair_ledger
 from lake.retain import retain as retain_days
 from lake.settings import Settings, load_settings
-from lake.tables import LEDGERS, TABLES, Table
+from lake.tables import LEDGERS, ROLLUPS, TABLES, Table
 
 CONTRACT = ("objects", "skipped", "failed", "lines", "headers", "flows", "silences",
             "quarantined", "snapshot", "elapsed_s")  # fmt: skip
@@ -76,6 +78,9 @@ def ingest(
     no_settle: Annotated[
         bool, typer.Option("--no-settle", help="Leave that to `flowlake settle`")
     ] = False,
+    no_rollups: Annotated[
+        bool, typer.Option("--no-rollups", help="Leave them to the next run without it")
+    ] = False,
 ) -> None:
     """Read every new flow-log object into the lake, each exactly once.
 
@@ -99,6 +104,7 @@ def ingest(
         replace=replace,
         log_format=log_format,
         settle=not no_settle,
+        roll_up=not no_rollups,
     )
     if dry_run:
         raise typer.Exit(_dry_run(request, settings))
@@ -116,6 +122,7 @@ def compact(
     """Merge the small files of each hour into few."""
     now = datetime.now(UTC)
     with Lake(load_settings()) as lake:
+        lake.ensure_all()
         done = {
             table.name: compact_table(
                 lake,
@@ -146,7 +153,8 @@ def retain(
     before = (datetime.now(UTC) - timedelta(days=days)).date()
     wanted = _chosen(tables or [name for name in TABLES if name != "sources"])
     with Lake(load_settings()) as lake:
-        done = retain_days(lake, wanted, before, dry_run=dry_run)
+        lake.ensure_all()
+        done = retain_days(lake, wanted, before, dry_run=dry_run, follow=_follow)
         if not dry_run:
             collect(lake, min_age=timedelta(days=lake.settings.gc_age_days))
     _print_json({name: asdict(result) for name, result in done.items()})
@@ -158,6 +166,7 @@ def gc(
 ) -> None:
     """Delete the files that no snapshot names any more."""
     with Lake(load_settings()) as lake:
+        lake.ensure_all()
         min_age = timedelta(days=lake.settings.gc_age_days)
         _print_json(asdict(collect(lake, min_age=min_age, dry_run=dry_run)))
 
@@ -167,16 +176,30 @@ def repair(
         list[str] | None, typer.Argument(metavar="[TABLE...]", help="Default: all")
     ] = None,
 ) -> None:
-    """Rebuild ledgers from evidence and flows, `sources` first."""
+    """Rebuild ledgers from evidence and flows, `sources` first; roll-ups from flows.
+
+    A roll-up is made anew if it is named or has stopped; it keeps the days that flows
+    have dropped.
+    """
     names = tables or [ledger.name for ledger in LEDGERS]
     with Lake(load_settings(), create=True) as lake:
         lake.ensure_all()
-        done = {
+        done: dict[str, Any] = {
             ledger.name: asdict(repair_ledger(lake, ledger))
             for ledger in LEDGERS
             if ledger.name in names
         }
+        named = [table for table in ROLLUPS if table.name in names]
+        anew = named if tables else stopped(lake)
+        if anew:
+            hours = roll_up(lake, anew=anew)
+            done |= {table.name: {"hours": hours} for table in anew}
     _print_json(done)
+
+
+def _follow(lake: Lake) -> None:
+    follow_all(lake)
+    roll_up(lake)
 
 
 def _check_words(

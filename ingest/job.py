@@ -17,6 +17,7 @@ from ingest.known import Known
 from ingest.listing import Selection, list_sources
 from ingest.load import Loader
 from ingest.plan import Plan, make_plan
+from ingest.rollup.follower import roll_up
 from ingest.s3 import client
 from ingest.settling import Settler
 from ingest.source import SourceObject
@@ -24,6 +25,7 @@ from ingest.sqs import open_queue
 from ingest.stop import Stop
 from ingest.summary import Summary
 from ingest.work import Progress
+from ingest.writes import lake_writes
 from lake.catalog import Lake
 from lake.errors import LakeMissing, SourceError
 from lake.settings import Settings
@@ -52,6 +54,7 @@ class Request:
         log_format: Fields of headerless text.
         settle: Settle the hours that are due, and attribute anew what the inventory
             has reopened.
+        roll_up: Let the roll-ups follow at the end.
     """
 
     sources: tuple[str, ...] = ()
@@ -65,6 +68,7 @@ class Request:
     replace: bool = False
     log_format: str | None = None
     settle: bool = True
+    roll_up: bool = True
 
 
 class Ingest:
@@ -134,6 +138,9 @@ class Ingest:
                 self._follow(self._request.queue)
             if self._request.settle and settler.settle_due(now=datetime.now(UTC)).added:
                 self._loader.follow()
+            if self._request.roll_up:
+                with lake_writes():
+                    roll_up(self._lake)
             self.summary.snapshot = head_id(self._lake.load(FLOWS))
         finally:
             self._loader.close()

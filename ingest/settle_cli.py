@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from ingest.enriching import Inventories
 from ingest.networks import read_networks
 from ingest.options import parse_window
+from ingest.rollup.follower import roll_up
 from ingest.settling import Settler
 from lake.catalog import Lake
 from lake.follow import follow_all
@@ -70,6 +71,7 @@ def _settler() -> Iterator[Settler]:
         follow_all(lake)
         inventories = Inventories(lake, read_networks(settings.networks))
         yield Settler(lake, inventories, progress=advance)
+        roll_up(lake, progress=advance)
 
 
 @contextmanager

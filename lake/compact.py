@@ -79,8 +79,8 @@ def _small_files(lake: Lake, table: Table) -> dict[int, list[DataFile]]:
 
 
 def _span_of(table: Table, stored: IcebergTable, file: DataFile) -> int:
-    if table.is_head:
-        return hour_of(stored, file)
+    if table.hour_column is not None:
+        return hour_of(stored, file, table.hour_column)
     day = file.partition[0]
     return -1 if day is None else int(day) * 24
 

@@ -51,10 +51,11 @@ def plan(
 ) -> Plan:
     """Choose the data files of ``[since, until)``; UTC, either end may be open.
 
-    Days are pruned by partition and files by the bounds of ``start_time``; a table
-    without it is read whole. Rows must still be filtered.
+    Days are pruned by partition and files by the bounds of ``start_time``, or of
+    ``hour``, for the hours that the window touches; a table without either is read
+    whole. Rows must still be filtered.
     """
-    row_filter = window(since, until) if is_timed(table) else AlwaysTrue()
+    row_filter = _rows_within(table, since, until)
     tasks = list(stored.scan(row_filter=row_filter).plan_files())
     return Plan(
         table=table,
@@ -67,17 +68,30 @@ def plan(
 
 
 def is_timed(table: Table) -> bool:
-    """Whether the table's rows have a ``start_time`` that a window can choose by."""
-    return any(field.name == "start_time" for field in table.fields)
+    """Whether the table's rows have a time that a window can choose by."""
+    return any(field.name in ("start_time", "hour") for field in table.fields)
 
 
-def window(since: datetime | None, until: datetime | None) -> BooleanExpression:
+def _rows_within(
+    table: Table, since: datetime | None, until: datetime | None
+) -> BooleanExpression:
+    if not is_timed(table):
+        return AlwaysTrue()
+    if table.hour_column != "hour":
+        return window(since, until)
+    begins = since and since.replace(minute=0, second=0, microsecond=0)
+    return window(begins, until, column="hour")
+
+
+def window(
+    since: datetime | None, until: datetime | None, *, column: str = "start_time"
+) -> BooleanExpression:
     """Return the filter of rows that start in ``[since, until)``."""
     parts: list[BooleanExpression] = []
     if since is not None:
-        parts.append(_at_least("start_time", since))
+        parts.append(_at_least(column, since))
     if until is not None:
-        parts.append(_before("start_time", until))
+        parts.append(_before(column, until))
     return _all_of(parts)
 
 

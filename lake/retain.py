@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 
 import structlog
@@ -25,11 +25,16 @@ log = structlog.get_logger()
 
 
 def retain(
-    lake: Lake, tables: Sequence[Table], before: date, *, dry_run: bool = False
+    lake: Lake,
+    tables: Sequence[Table],
+    before: date,
+    *,
+    dry_run: bool = False,
+    follow: Callable[[Lake], object] = follow_all,
 ) -> dict[str, Rewritten]:
     """Drop whole days before ``before``; rows without a day stay.
 
-    The ledgers follow before anything is dropped, so that what a dropped day brought
+    Followers follow before anything is dropped, so that what a dropped day brought
     is known, and again before snapshots expire, so that no mark is lost.
 
     Args:
@@ -37,6 +42,7 @@ def retain(
         tables: What to drop from.
         before: The first day that stays.
         dry_run: Only say what would be dropped.
+        follow: Lets all followers follow.
 
     Returns:
         By table, the files and rows dropped.
@@ -49,13 +55,13 @@ def retain(
     if SOURCES in tables:
         _refuse_if_flows_stay(lake, tables, before)
     if not dry_run:
-        follow_all(lake)
+        follow(lake)
     done = {
         table.name: drop_days(lake, table, before, dry_run=dry_run)
         for table in sorted(tables, key=lambda t: t not in HEADS)
     }
     if not dry_run:
-        follow_all(lake)
+        follow(lake)
         for table in tables:
             if retained_from(lake.load(table)) >= before:
                 expire(lake, table, keep=1, slack=0)

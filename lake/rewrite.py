@@ -65,9 +65,9 @@ def live_files(
     return [task.file for task in scan.plan_files()]
 
 
-def hour_of(stored: IcebergTable, file: DataFile) -> int:
-    """Return the hour since 1970 that a head table's file lies in."""
-    column = stored.schema().find_field("start_time").field_id
+def hour_of(stored: IcebergTable, file: DataFile, by: str | None = "start_time") -> int:
+    """Return the hour since 1970 that a file lies in, by its ``hour_column``."""
+    column = stored.schema().find_field(by or "start_time").field_id
     lowest: Any = from_bytes(TimestamptzType(), file.lower_bounds[column])
     return int(lowest) // HOUR_US
 

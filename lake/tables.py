@@ -23,6 +23,13 @@ from pyiceberg.types import (
     TimestamptzType,
 )
 
+from lake.rollup_fields import (
+    COVERAGE_HOURLY_FIELDS,
+    EDGES_DAILY_FIELDS,
+    EDGES_HOURLY_FIELDS,
+    ENDPOINTS_HOURLY_FIELDS,
+    REJECTIONS_HOURLY_FIELDS,
+)
 from lake.schema import (
     CONFIGURATION_FIELDS,
     FLOW_FIELDS,
@@ -80,6 +87,13 @@ class Table:
     def is_head(self) -> bool:
         """Whether ingest commits to it and ledgers follow it."""
         return self.partition_on == "start_time"
+
+    @property
+    def hour_column(self) -> str | None:
+        """The column by which each of its data files lies within one hour."""
+        if self.is_head:
+            return self.partition_on
+        return "hour" if any(f.name == "hour" for f in self.fields) else None
 
     def field(self, name: str) -> Field:
         """Return the field called ``name``; KeyError if there is none."""
@@ -202,10 +216,54 @@ CONFIGURATIONS = Table(
     metrics=("scope", "resource_type", "valid_from", "valid_until", "day"),
 )
 
+EDGES_HOURLY = Table(
+    name="edges_hourly",
+    fields=EDGES_HOURLY_FIELDS,
+    partition_on="day",
+    sort=("server_workload", "client_workload"),
+    metrics=("day", "hour", "server_workload", "client_workload"),
+)
+
+EDGES_DAILY = Table(
+    name="edges_daily",
+    fields=EDGES_DAILY_FIELDS,
+    partition_on="day",
+    sort=("server_workload", "client_workload"),
+    metrics=("day", "server_workload", "client_workload"),
+)
+
+ENDPOINTS_HOURLY = Table(
+    name="endpoints_hourly",
+    fields=ENDPOINTS_HOURLY_FIELDS,
+    partition_on="day",
+    sort=("pod", "eni"),
+    metrics=("day", "hour", "pod", "eni"),
+)
+
+REJECTIONS_HOURLY = Table(
+    name="rejections_hourly",
+    fields=REJECTIONS_HOURLY_FIELDS,
+    partition_on="day",
+    sort=("server_eni", "source_address"),
+    metrics=("day", "hour", "server_eni", "source_address"),
+)
+
+COVERAGE_HOURLY = Table(
+    name="coverage_hourly",
+    fields=COVERAGE_HOURLY_FIELDS,
+    partition_on="day",
+    sort=("observer",),
+    metrics=("day", "hour", "observer"),
+)
+
 INVENTORY: tuple[Table, ...] = (IDENTITIES, CONFIGURATIONS)
+# `edges_daily` last: it is made from what the first has absorbed.
+ROLLUPS: tuple[Table, ...] = (
+    EDGES_HOURLY, ENDPOINTS_HOURLY, REJECTIONS_HOURLY, COVERAGE_HOURLY, EDGES_DAILY,
+)  # fmt: skip
 HEADS: tuple[Table, ...] = (FLOWS, TGW_FLOWS)
 LEDGERS: tuple[Table, ...] = (SOURCES, SILENCES, QUARANTINE)
-TABLES: dict[str, Table] = {t.name: t for t in (*HEADS, *LEDGERS, *INVENTORY)}
+TABLES: dict[str, Table] = {t.name: t for t in (*HEADS, *LEDGERS, *INVENTORY, *ROLLUPS)}
 
 
 @cache

@@ -14,7 +14,8 @@ from rich.table import Table as Grid
 
 from lake.errors import FollowerStopped
 from lake.follow import unabsorbed
-from lake.tables import HEADS, LEDGERS, TABLES
+from lake.snapshots import ancestry, mark_of
+from lake.tables import FLOWS, HEADS, LEDGERS, ROLLUPS, TABLES, Table
 from queries.engine import Engine, Pinned
 
 LEDGER_NAMES = [ledger.name for ledger in LEDGERS]
@@ -119,17 +120,23 @@ def _table(stored: IcebergTable | None) -> dict[str, Any]:
 
 def _followers(pinned: dict[str, Pinned]) -> dict[str, int | None]:
     behind: dict[str, int | None] = {}
-    for ledger in LEDGERS:
-        for head in HEADS:
-            one, two = pinned[ledger.name].stored, pinned[head.name].stored
-            if one is None or two is None:
-                continue
-            try:
-                newer = unabsorbed(one, two, ledger=ledger, head=head)
-                behind[f"{ledger.name}/{head.name}"] = len(newer)
-            except FollowerStopped:
-                behind[f"{ledger.name}/{head.name}"] = None
+    pairs = [(ledger, head) for ledger in LEDGERS for head in HEADS]
+    for follower, head in [*pairs, *((rollup, FLOWS) for rollup in ROLLUPS)]:
+        one, two = pinned[follower.name].stored, pinned[head.name].stored
+        if one is not None and two is not None:
+            behind[f"{follower.name}/{head.name}"] = _behind(one, two, follower, head)
     return behind
+
+
+def _behind(
+    stored: IcebergTable, stored_head: IcebergTable, follower: Table, head: Table
+) -> int | None:
+    if follower in ROLLUPS and mark_of(stored, head.name) is None:
+        return len(ancestry(stored_head))  # it will read all files, whatever they say
+    try:
+        return len(unabsorbed(stored, stored_head, ledger=follower, head=head))
+    except FollowerStopped:
+        return None
 
 
 def _iso(time: datetime | None) -> str | None:

@@ -27,3 +27,23 @@ FROM read_parquet(getvariable('identities_files'), schema = getvariable('identit
 CREATE OR REPLACE TEMP VIEW configurations AS
 SELECT *
 FROM read_parquet(getvariable('configurations_files'), schema = getvariable('configurations_schema'));
+
+CREATE OR REPLACE TEMP VIEW edges_hourly AS
+SELECT *
+FROM read_parquet(getvariable('edges_hourly_files'), schema = getvariable('edges_hourly_schema'));
+
+CREATE OR REPLACE TEMP VIEW edges_daily AS
+SELECT *
+FROM read_parquet(getvariable('edges_daily_files'), schema = getvariable('edges_daily_schema'));
+
+CREATE OR REPLACE TEMP VIEW endpoints_hourly AS
+SELECT *
+FROM read_parquet(getvariable('endpoints_hourly_files'), schema = getvariable('endpoints_hourly_schema'));
+
+CREATE OR REPLACE TEMP VIEW rejections_hourly AS
+SELECT *
+FROM read_parquet(getvariable('rejections_hourly_files'), schema = getvariable('rejections_hourly_schema'));
+
+CREATE OR REPLACE TEMP VIEW coverage_hourly AS
+SELECT *
+FROM read_parquet(getvariable('coverage_hourly_files'), schema = getvariable('coverage_hourly_schema'));

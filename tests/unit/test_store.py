@@ -14,7 +14,7 @@ from lake.reading import plan
 from lake.settings import load_settings
 from lake.snapshots import COMMIT_ID, above, ancestry, head_id, summary
 from lake.store import Change, commit, drop_snapshots, refuse
-from lake.tables import FLOWS, HEADS, INVENTORY, LEDGERS, TABLES
+from lake.tables import FLOWS, HEADS, INVENTORY, LEDGERS, ROLLUPS, TABLES
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -229,5 +229,5 @@ def test_a_plan_whose_history_has_expired_is_made_again(lake):
     assert count(lake) == 0
 
 
-def test_every_head_and_ledger_is_a_table():
-    assert {t.name for t in (*HEADS, *LEDGERS, *INVENTORY)} == set(TABLES)
+def test_every_kind_of_table_is_listed():
+    assert {t.name for t in (*HEADS, *LEDGERS, *INVENTORY, *ROLLUPS)} == set(TABLES)

@@ -1,0 +1,1 @@
+"""Roll-ups: followers of `flows` that add up its hours."""

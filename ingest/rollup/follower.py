@@ -1,0 +1,259 @@
+"""The followers: hours of `flows` that were touched, added up again and exchanged.
+
+A roll-up's mark, the last snapshot of `flows` that it has absorbed, moves in the same
+commit as its rows. Hours are recomputed whole, from one snapshot, so that doing it
+twice changes nothing, and of two followers at once one has to begin again.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import structlog
+from pyiceberg.manifest import DataFile
+from pyiceberg.table import Table as IcebergTable
+
+from ingest.rollup.daily import roll_up_days
+from ingest.rollup.sums import SILENT, Sums
+from ingest.rollup.touched import (
+    Touched,
+    first_hour,
+    hours_by_file,
+    hours_of_silences,
+    touched,
+)
+from lake.catalog import Lake
+from lake.datafiles import EPOCH, DataFileWriter
+from lake.errors import CommitConflict, FollowerStopped
+from lake.follow import follow_all
+from lake.rewrite import batches, live_files
+from lake.snapshots import head_id, mark_property
+from lake.store import Change, commit, refuse
+from lake.tables import COVERAGE_HOURLY, EDGES_DAILY, FLOWS, ROLLUPS, SILENCES, Table
+from transform.rollup import COLUMNS
+
+log = structlog.get_logger()
+
+HOUR = timedelta(hours=1)
+HOURLY = tuple(table for table in ROLLUPS if table is not EDGES_DAILY)
+
+Progress = Callable[[int, int], None]
+
+
+def roll_up(
+    lake: Lake,
+    *,
+    progress: Progress = lambda done, wanted: None,
+    anew: Sequence[Table] = (),
+) -> int:
+    """Let every roll-up absorb `flows`; return the hours that were added up.
+
+    Args:
+        lake: The open lake.
+        progress: Called with (hours done, hours to do).
+        anew: Roll-ups to be made anew from all that `flows` holds.
+
+    Raises:
+        FollowerStopped: A mark is no ancestor of the head; the other roll-ups have
+            absorbed it.
+        LakeError: The lake cannot be read or written; nothing is lost.
+    """
+    done = 0
+    left = set(anew)
+    stopped: FollowerStopped | None = None
+    with Sums(lake.settings) as sums:
+        while True:
+            work, stopped = _plan(lake, left)
+            if not work.rollups:
+                break
+            done += _absorb(lake, work, sums, progress)
+            left -= {rollup.table for rollup in work.rollups if rollup.is_done}
+        try:
+            roll_up_days(lake, sums, anew=EDGES_DAILY in anew)
+        except FollowerStopped as error:
+            stopped = stopped or error
+    if stopped is not None:
+        raise stopped
+    return done
+
+
+def stopped(lake: Lake) -> list[Table]:
+    """Return the roll-ups whose mark is no ancestor of the head of `flows`."""
+    found: list[Table] = []
+    stored = {table: lake.load(table) for table in ROLLUPS}
+    flows = lake.load(FLOWS)
+    for table, each in stored.items():
+        try:
+            touched(table, each, flows)
+        except FollowerStopped:
+            found.append(table)
+    return found
+
+
+@dataclass(slots=True)
+class _Rollup:
+    """One roll-up's part of a pass.
+
+    Attributes:
+        hours: What it adds up again.
+        old: Its data files, by hour.
+        added: Its new data files.
+    """
+
+    table: Table
+    stored: IcebergTable
+    writer: DataFileWriter
+    hours: frozenset[int]
+    old: dict[int, list[DataFile]]
+    added: list[DataFile] = field(default_factory=list)
+    is_done: bool = False
+
+
+@dataclass(slots=True)
+class _Work:
+    """One pass over `flows` at one snapshot, for all roll-ups that are behind."""
+
+    flows: IcebergTable
+    silences: IcebergTable
+    files: dict[int, list[DataFile]]
+    rollups: list[_Rollup]
+    change_id: str
+    begun: datetime
+
+    @property
+    def hours(self) -> list[int]:
+        """What any of them adds up again."""
+        return sorted(set[int]().union(*(rollup.hours for rollup in self.rollups)))
+
+
+def _plan(lake: Lake, anew: set[Table]) -> tuple[_Work, FollowerStopped | None]:
+    """Find out which roll-ups are behind, and what that means for each."""
+    # Marks before the head: they can then only be older.
+    stored = {table: lake.load(table) for table in HOURLY}
+    flows = lake.load(FLOWS)
+    stopped: FollowerStopped | None = None
+    todo: dict[Table, Touched] = {}
+    for table, found in stored.items():
+        try:
+            what = touched(table, found, flows, silences=table is COVERAGE_HOURLY)
+        except FollowerStopped as error:
+            what, stopped = None, error if table not in anew else stopped
+        if table in anew:
+            what = Touched(everything=True)
+        if what is not None and head_id(flows) is not None:
+            todo[table] = what
+    if todo:  # after the head: `silences` then holds all that it brought
+        follow_all(lake)
+    work = _Work(
+        flows=flows,
+        silences=lake.load(SILENCES),
+        files=_files(flows, todo),
+        rollups=[],
+        change_id=uuid.uuid4().hex,
+        begun=datetime.now(UTC),
+    )
+    for table, what in todo.items():
+        work.rollups.append(_rollup(work, table, stored[table], what))
+    return work, stopped
+
+
+def _files(
+    flows: IcebergTable, todo: dict[Table, Touched]
+) -> dict[int, list[DataFile]]:
+    """Return the files of `flows` by hour, at least of the hours to be added up."""
+    hours = set[int]().union(*(what.hours for what in todo.values()))
+    if any(what.everything for what in todo.values()):
+        return hours_by_file(FLOWS, flows)
+    if not hours:
+        return {}
+    since, until = EPOCH + min(hours) * HOUR, EPOCH + (max(hours) + 1) * HOUR
+    return hours_by_file(FLOWS, flows, live_files(flows, since=since, until=until))
+
+
+def _rollup(work: _Work, table: Table, stored: IcebergTable, what: Touched) -> _Rollup:
+    old = hours_by_file(table, stored) if what.everything or what.hours else {}
+    hours = set(what.hours)
+    bounds = [work.flows, stored]
+    if what.everything:
+        hours = {*work.files, *old}
+    if table is COVERAGE_HOURLY:
+        bounds.append(work.silences)
+        if what.everything:
+            hours |= hours_of_silences(work.silences)
+    first = first_hour(bounds)
+    return _Rollup(
+        table=table,
+        stored=stored,
+        writer=DataFileWriter(table, stored, f"{work.change_id}-{table.name}"),
+        hours=frozenset(hour for hour in hours if hour >= first),
+        old=old,
+    )
+
+
+def _absorb(lake: Lake, work: _Work, sums: Sums, progress: Progress) -> int:
+    """Add up the hours, each read once for all roll-ups, and commit each roll-up."""
+    for number, hour in enumerate(work.hours):
+        _add_up(work, sums, hour)
+        progress(number + 1, len(work.hours))
+    for rollup in work.rollups:
+        change = Change(
+            op="follow",
+            commit_id=f"{work.change_id}-{rollup.table.name}",
+            begun=work.begun,
+            added=rollup.added,
+            removed=[f for hour in rollup.hours for f in rollup.old.get(hour, ())],
+            properties={mark_property(FLOWS.name): str(head_id(work.flows))},
+        )
+        try:
+            commit(lake, rollup.table, change, base=rollup.stored, check=refuse)
+        except CommitConflict:
+            log.info("follower_raced", table=rollup.table.name, head=FLOWS.name)
+        else:
+            rollup.is_done = True
+    log.debug("rolled_up", hours=len(work.hours))
+    return len(work.hours)
+
+
+def _add_up(work: _Work, sums: Sums, hour: int) -> None:
+    wanting = [rollup for rollup in work.rollups if hour in rollup.hours]
+    begins = EPOCH + hour * HOUR
+    silent = SILENT.empty_table()
+    if any(rollup.table is COVERAGE_HOURLY for rollup in wanting):
+        silent = _silent(work.silences, begins)
+    files = work.files.get(hour, [])
+    sums.add(batches(FLOWS, work.flows, files, COLUMNS), silent)
+    for rollup in wanting:
+        columns = [f.name for f in rollup.table.fields]
+        runs = sums.of_hour(rollup.table, begins)
+        first = next(runs, None)
+        if first is not None:
+            rollup.added.append(
+                rollup.writer.write_runs(_chain(first, runs), columns=columns)
+            )
+
+
+def _chain(first: pa.Table, rest: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    yield first
+    yield from rest
+
+
+def _silent(stored: IcebergTable, begins: datetime) -> pa.Table:
+    """Return the silences that begin in an hour."""
+    parts = [SILENT.empty_table()]
+    files = live_files(stored, since=begins, until=begins + HOUR)
+    for rows in batches(SILENCES, stored, files, SILENT.names):
+        start = rows["start_time"]
+        within = pc.and_(pc.greater_equal(start, begins), pc.less(start, begins + HOUR))
+        some = rows.filter(within)
+        columns = [
+            some[f.name].cast(f.type) if f.name in some.column_names
+            else pa.nulls(some.num_rows, f.type)
+            for f in SILENT
+        ]  # fmt: skip
+        parts.append(pa.table(columns, schema=SILENT))
+    return pa.concat_tables(parts)
