@@ -187,7 +187,8 @@ def rejections_of(rows):
     for row, (client, server, *_) in rejected:
         source = (row[f"{client}_address"], *end(row, client, (*END[:4], "pod")))
         counts[end(row, server, PLACE)][source] += 1
-    sums, ports = defaultdict(total), defaultdict(set)
+    sums: Any = defaultdict(total)
+    ports: Any = defaultdict(set)
     placed = []
     for row, (client, server, port, _) in rejected:
         place = end(row, server, PLACE)

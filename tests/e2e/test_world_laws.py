@@ -1,0 +1,115 @@
+"""The lake against the simulated network's truth, whatever the inventory is like."""
+
+import random
+from datetime import UTC, datetime
+
+import pytest
+
+from ingest.enriching import Inventories
+from ingest.inventory.aws import read_saved
+from ingest.inventory.kubernetes.saved import Saved
+from ingest.inventory.store import record
+from ingest.job import Ingest, Request
+from ingest.settling import Settler
+from lake.catalog import Lake
+from lake.compact import compact
+from lake.settings import load_settings
+from lake.tables import FLOWS
+from tests.world_laws import QUALITIES, check, fill, make_world
+
+SEED = 5
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return make_world(tmp_path_factory.mktemp("world"), records=40_000, seed=SEED)
+
+
+@pytest.fixture(scope="module", params=QUALITIES)
+def verdicts(request, world, tmp_path_factory):
+    settings = load_settings(lake=str(tmp_path_factory.mktemp(request.param)))
+    fill(settings, world, request.param)
+    return request.param, check(settings, world)
+
+
+def test_nobody_is_ever_named_wrongly(verdicts):
+    _, found = verdicts
+    assert found.unjoined == 0
+    assert {name: n for name, n in found.wrong.items() if n} == {}
+
+
+def test_a_watch_names_all_but_what_is_near_a_hand_over(verdicts):
+    quality, found = verdicts
+    assert found.nameable > 5_000
+    if quality == "watch":
+        assert found.share >= 0.99
+    else:  # a worse inventory names fewer, and still most
+        assert 0.5 < found.share < 1
+
+
+def test_each_packet_is_counted_once_by_what_became_of_it(verdicts):
+    _, found = verdicts
+    assert found.uneven == []
+    assert set(found.totals) == {"accepted", "rejected", "unconfirmed", "unmatched"}
+    assert all(counted == sent for counted, sent in found.totals.values())
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    place = tmp_path_factory.mktemp("small")
+    return make_world(place, records=1, windows=3, seed=SEED)
+
+
+def derived(lake):
+    """Return all rows of `flows`, each as text, in an order of their own."""
+    rows = lake.load(FLOWS).scan().to_arrow()
+    return sorted(map(repr, rows.drop_columns(["extra"]).to_pylist()))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(small, tmp_path_factory):
+    settings = load_settings(lake=str(tmp_path_factory.mktemp("undisturbed")))
+    fill(settings, small, "watch")
+    with Lake(settings) as lake:
+        return derived(lake)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_any_order_of_arrival_ends_in_the_same_lake(small, undisturbed, tmp_path, seed):
+    dice = random.Random(seed)  # noqa: S311  # the same order each time
+    objects = sorted(p for p in (small / "AWSLogs").rglob("*") if p.is_file())
+    saved = small / "inventory"
+    steps = [("ingest", part) for part in cut(dice, objects, 3)]
+    steps += [("aws", [folder]) for folder in saved.glob("aws*")]
+    steps += [("kubernetes", [f]) for f in (saved / "kubernetes-watch").iterdir()]
+    steps += [("compact", []), ("attribute", []), ("settle", [])]
+    dice.shuffle(steps)
+    with Lake(load_settings(lake=str(tmp_path)), create=True) as lake:
+        lake.ensure_all()
+        for what, paths in steps:
+            do(lake, what, paths)
+        Ingest(lake, Request()).run()
+        assert derived(lake) == undisturbed
+
+
+def cut(dice, items, parts):
+    items = dice.sample(items, len(items))
+    places = sorted(dice.sample(range(1, len(items)), parts - 1))
+    return [items[a:b] for a, b in zip([0, *places], [*places, None], strict=True)]
+
+
+def do(lake, what, paths):
+    settler = Settler(lake, Inventories(lake, {}))
+    now = datetime.now(UTC)
+    if what == "ingest":
+        Ingest(lake, Request(sources=tuple(map(str, paths)), settle=False)).run()
+    elif what == "aws":
+        record(lake, list(read_saved(paths)))
+    elif what == "kubernetes":
+        record(lake, list(Saved(paths)))
+    elif what == "compact":
+        compact(lake, FLOWS)
+    elif what == "attribute":
+        settler.attribute(now=now)
+    else:
+        settler.settle_due(now=now)
