@@ -20,12 +20,8 @@ from queries.engine import Engine, Pinned
 from queries.session import Session
 from queries.values import Window, bind, window_of
 
-META_TABLES = ("sources", "silences")  # what `meta` is made from
-NOT_COUNTED_ONCE = (
-    "records are not yet counted once: packets that several interfaces saw are added "
-    "up at each of them"
-)
-NO_COVERAGE = "how many records to expect is not known yet"
+META_TABLES = ("sources", "silences", "coverage_hourly")  # what `meta` is made from
+NO_COVERAGE = "the window's hours are not rolled up: `flowlake settle` does that"
 # What `meta` says, by name; the documentation is made from it.
 META_NAMES: Mapping[str, str] = {
     "report": "The report's name.",
@@ -35,9 +31,11 @@ META_NAMES: Mapping[str, str] = {
     "snapshots": "The snapshot of every table read.",
     "table": "The main table.",
     "data_through": "How far the records of the lake reach; null: none yet.",
-    "completeness": "The share of expected records (null: not known, with the reason), "
-    "and intervals that AWS skipped.",
-    "attributed": "The share of records with an identity; null: not known yet.",
+    "completeness": "The share of expected intervals that were heard of (null: not "
+    "known, with the reason), intervals that AWS skipped, the share of records that is "
+    "not settled, and records that should have arrived somewhere and did not.",
+    "attributed": "The share of records' sides that are ours, or may be, with a known "
+    "identity; null: not known yet.",
     "files": "Data files read.",
     "rows_read": "Rows in those files, before any filter.",
     "warnings": "What to know before trusting the answer.",
@@ -131,20 +129,35 @@ def answer(engine: Engine, question: Question) -> Answer:
 class _Facts:
     data_through: datetime | None
     skipped: int
-    uncounted: bool
+    coverage: Mapping[str, int]
 
 
 def _facts(session: Session, question: Question) -> _Facts:
     through = session.query(_sql("data_through"))["data_through"][0].as_py()
     if question.window is None:
-        return _Facts(through, 0, uncounted=False)
+        return _Facts(through, 0, {})
     window = {"since": question.window.since, "until": question.window.until}
     skipped = session.query(_sql("skipped"), window)["skipped"][0].as_py()
-    uncounted = False
-    if "flows" in question.report.reads:
-        found = session.query(_sql("uncounted"), window)
-        uncounted = found["uncounted"][0].as_py() > 0
-    return _Facts(through, skipped, uncounted)
+    (found,) = session.query(_sql("coverage"), window).to_pylist()
+    coverage = {name: count for name, count in found.items() if count is not None}
+    return _Facts(through, skipped, coverage)
+
+
+def _completeness(facts: _Facts) -> dict[str, Any]:
+    share = _share(facts.coverage, "heard", "expected")
+    return {
+        "share": share,
+        "reason": NO_COVERAGE if share is None else None,
+        "skipdata": facts.skipped,
+        "unsettled": _share(facts.coverage, "unsettled", "records"),
+        "unmatched": facts.coverage.get("unmatched"),
+    }
+
+
+def _share(counts: Mapping[str, int], part: str, whole: str) -> float | None:
+    if not counts.get(whole):
+        return None
+    return round(counts.get(part, 0) / counts[whole], 4)
 
 
 def _meta(question: Question, read: Sequence[Plan], facts: _Facts) -> dict[str, Any]:
@@ -158,12 +171,8 @@ def _meta(question: Question, read: Sequence[Plan], facts: _Facts) -> dict[str, 
         "snapshots": snapshots,
         "table": report.reads[0],
         "data_through": _plain(facts.data_through),
-        "completeness": {
-            "share": None,
-            "reason": NO_COVERAGE,
-            "skipdata": facts.skipped,
-        },
-        "attributed": None,
+        "completeness": _completeness(facts),
+        "attributed": _share(facts.coverage, "attributed", "sides"),
         "files": sum(len(p.files) for p in read),
         "rows_read": sum(p.rows for p in read),
         "warnings": _warnings(question, read, facts),
@@ -173,8 +182,17 @@ def _meta(question: Question, read: Sequence[Plan], facts: _Facts) -> dict[str, 
 def _warnings(question: Question, read: Sequence[Plan], facts: _Facts) -> list[str]:
     found = []
     window, through = question.window, facts.data_through
-    if facts.uncounted:
-        found.append(NOT_COUNTED_ONCE)
+    if facts.coverage.get("undecided"):
+        found.append(
+            f"{facts.coverage['undecided']} records are counted although nobody knows "
+            "their direction: see `flowlake doctor`"
+        )
+    unsettled = _share(facts.coverage, "unsettled", "records")
+    if unsettled:
+        found.append(
+            f"{unsettled:.1%} of the records are not settled: what a second record "
+            "decides is open"
+        )
     if facts.skipped:
         found.append(
             f"AWS skipped records in {facts.skipped} intervals of the window (SKIPDATA)"

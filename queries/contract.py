@@ -35,6 +35,12 @@ MEANINGS: Mapping[str, str] = {
     "account": "Recorded at an interface of this account.",
     "region": "Recorded in this Region.",
     "az": "Recorded in this Availability Zone, by id.",
+    "pod": "Either side is this pod.",
+    "workload": "Either side is of this workload.",
+    "namespace": "Either side is in this namespace.",
+    "node": "Either side is this node, or a pod on it.",
+    "cluster": "Either side is in this cluster.",
+    "verdict": "What became of the packets.",
     "address": "Either side has this address, in any usual spelling; a CIDR is taken "
     "as `network`.",
     "network": "Either side lies in this CIDR, IPv4 or IPv6.",

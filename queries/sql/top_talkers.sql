@@ -1,15 +1,17 @@
 -- Rank by bytes, accepted or not: interfaces, subnets, addresses, ports and more.
 --
 -- Params:  $since timestamptz = 24h, $until timestamptz = now,
---          $by varchar in eni|instance|subnet|vpc|az|account|region|address|source|destination|port = eni,
+--          $by varchar in eni|instance|subnet|vpc|az|account|region|pod|workload|namespace|node|address|source|destination|port = eni,
 --          $eni varchar[]?, $instance varchar[]?, $subnet varchar[]?, $vpc varchar[]?,
---          $account varchar[]?, $region varchar[]?, $address address[]?, $network cidr[]?,
+--          $account varchar[]?, $region varchar[]?, $pod varchar[]?, $workload varchar[]?,
+--          $namespace varchar[]?, $node varchar[]?, $cluster varchar[]?, $address address[]?, $network cidr[]?,
 --          $port port[]?, $protocol protocol[]?, $limit integer = 20
 -- Returns: key varchar, records bigint, packets bigint, bytes bigint, rejected bigint, sources bigint,
 --          destinations bigint, first_seen timestamptz, last_seen timestamptz
 -- Order:   bytes desc, key asc
 -- Reads:   flows
--- Note:    By address, a record stands under both of its addresses, so rows overlap.
+-- Note:    By address, pod, workload, namespace or node, a record stands under those of both
+--          its sides, so rows overlap; one without a pod (workload …) is not in such an answer.
 --          By port, the server's where decided, else the lower of the two. A protocol without ports is named instead.
 --          Sources and destinations are distinct packet addresses. The key is null where
 --          the flow log does not carry the field.
@@ -17,6 +19,8 @@ WITH windowed AS (
   SELECT
     observer, instance_id, subnet_id, vpc_id, az_id, account_id, region,
     src_address, dst_address, srcport, dstport, service_port, protocol,
+    src_pod, dst_pod, src_workload, dst_workload, src_namespace, dst_namespace,
+    src_node, dst_node,
     packets, bytes, start_time, end_time, action
   FROM flows
   WHERE start_time >= $since AND start_time < $until
@@ -27,6 +31,11 @@ WITH windowed AS (
     AND ($vpc IS NULL OR vpc_id IN $vpc)
     AND ($account IS NULL OR account_id IN $account)
     AND ($region IS NULL OR region IN $region)
+    AND ($pod IS NULL OR dst_pod IN $pod OR src_pod IN $pod)
+    AND ($workload IS NULL OR dst_workload IN $workload OR src_workload IN $workload)
+    AND ($namespace IS NULL OR dst_namespace IN $namespace OR src_namespace IN $namespace)
+    AND ($node IS NULL OR dst_node IN $node OR src_node IN $node)
+    AND ($cluster IS NULL OR dst_cluster IN $cluster OR src_cluster IN $cluster)
     AND ($port IS NULL OR dstport IN $port OR srcport IN $port)
     AND ($protocol IS NULL OR protocol IN $protocol)
     AND (
@@ -54,6 +63,10 @@ keyed AS (
       WHEN 'az' THEN az_id
       WHEN 'account' THEN account_id
       WHEN 'region' THEN region
+      WHEN 'pod' THEN dst_pod
+      WHEN 'workload' THEN dst_workload
+      WHEN 'namespace' THEN dst_namespace
+      WHEN 'node' THEN dst_node
       WHEN 'source' THEN src_address
       WHEN 'port' THEN
         CASE
@@ -68,6 +81,22 @@ keyed AS (
   SELECT src_address AS key, *
   FROM chosen
   WHERE $by = 'address' AND src_address IS DISTINCT FROM dst_address
+  UNION ALL
+  SELECT src_pod AS key, *
+  FROM chosen
+  WHERE $by = 'pod' AND src_pod IS DISTINCT FROM dst_pod
+  UNION ALL
+  SELECT src_workload AS key, *
+  FROM chosen
+  WHERE $by = 'workload' AND src_workload IS DISTINCT FROM dst_workload
+  UNION ALL
+  SELECT src_namespace AS key, *
+  FROM chosen
+  WHERE $by = 'namespace' AND src_namespace IS DISTINCT FROM dst_namespace
+  UNION ALL
+  SELECT src_node AS key, *
+  FROM chosen
+  WHERE $by = 'node' AND src_node IS DISTINCT FROM dst_node
 )
 SELECT
   key,
@@ -80,6 +109,7 @@ SELECT
   min(start_time) AS first_seen,
   max(end_time) AS last_seen
 FROM keyed
+WHERE key IS NOT NULL OR $by NOT IN ('pod', 'workload', 'namespace', 'node')
 GROUP BY key
 ORDER BY bytes DESC NULLS LAST, key ASC NULLS LAST
 LIMIT $limit

@@ -1,0 +1,12 @@
+-- How complete the window's hours are, how far they are settled and attributed.
+SELECT
+  CAST(sum(windows_expected) AS BIGINT) AS expected,
+  CAST(sum(least(windows_seen + coalesce(windows_silent, 0), windows_expected)) AS BIGINT) AS heard,
+  CAST(sum(records) AS BIGINT) AS records,
+  CAST(sum(undecided) AS BIGINT) AS undecided,
+  CAST(sum(unsettled) AS BIGINT) AS unsettled,
+  CAST(sum(unmatched) AS BIGINT) AS unmatched,
+  CAST(sum(sides) AS BIGINT) AS sides,
+  CAST(sum(sides_attributed) AS BIGINT) AS attributed
+FROM coverage_hourly
+WHERE hour >= date_trunc('hour', $since) AND hour < $until
