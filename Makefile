@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench soak lock clean
+.PHONY: help setup demo test check bench laws soak lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ check: setup ## Lint, types, format
 
 bench: setup ## Measure beside polars and DuckDB
 	$(BIN)/python -m tests.bench.bench_ingest
+
+laws: setup ## Who, how often, what happened: against 5 M records' truth
+	$(BIN)/python -m tests.world_laws --records 5M
 
 soak: setup ## Long chaos runs
 	$(BIN)/python -m pytest -m soak

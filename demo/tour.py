@@ -8,8 +8,9 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,6 +18,7 @@ from lake.errors import UsageError
 
 BUCKET = "flowlake-demo"
 LATEST = "2026-01-02"
+KEPT = ("inventory/aws", "inventory/kubernetes-watch")
 
 
 def demo(
@@ -43,15 +45,22 @@ def demo(
         host, port = server.get_host_and_port()
         environment = _environment(f"http://{host}:{port}", lake)
         _make_bucket(environment)
-        _tour(environment, records)
+        with tempfile.TemporaryDirectory(prefix="flowlake-") as saved:
+            _tour(environment, records, Path(saved))
     finally:
         server.stop()
     print(f"\nThe lake stays in {lake}: flowlake --lake {lake} sql | report | serve")
 
 
-def _tour(environment: dict[str, str], records: str) -> None:
+def _tour(environment: dict[str, str], records: str, saved: Path) -> None:
     source = f"s3://{BUCKET}/AWSLogs"
-    _run(environment, "simulate", "--records", records, "--out", f"s3://{BUCKET}")
+    _run(environment, "simulate", "--records", records, "--shape", "network",
+         "--out", f"s3://{BUCKET}")  # fmt: skip
+    _fetch(environment, saved)
+    for folder in sorted(saved.glob("inventory/aws*")):
+        _run(environment, "inventory", "aws", "--from", str(folder))
+    for watch in sorted(saved.glob("inventory/kubernetes-watch/*")):
+        _run(environment, "inventory", "kubernetes", "--from", str(watch))
     _run(environment, "ingest", source)
     _run(environment, "ingest", source)  # again: nothing is read twice
     _run(environment, "ingest", f"s3://{BUCKET}/replica")  # nor from a copy
@@ -61,8 +70,14 @@ def _tour(environment: dict[str, str], records: str) -> None:
          "--limit", "5", "--format", "table")  # fmt: skip
     _run(environment, "report", "top_talkers", "--by", "address", *window,
          "--limit", "5", "--format", "table")  # fmt: skip
-    by_action = "SELECT action, count(*) AS records FROM flows GROUP BY 1 ORDER BY 1"
-    _run(environment, "sql", "--format", "table", by_action)
+    _run(environment, "report", "conversations", "--by", "pod", *window,
+         "--where", "namespace=back", "--limit", "5", "--format", "table")  # fmt: skip
+    by_verdict = (
+        "SELECT verdict, count(*) AS records, sum(bytes) AS bytes FROM flows "
+        "WHERE counted GROUP BY 1 ORDER BY 1"
+    )
+    _run(environment, "sql", "--format", "table", by_verdict)
+    _run(environment, "doctor", "--format", "table")
 
 
 def _environment(endpoint: str, lake: Path) -> dict[str, str]:
@@ -77,6 +92,10 @@ def _environment(endpoint: str, lake: Path) -> dict[str, str]:
 
 
 def _make_bucket(environment: dict[str, str]) -> None:
+    _client(environment).create_bucket(Bucket=BUCKET)
+
+
+def _client(environment: dict[str, str]) -> Any:
     import boto3
 
     session = boto3.session.Session(
@@ -84,8 +103,20 @@ def _make_bucket(environment: dict[str, str]) -> None:
         aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
         region_name=environment["AWS_DEFAULT_REGION"],
     )
-    client = session.client("s3", endpoint_url=environment["AWS_ENDPOINT_URL"])
-    client.create_bucket(Bucket=BUCKET)
+    return session.client("s3", endpoint_url=environment["AWS_ENDPOINT_URL"])
+
+
+def _fetch(environment: dict[str, str], place: Path) -> None:
+    """Fetch what was saved of AWS and the clusters; the bucket holds it too."""
+    client = _client(environment)
+    pages = client.get_paginator("list_objects_v2")
+    for page in pages.paginate(Bucket=BUCKET, Prefix="inventory/"):
+        for item in page.get("Contents", ()):
+            if not item["Key"].startswith(KEPT):
+                continue
+            path = place / item["Key"]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            client.download_file(BUCKET, item["Key"], str(path))
 
 
 def _run(environment: dict[str, str], *arguments: str) -> None:

@@ -55,7 +55,8 @@ def test_the_undisturbed_lake_has_one_row_of_everything(undisturbed):
     sizes = {name: len(rows) for name, rows in undisturbed.items()}
     assert sizes == {
         "flows": 241, "tgw_flows": 1, "sources": 11, "silences": 1, "quarantine": 5,
-        "identities": 0, "configurations": 0,
+        "identities": 0, "configurations": 0, "edges_hourly": 20, "edges_daily": 10,
+        "endpoints_hourly": 20, "rejections_hourly": 50, "coverage_hourly": 12,
     }  # fmt: skip
 
 

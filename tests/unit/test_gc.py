@@ -112,7 +112,7 @@ def test_gc_deletes_orphans_and_changes_no_row(lake, objects):
 def test_gc_spares_evidence_that_waits_wherever_it_lies(lake, objects, monkeypatch):
     with monkeypatch.context() as stopped:
         stopped.setattr("ingest.load.follow_all", lambda lake: 0)
-        ingest(lake, objects)
+        Ingest(lake, Request((str(objects),), settle=False, roll_up=False)).run()
     collect(lake, min_age=NOW)
     assert rows_of(lake)["sources"] == []
     follow_all(lake)

@@ -6,10 +6,12 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from ingest.job import Ingest, Request
+from ingest.rollup.follower import roll_up
 from lake.catalog import Lake
 from lake.compact import compact
 from lake.errors import SettingsError, UsageError
 from lake.expire import expire
+from lake.follow import follow_all
 from lake.retain import drop_days, retain
 from lake.settings import load_settings
 from lake.snapshots import ancestry, retained_from
@@ -61,6 +63,11 @@ def ingest(lake, place):
     return Ingest(lake, Request((str(place),))).run()
 
 
+def follow_everything(lake):
+    follow_all(lake)
+    roll_up(lake)
+
+
 def days_of(lake, table):
     column = "start_time" if table in HEADS else "day"
     rows = lake.load(table).scan(selected_fields=(column,)).to_arrow()
@@ -69,7 +76,7 @@ def days_of(lake, table):
 
 def test_dropped_days_are_gone_and_ingest_goes_on(lake, objects, tmp_path):
     ingest(lake, objects)
-    done = retain(lake, ALL_BUT_SOURCES, BEFORE)
+    done = retain(lake, ALL_BUT_SOURCES, BEFORE, follow=follow_everything)
     assert (done["flows"].rows, done["silences"].rows) == (2, 2)
     for table in (FLOWS, SILENCES):
         assert days_of(lake, table) == ["2026-01-03", "2026-01-04", "2026-01-05"]
