@@ -36,6 +36,16 @@ class Enricher:
     attributor: Attributor
     state: State
 
+    @property
+    def formats(self) -> dict[str, str]:
+        """Fields of the records of each flow log, for text without a header."""
+        logs = self.attributor.inventory.documents.get("flow_log", ())
+        return {
+            log["FlowLogId"]: log["LogFormat"]
+            for log in logs
+            if log.get("FlowLogId") and log.get("LogFormat")
+        }
+
     def __call__(self, rows: pa.Table) -> pa.Table:
         """Return rows of `flows` with what is derived of each by itself."""
         attributed = self.attributor(rows)
@@ -59,6 +69,7 @@ class Inventories:
 
     def __init__(self, lake: Lake, networks: Mapping[str, str]) -> None:
         self._lake = lake
+        self._owner_key = lake.settings.owner_key
         self._networks = networks
         self._lock = threading.Lock()
         self._known: Enricher | None = None
@@ -79,7 +90,9 @@ class Inventories:
                         (IDENTITIES, CONFIGURATIONS), stored, strict=True
                     )
                 ]
-                inventory = Inventory(*tables, networks=self._networks)
+                inventory = Inventory(
+                    *tables, networks=self._networks, owner_key=self._owner_key
+                )
                 self._known = Enricher(Attributor(inventory), state)
                 log.debug("inventory_read", identities=inventory.size)
             return self._known

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -97,7 +97,7 @@ class Ingest:
         self._stop = stop or Stop()
         self._loader = Loader(
             lake,
-            decoder=lambda: decoder_for(lake.settings, request),
+            decoder=lambda formats: decoder_for(lake.settings, request, formats),
             replace=request.replace,
             progress=progress,
         )
@@ -238,9 +238,12 @@ def listed(
             summary.fail(error)
 
 
-def decoder_for(settings: Settings, request: Request) -> Decoder:
+def decoder_for(
+    settings: Settings, request: Request, formats: Mapping[str, str]
+) -> Decoder:
     """Return a decoder with the settings' limits and the request's window."""
     return Decoder(
+        formats={} if request.log_format else formats,
         log_format=request.log_format or settings.log_format,
         limits=Limits(
             max_object_bytes=settings.max_object_bytes,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 
 import structlog
@@ -40,7 +40,8 @@ class Loader:
 
     Args:
         lake: The open lake.
-        decoder: Makes the decoder of a batch: what is in the future depends on when.
+        decoder: Makes the decoder of a batch, given the formats of known flow logs:
+            what is in the future depends on when.
         replace: Read rewritten objects again in place of what they were.
         progress: Called with (objects, bytes) as they are done.
     """
@@ -49,7 +50,7 @@ class Loader:
         self,
         lake: Lake,
         *,
-        decoder: Callable[[], Decoder],
+        decoder: Callable[[Mapping[str, str]], Decoder],
         replace: bool,
         progress: Progress,
     ) -> None:
@@ -159,7 +160,7 @@ class Loader:
                 wanted,
                 batch,
                 fetcher=self._fetcher,
-                decoder=self._decoder(),
+                decoder=self._decoder(enrich.formats),
                 workers=self._lake.settings.workers or os.cpu_count() or 1,
                 progress=self._progress,
             )

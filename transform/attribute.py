@@ -18,12 +18,18 @@ from transform.holders import Layer
 from transform.inventory import Inventory
 from transform.places import NOWHERE, SEVERAL, inside, which_network
 from transform.records import EGRESS, INGRESS, Records
+from transform.tags import NAME, tagged
 from transform.timeline import EXACT, NOBODY, Found
 from transform.words import Index, Words
 
 LOCATION = ("subnet", "vpc", "az", "account")
 LOGGED = {"vpc": "vpc_id", "subnet": "subnet_id", "az": "az_id",
           "account": "account_id", "instance": "instance_id"}  # fmt: skip
+# What only the record tells of its interface; the kinds by AWS's names for them.
+TOLD = {"cluster": "ecs_cluster_name", "workload": "ecs_service_name",
+        "task": "ecs_task_id", "kind": "interface_type"}  # fmt: skip
+KINDS = {"network_load_balancer": "load_balancer",
+         "regional_nat_gateway": "nat_gateway"}  # fmt: skip
 LAYERS = ("pods", "nodes", "interfaces")
 
 
@@ -155,7 +161,25 @@ def observers(
         by_inventory = inventory.columns[name].take(identity)
         found = np.where(more >= 0, more, found)
         facts[name] = np.where(found >= 0, found, by_inventory)
+    for name, column in _told_alone(records, inventory).items():
+        found = last_seen(interface.codes, column.codes, len(eni))
+        kept = words["name" if name in ("task", "tag") else name]
+        facts[f"told_{name}"] = kept.of(Coded(found, column.words))
     return Observers(eni, identity, facts, names)
+
+
+def _told_alone(records: Records, inventory: Inventory) -> dict[str, Coded]:
+    """Return what only records tell of their interface: ECS tasks, tags, its kind."""
+    rows = records.rows
+    found = {name: column_of(rows, logged) for name, logged in TOLD.items()}
+    kinds = [KINDS.get(w or "", w) for w in found["kind"].words.to_pylist()]
+    found["kind"] = Coded(found["kind"].codes, pa.array(kinds, pa.string()))
+    nobody = Coded(np.full(rows.num_rows, NONE, np.int32), pa.array([], pa.string()))
+    logs = inventory.documents.get("flow_log", ())
+    found["tag"] = tagged(rows, logs, NAME) or nobody
+    key = inventory.owner_key
+    found["owner"] = (tagged(rows, logs, key) if key else None) or nobody
+    return found
 
 
 def _first_rows(keys: Any, size: int) -> Any:

@@ -195,7 +195,8 @@ class _Known:
         self.node = np.where(self.pod >= 0, -1, cases.ask(side, "nodes")[0])
         self._home = side.home[cases.of(side.which)]
         public = cases.ask(side, "publics")[0]
-        self._status = np.maximum(self._pod_status, self._interface_status)
+        open_ = (self._pod_status == AMBIGUOUS) | (self._pod_status == NOT_COVERED)
+        self._status = np.where(open_, self._pod_status, self._interface_status)
         # What the address is beside a pod: of the interface that has it, of the one
         # that recorded it as its own, or by its public address.
         beside = np.where(self.interface >= 0, self.interface, self._owner)
@@ -213,6 +214,7 @@ class _Known:
         wrong = (pod_instance >= 0) & (instance >= 0) & (pod_instance != instance)
         wrong |= (pod_eni >= 0) & (eni >= 0) & (pod_eni != eni)
         wrong &= self.pod >= 0
+        self._contradicted = wrong
         self.pod = np.where(wrong, -1, self.pod)
         self._pod_status = np.where(wrong, AMBIGUOUS, self._pod_status)
 
@@ -229,6 +231,12 @@ class _Known:
         }
         for n in ("namespace", "workload", "pod", "node", "k8s_service"):
             found[n] = _either(self._of(n, names), self._of(n, self._sole()))
+        alone = names < 0  # what the record tells is of the interface, not of a pod
+        for n in ("cluster", "owner", "workload"):
+            told = np.where(alone, self.observer[f"told_{n}"], NONE)
+            found[n] = _either(found[n], told)
+        called = _either(self.observer["told_task"], self.observer["told_tag"])
+        found["name"] = _either(found["name"], np.where(alone, called, NONE))
         found["kind"] = self._of("kind", self.base)
         found["aws_service"] = self._of("aws_service", self.base)
         found["forwards"] = self._of("forwards", self.base)
@@ -267,17 +275,19 @@ class _Known:
         )
         is_pod = self.pod >= 0
         is_node = ~is_pod & ((self.node >= 0) | (known & hosts & primary))
-        unnamed = known & hosts & ~is_pod & ~is_node
+        is_node &= ~self._contradicted
+        unnamed = known & (hosts | self._contradicted) & ~is_pod & ~is_node
         learned = self.own & ~known & self._shown | self._is_learned & ~known
         learned &= ~is_pod & ~is_node
         blind = self.own & self._unseen & ~is_pod & (~known | hosts)
         ours = self.own | known | is_pod | is_node | (self._home != NOWHERE)
         ours |= self.learned != NONE
         outside = ~ours
+        is_task = self.own & (self.observer["told_task"] >= 0) & ~is_pod
         kind = np.select(
-            [is_pod, is_node, unnamed, learned, known, outside],
-            [kinds("pod"), kinds("node"), NONE, self._learned_kind(words), kind,
-             places["kind"][pair]],
+            [is_pod, is_task, is_node, unnamed, learned, known, outside],
+            [kinds("pod"), kinds("ecs_task"), kinds("node"), NONE,
+             self._learned_kind(words), kind, places["kind"][pair]],
             NONE,
         ).astype(np.int32)  # fmt: skip
         why = np.select(
@@ -287,9 +297,9 @@ class _Known:
             NO_IDENTITY,
         )  # fmt: skip
         attribution = np.select(
-            [is_pod, blind, is_node, unnamed, learned | self._is_learned, known,
-             outside],
-            [BY_EXACT, NO_PKT_ADDR, HOST_NETWORK, why, BY_LEARNING, BY_EXACT,
+            [is_pod, is_task, blind, is_node, unnamed, learned | self._is_learned,
+             known, outside],
+            [BY_EXACT, BY_EXACT, NO_PKT_ADDR, HOST_NETWORK, why, BY_LEARNING, BY_EXACT,
              places["attribution"][pair]],
             why,
         ).astype(np.int8)  # fmt: skip
@@ -298,11 +308,12 @@ class _Known:
 
     def _learned_kind(self, words: dict[str, Words]) -> Any:
         kinds = words["kind"].code
-        return np.where(
+        plain = np.where(
             self.observer["instance"] >= 0,
             kinds("instance"),
             kinds("network_interface"),
         )
+        return _either(self.observer["told_kind"], plain)
 
 
 def _either(first: Any, second: Any) -> Any:

@@ -31,6 +31,7 @@ class Inventory:
         identities: Rows of the table of that name; None: there are none.
         configurations: Likewise.
         networks: The user's labels, CIDR to label.
+        owner_key: The tag whose value is the owner.
 
     Attributes:
         columns: Of each identity, its texts as codes.
@@ -48,6 +49,7 @@ class Inventory:
         configurations: pa.Table | None = None,
         *,
         networks: Mapping[str, str] | None = None,
+        owner_key: str | None = None,
     ) -> None:
         rows = identities
         if rows is None:
@@ -55,6 +57,7 @@ class Inventory:
         if configurations is None:
             configurations = arrow_schema(CONFIGURATIONS).empty_table()
         self.networks = dict(networks or {})
+        self.owner_key = owner_key
         self.documents = documents_of(configurations)
         self.places = Places(self.documents)
         self.columns = {name: coded(rows[name]) for name in FROM_IDENTITIES}

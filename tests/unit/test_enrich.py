@@ -1,0 +1,227 @@
+"""What single records tell of their ends, with and without an inventory."""
+
+import json
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pytest
+
+from ingest.decode.decoder import Decoder, Limits
+from ingest.enriching import Enricher
+from ingest.source import SourceObject, Tally
+from lake.tables import CONFIGURATIONS, FLOWS, IDENTITIES, arrow_schema
+from transform.enrich import Attributor
+from transform.inventory import Inventory
+
+V5 = (
+    "interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end "
+    "action log-status vpc-id subnet-id instance-id tcp-flags pkt-srcaddr pkt-dstaddr "
+    "flow-direction"
+)
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+AT = int(NOW.timestamp())
+LIMITS = Limits(1 << 30, 65_536, 1000)
+
+
+def rows_of(lines, header=V5, log="fl-1"):
+    text = "\n".join([header, *lines, ""]).encode()
+    source = SourceObject("o", "o", "e", len(text), NOW, flow_log_id=log)
+    decoder = Decoder(limits=LIMITS, now=NOW)
+    parts = [d.flows for d in decoder.decode(source, iter([text]), Tally(source))]
+    return pa.concat_tables(parts)
+
+
+def told(lines, header=V5, *, inventory=None, **more):
+    rows = rows_of(lines, header)
+    attributor = Attributor(inventory or Inventory(**more))
+    made = Enricher(attributor, (None, None))(rows).to_pylist()
+    return [dict.fromkeys(arrow_schema(FLOWS).names) | row for row in made]
+
+
+def line(src, dst, *, way="egress", eni="eni-1", instance="i-1", shown=None, flags=2,
+         ports="40000 443", action="ACCEPT", vpc="vpc-1"):  # fmt: skip
+    a, b = shown or (src, dst)
+    return (
+        f"{eni} {a} {b} {ports} 6 3 180 {AT} {AT + 30} {action} OK {vpc} subnet-1 "
+        f"{instance} {flags} {src} {dst} {way}"
+    )
+
+
+def table_of(table, rows):
+    schema = arrow_schema(table)
+    empty = dict.fromkeys(schema.names)
+    return pa.Table.from_pylist([{**empty, **row} for row in rows], schema=schema)
+
+
+def holder(address, **facts):
+    row = {
+        "scope": "aws:1:r", "source": "aws", "holder": facts.get("eni", "eni-9"),
+        "address": address, "vpc": "vpc-1", "is_primary": True, "kind": "instance",
+        "valid_from": datetime(2025, 12, 1, tzinfo=UTC),
+        "last_seen": datetime(2026, 2, 1, tzinfo=UTC),
+    }  # fmt: skip
+    return {**row, **facts}
+
+
+def pod(address, name, **facts):
+    facts = {"source": "kubernetes", "scope": "kubernetes:c", "vpc": None, **facts}
+    return holder(address, holder=name, pod=name, kind="pod", cluster="c",
+                  is_primary=None, **facts)  # fmt: skip
+
+
+def known(*identities, configurations=()):
+    return Inventory(
+        table_of(IDENTITIES, identities), table_of(CONFIGURATIONS, configurations)
+    )
+
+
+def configured(type_, **document):
+    return {"scope": "aws:1:r", "resource_type": type_, "resource_id": "x",
+            "document": json.dumps(document)}  # fmt: skip
+
+
+def test_without_an_inventory_the_observer_is_its_own_and_nobody_else_is_named():
+    (row,) = told([line("10.0.0.1", "10.0.0.9")])
+    assert row["src_eni"] == "eni-1"
+    assert (row["src_kind"], row["src_attribution"]) == ("instance", "learned")
+    assert row["dst_eni"] is None
+    assert (row["dst_kind"], row["dst_attribution"]) == (
+        "unknown_private",
+        "no_identity",
+    )
+    assert row["scope"] is None
+    assert (row["counted"], row["settled"], row["verdict"]) == (True, False, "accepted")
+
+
+def test_an_unknown_private_address_is_not_the_internet():
+    inside, outside = told([line("10.0.0.1", "10.9.9.9"), line("10.0.0.1", "8.8.8.8")])
+    assert inside["dst_kind"] == "unknown_private"
+    assert (outside["dst_kind"], outside["scope"]) == ("internet", "outbound")
+
+
+NODE = holder("10.0.0.1", eni="eni-1", instance="i-1")
+ON_NODE = holder("10.0.0.20", eni="eni-1", instance="i-1", is_primary=False)
+
+
+def test_a_pod_is_named_behind_its_interface():
+    inventory = known(NODE, ON_NODE, pod("10.0.0.20", "web-1", instance="i-1"))
+    (row,) = told(
+        [line("10.0.0.20", "8.8.8.8", shown=("10.0.0.1", "8.8.8.8"))],
+        inventory=inventory,
+    )
+    assert (row["src_pod"], row["src_attribution"]) == ("web-1", "exact")
+    assert (row["src_eni"], row["src_instance"]) == ("eni-1", "i-1")
+
+
+def test_no_pod_of_another_instance_is_named_at_this_one():
+    inventory = known(
+        NODE, ON_NODE, pod("10.0.0.20", "web-1", instance="i-2", vpc="vpc-1")
+    )
+    (row,) = told(
+        [line("10.0.0.20", "8.8.8.8", shown=("10.0.0.1", "8.8.8.8"))],
+        inventory=inventory,
+    )
+    assert row["src_pod"] is None
+    assert row["src_attribution"] == "ambiguous"
+
+
+@pytest.mark.parametrize(
+    ("target", "why"), [("10.0.0.9", "host_network"), ("8.8.8.8", "node_or_snat")]
+)
+def test_a_nodes_own_address_may_hide_a_pod_off_its_vpc(target, why):
+    vpc = configured("vpc", VpcId="vpc-1", CidrBlock="10.0.0.0/16")
+    inventory = known(
+        NODE, pod("10.0.0.20", "web-1", instance="i-1"), configurations=[vpc]
+    )
+    (row,) = told([line("10.0.0.1", target)], inventory=inventory)
+    assert (row["src_pod"], row["src_attribution"]) == (None, why)
+    assert row["src_kind"] == "node"
+
+
+def test_the_same_range_in_two_vpcs_is_two_places():
+    inventory = known(
+        holder("10.0.0.9", eni="eni-a", name="ours"),
+        holder("10.0.0.9", eni="eni-b", name="theirs", vpc="vpc-2"),
+    )
+    first, second = told(
+        [line("10.0.0.1", "10.0.0.9"), line("10.0.0.1", "10.0.0.9", vpc="vpc-2")],
+        inventory=inventory,
+    )
+    assert {first["dst_name"], second["dst_name"]} == {"ours", "theirs"}
+    assert (first["dst_name"] == "ours") == (first["vpc_id"] == "vpc-1")
+
+
+def test_a_peer_that_two_vpcs_could_hold_is_nobody():
+    def peering(other):
+        return configured(
+            "vpc_peering_connection",
+            Status={"Code": "active"},
+            RequesterVpcInfo={"VpcId": "vpc-1", "CidrBlock": "10.0.0.0/16"},
+            AccepterVpcInfo={"VpcId": other, "CidrBlock": "10.5.0.0/16"},
+        )
+
+    inventory = known(
+        holder("10.5.0.1", vpc="vpc-2"),
+        holder("10.5.0.1", vpc="vpc-3", eni="eni-3"),
+        configurations=[peering("vpc-2"), peering("vpc-3")],
+    )
+    (row,) = told([line("10.0.0.1", "10.5.0.1")], inventory=inventory)
+    assert (row["dst_eni"], row["dst_attribution"]) == (None, "ambiguous")
+
+
+def test_an_ecs_task_is_told_by_its_own_records():
+    header = f"{V5} ecs-cluster-name ecs-service-name ecs-task-id"
+    (row,) = told([f"{line('10.0.0.1', '8.8.8.8')} prod checkout 0a1b"], header)
+    assert (row["src_kind"], row["src_cluster"]) == ("ecs_task", "prod")
+    assert (row["src_workload"], row["src_name"]) == ("checkout", "0a1b")
+    assert row["dst_workload"] is None
+
+
+def test_tags_name_by_the_keys_of_their_flow_log():
+    log = configured(
+        "flow_log",
+        FlowLogId="fl-1",
+        ResourceId="vpc-1",
+        TagFieldSpecifications=[
+            {"ResourceType": "network-interface", "TagKeys": ["Name", "team"]}
+        ],
+    )
+    header = f"{V5} interface-tag interface-tag-2"
+    inventory = Inventory(None, table_of(CONFIGURATIONS, [log]), owner_key="team")
+    (row,) = told(
+        [f"{line('10.0.0.1', '8.8.8.8')} front%20door pay"], header, inventory=inventory
+    )
+    assert (row["src_name"], row["src_owner"]) == ("front door", "pay")
+
+
+def test_labels_are_the_users():
+    (row,) = told(
+        [line("10.0.0.1", "198.51.100.7")], networks={"198.51.100.0/24": "office"}
+    )
+    assert (row["dst_kind"], row["dst_network"]) == ("network", "office")
+
+
+def test_tunnels_are_outside_totals():
+    text = line("10.0.0.1", "8.8.8.8", ports="40000 6081").replace(" 6 3 ", " 17 3 ")
+    (row,) = told([text])
+    assert (row["role"], row["counted"], row["verdict"]) == (
+        "encapsulated",
+        False,
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "initiator", "port"), [(2, "src", 443), (3, "src", 443),
+                                     (18, "dst", 40000), (19, "dst", 40000),
+                                     (0, "src", 443)],
+)  # fmt: skip
+def test_flags_are_tested_by_bits(flags, initiator, port):
+    (row,) = told([line("10.0.0.1", "8.8.8.8", flags=flags)])
+    assert (row["initiator"], row["service_port"]) == (initiator, port)
+
+
+def test_the_formats_of_flow_logs_come_from_the_inventory():
+    log = configured("flow_log", FlowLogId="fl-1", LogFormat="${start} ${end}")
+    enricher = Enricher(Attributor(known(configurations=[log])), (None, None))
+    assert enricher.formats == {"fl-1": "${start} ${end}"}
