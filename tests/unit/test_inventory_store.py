@@ -1,0 +1,190 @@
+"""Sightings come into the lake whole, whatever happens beside or in between."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pytest
+
+from ingest.inventory import store
+from ingest.inventory.sighting import CONFIGURED, SIGHTED, Sighting
+from ingest.inventory.store import record
+from ingest.reopened import CHANGED_FROM, CHANGED_UNTIL, reopened
+from lake.catalog import Lake
+from lake.errors import CommitConflict
+from lake.settings import load_settings
+from lake.snapshots import OP, summary
+from lake.tables import CONFIGURATIONS, FLOWS, IDENTITIES, INVENTORY
+
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+SCOPE = "aws:111111111111:us-east-1"
+
+
+@pytest.fixture
+def lake(tmp_path):
+    with Lake(load_settings(lake=str(tmp_path / "lake")), create=True) as opened:
+        opened.ensure_all()
+        yield opened
+
+
+def sighting(minute, *holders, scope=SCOPE):
+    rows = [
+        {**dict.fromkeys(SIGHTED.names), "source": "aws", "holder": eni, "eni": eni,
+         "address": f"10.0.0.{number}", "vpc": "vpc-1"}
+        for number, eni in enumerate(holders)
+    ]  # fmt: skip
+    vpc = {**dict.fromkeys(CONFIGURED.names), "resource_type": "vpc",
+           "resource_id": "vpc-1", "document": "{}"}  # fmt: skip
+    return Sighting(
+        scope,
+        BEGIN + timedelta(minutes=minute),
+        pa.Table.from_pylist(rows, schema=SIGHTED),
+        pa.Table.from_pylist([vpc], schema=CONFIGURED),
+        lists=frozenset({"identities", "vpc"}),
+    )
+
+
+def rows_of(lake, table=IDENTITIES):
+    rows = lake.load(table).scan().to_arrow().to_pylist()
+    return sorted(repr(sorted(row.items(), key=str)) for row in rows)
+
+
+def state(lake):
+    return {table.name: rows_of(lake, table) for table in INVENTORY}
+
+
+def test_the_same_again_commits_nothing(lake):
+    record(lake, [sighting(0, "eni-a"), sighting(10, "eni-b")])
+    before = [lake.load(t).metadata_location for t in INVENTORY]
+    done = record(lake, [sighting(0, "eni-a"), sighting(10, "eni-b")])
+    assert [lake.load(t).metadata_location for t in INVENTORY] == before
+    assert all(each.snapshot is None for each in done.values())
+
+
+def test_runs_apart_end_as_one_run_does(lake, tmp_path):
+    sightings = [
+        sighting(m, *h) for m, h in ((0, "ab"), (5, "ab"), (9, "b"), (12, "bc"))
+    ]
+    for one in sightings:
+        record(lake, [one])
+    with Lake(load_settings(lake=str(tmp_path / "other")), create=True) as other:
+        other.ensure_all()
+        record(other, sightings)
+        assert state(other) == state(lake)
+
+
+def test_a_run_that_ends_between_the_tables_is_completed(lake, monkeypatch):
+    real = store.commit
+
+    def killed(lake, table, *arguments, **more):
+        if table is CONFIGURATIONS:
+            raise KeyboardInterrupt
+        return real(lake, table, *arguments, **more)
+
+    with monkeypatch.context() as dying:
+        dying.setattr(store, "commit", killed)
+        with pytest.raises(KeyboardInterrupt):
+            record(lake, [sighting(0, "eni-a")])
+    assert len(rows_of(lake)) == 1
+    assert rows_of(lake, CONFIGURATIONS) == []
+    record(lake, [sighting(0, "eni-a")])
+    assert len(rows_of(lake)) == 1
+    assert len(rows_of(lake, CONFIGURATIONS)) == 3  # the VPC, and two listings
+
+
+def test_of_two_runs_at_once_one_merges_again(lake, monkeypatch):
+    real, raced = store.merge, []
+
+    def overtaken(table, *arguments, **more):
+        merged = real(table, *arguments, **more)
+        if not raced:
+            raced.append(table)
+            record(lake, [sighting(0, "eni-z", scope="aws:2:r")])
+        return merged
+
+    with monkeypatch.context() as racing:
+        racing.setattr(store, "merge", overtaken)
+        record(lake, [sighting(0, "eni-a")])
+    holders = lake.load(IDENTITIES).scan().to_arrow()["holder"].to_pylist()
+    assert sorted(holders) == ["eni-a", "eni-z"]
+
+
+def test_a_run_that_is_always_overtaken_says_so(lake, monkeypatch):
+    def beaten(*arguments, **more):
+        raise CommitConflict("always")
+
+    monkeypatch.setattr(store, "commit", beaten)
+    with pytest.raises(CommitConflict, match="run it again"):
+        record(lake, [sighting(0, "eni-a")])
+
+
+def test_each_commit_tells_the_time_that_it_concerns(lake):
+    record(lake, [sighting(0, "eni-a")])
+    record(lake, [sighting(10, "eni-a")])
+    first, second = sorted(
+        lake.load(IDENTITIES).snapshots(), key=lambda s: s.sequence_number
+    )
+    assert summary(first, OP) == "inventory"
+    assert summary(first, CHANGED_FROM) == ""  # nothing was known of before
+    assert summary(second, CHANGED_FROM) == "2026-01-01T00:00:00Z"
+    assert summary(second, CHANGED_UNTIL) == "2026-01-01T00:10:00Z"
+
+
+def test_changes_reopen_the_hours_that_they_concern_once(lake):
+    hour = int(BEGIN.timestamp()) // 3600
+    hours = range(hour - 24, hour + 24)
+    record(lake, [sighting(0, "eni-a")])
+    reopened(lake, lake.load(FLOWS)).absorb(lake)
+    record(lake, [sighting(10, "eni-a")])
+    change = reopened(lake, lake.load(FLOWS))
+    touched = change.hours(hours)
+    assert hour in touched
+    assert len(touched) < 6
+    change.absorb(lake)
+    after = reopened(lake, lake.load(FLOWS))
+    assert not after.is_new
+    assert after.hours(hours) == []
+
+
+def invoke(path, *arguments):
+    command = [sys.executable, "-m", "flowlake", "--lake", str(path), *arguments]
+    return subprocess.run(command, check=False, capture_output=True, text=True)
+
+
+def test_the_command_ends_with_one_line_of_json(tmp_path):
+    saved = tmp_path / "describe.json"
+    saved.write_text(json.dumps({"Vpcs": [{"VpcId": "vpc-1", "CidrBlock": "10.0.0.0/16",
+                                           "OwnerId": "111111111111"}]}))  # fmt: skip
+    at = "2026-01-01T00:00:00Z"
+    done = invoke(
+        tmp_path / "lake", "inventory", "aws", "--from", str(saved), "--at", at
+    )
+    assert done.returncode == 0, done.stderr
+    line = json.loads(done.stdout.splitlines()[-1])
+    assert line["scopes"] == ["aws:111111111111:unknown"]
+    assert (line["sightings"], line["failed"], line["identities"]) == (1, 0, 0)
+    assert line["configurations"] == 2  # the VPC, and that VPCs were listed
+
+
+def test_files_without_an_inventory_are_nothing_done(tmp_path):
+    other = tmp_path / "other.json"
+    other.write_text('{"something": []}')
+    done = invoke(tmp_path / "lake", "inventory", "aws", "--from", str(other))
+    assert done.returncode == 3
+    assert "nothing of an inventory was found" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("aws", "--from", "x.json", "--region", "eu-west-1"),
+        ("aws", "--at", "2026-01-01"),
+        ("kubernetes", "--from", "x.json", "--watch"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(tmp_path, arguments):
+    done = invoke(tmp_path / "lake", "inventory", *arguments)
+    assert done.returncode != 0
+    assert not (tmp_path / "lake").exists()
