@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pytest
 
-from ingest.inventory import store
+from ingest.inventory.merge import merge
 from ingest.inventory.sighting import CONFIGURED, SIGHTED, Sighting
 from ingest.inventory.store import record
 from ingest.reopened import CHANGED_FROM, CHANGED_UNTIL, reopened
@@ -16,6 +16,7 @@ from lake.catalog import Lake
 from lake.errors import CommitConflict
 from lake.settings import load_settings
 from lake.snapshots import OP, summary
+from lake.store import commit
 from lake.tables import CONFIGURATIONS, FLOWS, IDENTITIES, INVENTORY
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -76,15 +77,13 @@ def test_runs_apart_end_as_one_run_does(lake, tmp_path):
 
 
 def test_a_run_that_ends_between_the_tables_is_completed(lake, monkeypatch):
-    real = store.commit
-
     def killed(lake, table, *arguments, **more):
         if table is CONFIGURATIONS:
             raise KeyboardInterrupt
-        return real(lake, table, *arguments, **more)
+        return commit(lake, table, *arguments, **more)
 
     with monkeypatch.context() as dying:
-        dying.setattr(store, "commit", killed)
+        dying.setattr("ingest.inventory.store.commit", killed)
         with pytest.raises(KeyboardInterrupt):
             record(lake, [sighting(0, "eni-a")])
     assert len(rows_of(lake)) == 1
@@ -95,17 +94,17 @@ def test_a_run_that_ends_between_the_tables_is_completed(lake, monkeypatch):
 
 
 def test_of_two_runs_at_once_one_merges_again(lake, monkeypatch):
-    real, raced = store.merge, []
+    raced: list[object] = []
 
     def overtaken(table, *arguments, **more):
-        merged = real(table, *arguments, **more)
+        merged = merge(table, *arguments, **more)
         if not raced:
             raced.append(table)
             record(lake, [sighting(0, "eni-z", scope="aws:2:r")])
         return merged
 
     with monkeypatch.context() as racing:
-        racing.setattr(store, "merge", overtaken)
+        racing.setattr("ingest.inventory.store.merge", overtaken)
         record(lake, [sighting(0, "eni-a")])
     holders = lake.load(IDENTITIES).scan().to_arrow()["holder"].to_pylist()
     assert sorted(holders) == ["eni-a", "eni-z"]
@@ -115,7 +114,7 @@ def test_a_run_that_is_always_overtaken_says_so(lake, monkeypatch):
     def beaten(*arguments, **more):
         raise CommitConflict("always")
 
-    monkeypatch.setattr(store, "commit", beaten)
+    monkeypatch.setattr("ingest.inventory.store.commit", beaten)
     with pytest.raises(CommitConflict, match="run it again"):
         record(lake, [sighting(0, "eni-a")])
 
