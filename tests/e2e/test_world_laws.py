@@ -57,7 +57,8 @@ def test_each_packet_is_counted_once_by_what_became_of_it(verdicts):
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
     place = tmp_path_factory.mktemp("small")
-    return make_world(place, records=1, windows=3, seed=SEED)
+    start = datetime(2026, 1, 1, 0, 50, tzinfo=UTC)  # across the end of an hour
+    return make_world(place, records=1, windows=4, seed=SEED, start=start)
 
 
 def derived(lake):

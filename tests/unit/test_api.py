@@ -70,7 +70,8 @@ def test_meta_names_what_the_answer_was_computed_from(client, answered):
         "until": "2026-01-02T00:00:00Z",
     }
     assert meta["data_through"].endswith("Z")
-    assert meta["completeness"]["share"] is None  # not known yet, and said so
+    assert 0 < meta["completeness"]["share"] <= 1
+    assert meta["completeness"]["unsettled"] == 0
     assert meta["completeness"]["skipdata"] > 0
     assert {"attributed", "files", "rows_read", "elapsed_ms", "warnings"} <= set(meta)
 
