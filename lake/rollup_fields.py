@@ -128,7 +128,7 @@ COVERAGE_HOURLY_FIELDS: tuple[Field, ...] = (
     Field("vpc_id", "string", "Its VPC."),
     Field("subnet_id", "string", "Its subnet."),
     Field("interval_s", "int", "Length of a window: 60, or 600 if any record of the "
-          "hour and flow log is longer than 60.", unit="s"),
+          "hour and flow log is longer than 120.", unit="s"),
     Field("windows_expected", "long", "Windows heard of, and those that are missing "
           "between two of them; null if nothing was."),
     Field("windows_seen", "long", "Windows with records, by the clock."),
