@@ -135,10 +135,12 @@ def _one(ground: Ground, vpc: str, fixture: Fixture, number: int) -> None:
             address=subnet.address(fixture.first + number),
             interface=interface,
             slot=ground.slot(vpc, fixture.role),
+            workload=_ECS_SERVICE if fixture.kind == "ecs_task" else None,
         )
     )
 
 
+_ECS_SERVICE = "importer"
 _GROUPLESS = ("nat_gateway", "transit_gateway", "gateway_load_balancer",
               "gateway_load_balancer_endpoint", "network_load_balancer")  # fmt: skip
 
@@ -166,7 +168,7 @@ def _ecs(account: str, region: str, identifier: str) -> tuple[tuple[str, str], .
         ("ecs-cluster-arn", f"{root}:cluster/jobs"),
         ("ecs-cluster-name", "jobs"),
         ("ecs-container-id", f"{task[:32]}-527074092"),
-        ("ecs-service-name", "importer"),
+        ("ecs-service-name", _ECS_SERVICE),
         ("ecs-task-definition-arn", f"{root}:task-definition/importer:7"),
         ("ecs-task-arn", f"{root}:task/jobs/{task[:32]}"),
         ("ecs-task-id", task[:32]),
