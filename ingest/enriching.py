@@ -15,14 +15,14 @@ from lake.catalog import Lake
 from lake.datafiles import open_parquet
 from lake.rewrite import live_files
 from lake.snapshots import head_id
-from lake.tables import CONFIGURATIONS, IDENTITIES, Table, arrow_schema
+from lake.tables import INVENTORY, Table, arrow_schema
 from transform.enrich import Attributor
 from transform.inventory import Inventory
 from transform.judge import judge
 
 log = structlog.get_logger()
 
-State = tuple[int | None, int | None]
+State = tuple[int | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Enricher:
     """Adds identities and a first judgement to rows; safe between threads.
 
     Attributes:
-        state: Snapshots of `identities` and `configurations` that it knows.
+        state: Snapshots of the inventory's tables that it knows; None: an empty one.
     """
 
     attributor: Attributor
@@ -80,15 +80,13 @@ class Inventories:
         Raises:
             LakeError: The lake cannot be read.
         """
-        stored = [self._lake.load(table) for table in (IDENTITIES, CONFIGURATIONS)]
-        state = head_id(stored[0]), head_id(stored[1])
+        stored = [self._lake.load(table) for table in INVENTORY]
+        state = tuple(map(head_id, stored))
         with self._lock:
             if self._known is None or self._known.state != state:
                 tables = [
-                    read_table(table, found)
-                    for table, found in zip(
-                        (IDENTITIES, CONFIGURATIONS), stored, strict=True
-                    )
+                    read_files(table, found, live_files(found))
+                    for table, found in zip(INVENTORY, stored, strict=True)
                 ]
                 inventory = Inventory(
                     *tables, networks=self._networks, owner_key=self._owner_key
@@ -96,11 +94,6 @@ class Inventories:
                 self._known = Enricher(Attributor(inventory), state)
                 log.debug("inventory_read", identities=inventory.size)
             return self._known
-
-
-def read_table(table: Table, stored: IcebergTable) -> pa.Table:
-    """Return all rows of an inventory table at the state loaded."""
-    return read_files(table, stored, live_files(stored))
 
 
 def read_files(

@@ -36,7 +36,7 @@ class Reopened:
     Attributes:
         spans: Times of which something new is known; None is an open end.
         marks: The snapshots to be marked, by table.
-        begun: Whether there is anything to mark.
+        is_new: Whether there is anything to mark.
     """
 
     spans: tuple[Span, ...]

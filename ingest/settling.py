@@ -105,14 +105,14 @@ def due(
     An hour that was settled before records of its neighbour came is settled again,
     and before the neighbour, whose open rows are what tells.
     """
-    old = {h for h in hours if EPOCH + (h + 1) * HOUR + lateness <= now}
-    fresh = [h for h in hours if h in old and hours[h].open]
+    aged = due_by_age(hours, now=now, lateness=lateness)
+    old = set(aged)
+    fresh = [h for h in aged if hours[h].open]
     again = {
         beside
         for hour in fresh
         for beside in (hour - 1, hour + 1)
         if beside in old
-        and beside in hours
         and not hours[beside].open
         and hours[hour].newest_open > hours[beside].oldest
     }

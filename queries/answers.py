@@ -7,9 +7,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cache
-from pathlib import Path
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -18,7 +16,8 @@ from lake.reading import Plan, is_timed
 from queries.contract import Report
 from queries.engine import Engine, Pinned
 from queries.session import Session
-from queries.values import Window, bind, window_of
+from queries.statements import statement
+from queries.values import Window, bind, iso, window_of
 
 META_TABLES = ("sources", "silences", "coverage_hourly")  # what `meta` is made from
 NO_COVERAGE = "the window's hours are not rolled up: `flowlake settle` does that"
@@ -133,12 +132,12 @@ class _Facts:
 
 
 def _facts(session: Session, question: Question) -> _Facts:
-    through = session.query(_sql("data_through"))["data_through"][0].as_py()
+    through = session.query(statement("meta/data_through"))["data_through"][0].as_py()
     if question.window is None:
         return _Facts(through, 0, {})
     window = {"since": question.window.since, "until": question.window.until}
-    skipped = session.query(_sql("skipped"), window)["skipped"][0].as_py()
-    (found,) = session.query(_sql("coverage"), window).to_pylist()
+    skipped = session.query(statement("meta/skipped"), window)["skipped"][0].as_py()
+    (found,) = session.query(statement("meta/coverage"), window).to_pylist()
     coverage = {name: count for name, count in found.items() if count is not None}
     return _Facts(through, skipped, coverage)
 
@@ -225,12 +224,4 @@ def _id(snapshot: int | None) -> str | None:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    return value
-
-
-@cache
-def _sql(name: str) -> str:
-    folder = Path(__file__).parent / "meta"
-    return (folder / f"{name}.sql").read_text(encoding="utf-8")
+    return iso(value) if isinstance(value, datetime) else value

@@ -6,8 +6,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from pathlib import Path
 from typing import Annotated, Any
 
 import pyarrow as pa
@@ -20,7 +18,8 @@ from queries import formats, tables
 from queries.engine import Engine
 from queries.output import opened
 from queries.session import Session
-from queries.values import Window
+from queries.statements import statement
+from queries.values import Window, iso
 
 TABLES = ("flows", "sources", "identities", "configurations")
 STALE = timedelta(hours=1)
@@ -78,7 +77,7 @@ def examine(engine: Engine, *, days: int) -> dict[str, Any]:
     """
     pinned = engine.pin(list(TABLES))
     with engine.session([engine.plan(pinned["sources"])]) as session:
-        through = session.query(_sql("through"))["through"][0].as_py()
+        through = session.query(statement("doctor/through"))["through"][0].as_py()
     until = (through or datetime.now(UTC)) + timedelta(hours=1)
     since = until - timedelta(days=days)
     plans = [
@@ -89,16 +88,19 @@ def examine(engine: Engine, *, days: int) -> dict[str, Any]:
         return {
             "since": since,
             "findings": [asdict(f) for f in _findings(session, since)],
-            "attribution": session.query(_sql("attribution"), {"since": since}),
-            "settling": session.query(_sql("settling"), {"since": since}),
+            "attribution": session.query(
+                statement("doctor/attribution"), {"since": since}
+            ),
+            "settling": session.query(statement("doctor/settling"), {"since": since}),
             "log_format": LOG_FORMAT,
         }
 
 
 def _findings(session: Session, since: datetime) -> Iterator[Finding]:
-    logs = session.query(_sql("flow_logs")).to_pylist()
+    logs = session.query(statement("doctor/flow_logs")).to_pylist()
     yield from _of_formats(logs)
-    yield from _of_regional(logs, session.query(_sql("regional")).to_pylist())
+    regional = session.query(statement("doctor/regional")).to_pylist()
+    yield from _of_regional(logs, regional)
     yield from _of_interfaces(session, since)
     yield from _of_clusters(session)
     yield from _of_looks(session)
@@ -150,7 +152,8 @@ def _of_regional(
 
 
 def _of_interfaces(session: Session, since: datetime) -> Iterator[Finding]:
-    for row in session.query(_sql("interfaces"), {"since": since}).to_pylist():
+    interfaces = session.query(statement("doctor/interfaces"), {"since": since})
+    for row in interfaces.to_pylist():
         about = {"resource": row["eni"], "vpc": row["vpc"], "account": row["account"]}
         if row["logs"]:
             yield Finding(
@@ -165,7 +168,7 @@ def _of_interfaces(session: Session, since: datetime) -> Iterator[Finding]:
 
 
 def _of_clusters(session: Session) -> Iterator[Finding]:
-    for row in session.query(_sql("overlays")).to_pylist():
+    for row in session.query(statement("doctor/overlays")).to_pylist():
         yield Finding(
             "overlay_cni", row["cluster"],
             costs=f"its {row['pods']} pods have addresses of no VPC, such as "
@@ -175,7 +178,7 @@ def _of_clusters(session: Session) -> Iterator[Finding]:
 
 
 def _of_looks(session: Session) -> Iterator[Finding]:
-    looks = session.query(_sql("listings")).to_pylist()
+    looks = session.query(statement("doctor/listings")).to_pylist()
     if not looks:
         yield Finding(
             "no_inventory", "inventory",
@@ -209,17 +212,10 @@ def _text(found: dict[str, Any]) -> str:
 
 
 def _json(found: dict[str, Any]) -> str:
-    since = found["since"].astimezone(UTC).isoformat().replace("+00:00", "Z")
     plain = {
         **found,
-        "since": since,
+        "since": iso(found["since"]),
         "attribution": found["attribution"].to_pylist(),
         "settling": found["settling"].to_pylist()[0],
     }
     return formats.json_text(plain) + "\n"
-
-
-@cache
-def _sql(name: str) -> str:
-    folder = Path(__file__).parent / "doctor"
-    return (folder / f"{name}.sql").read_text(encoding="utf-8")

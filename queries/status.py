@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-from datetime import UTC, datetime
-from functools import cache
-from pathlib import Path
+from datetime import datetime
 from typing import Any
 
 from pyiceberg.table import Table as IcebergTable
@@ -17,6 +15,8 @@ from lake.follow import unabsorbed
 from lake.snapshots import ancestry, mark_of
 from lake.tables import FLOWS, HEADS, LEDGERS, ROLLUPS, TABLES, Table
 from queries.engine import Engine, Pinned
+from queries.statements import statement
+from queries.values import iso
 
 LEDGER_NAMES = [ledger.name for ledger in LEDGERS]
 
@@ -36,9 +36,9 @@ def lake_status(engine: Engine, *, now: datetime) -> dict[str, Any]:
     pinned = engine.pin(list(TABLES))
     plans = [engine.plan(pinned[name]) for name in LEDGER_NAMES]
     with engine.session(plans) as session:
-        objects = session.query(_sql("objects")).to_pylist()[0]
-        silences = session.query(_sql("silences")).to_pylist()
-        reasons = session.query(_sql("quarantine")).to_pylist()
+        objects = session.query(statement("meta/objects")).to_pylist()[0]
+        silences = session.query(statement("meta/silences")).to_pylist()
+        reasons = session.query(statement("meta/quarantine")).to_pylist()
     through: datetime | None = objects.pop("data_through")
     return {
         "lake": engine.lake.where,
@@ -140,12 +140,4 @@ def _behind(
 
 
 def _iso(time: datetime | None) -> str | None:
-    if time is None:
-        return None
-    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-@cache
-def _sql(name: str) -> str:
-    folder = Path(__file__).parent / "meta"
-    return (folder / f"{name}.sql").read_text(encoding="utf-8")
+    return None if time is None else iso(time)

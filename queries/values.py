@@ -131,6 +131,11 @@ def parse_moment(name: str, text: str, now: datetime) -> datetime:
         raise BadParameter(name, text, f"a time such as {TIMES}") from None
 
 
+def iso(time: datetime) -> str:
+    """Return a time as ISO 8601 with ``Z``, as every answer writes it."""
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
 def _snapped(name: str, text: str, now: datetime, ago: timedelta) -> datetime:
     try:
         time = now.astimezone(UTC) - ago

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import sys
 from datetime import UTC, datetime
-from functools import cache
-from pathlib import Path
 from typing import Annotated, Any
 
 import pyarrow as pa
@@ -16,7 +15,8 @@ from lake.settings import load_settings
 from queries import formats, tables
 from queries.engine import Engine
 from queries.output import opened
-from queries.values import parse_moment
+from queries.statements import statement
+from queries.values import iso, parse_moment
 
 TABLES = ("identities", "configurations")
 MOST = 200
@@ -39,7 +39,7 @@ def whois(
     `surely` is what was seen; `possibly` is what nothing speaks against. Identities
     come from `flowlake inventory`.
     """
-    kind = format_ or ("table" if _is_terminal() else "json")
+    kind = format_ or ("table" if sys.stdout.isatty() else "json")
     if kind not in ("table", "json"):
         raise UsageError(f"--format {kind}: whois is table or json")
     now = datetime.now(UTC)
@@ -72,10 +72,10 @@ def look_up(
     given = {"addresses": [address]}
     with engine.session(plans) as session:
         identities = session.query(
-            _sql("whois"), {**given, "at": at, "vpc": vpc, "limit": limit}
+            statement("meta/whois"), {**given, "at": at, "vpc": vpc, "limit": limit}
         )
-        homes = session.query(_sql("homes"), given)
-        listings = session.query(_sql("listings"))
+        homes = session.query(statement("meta/homes"), given)
+        listings = session.query(statement("meta/listings"))
     return {
         "address": address,
         "at": at,
@@ -109,8 +109,8 @@ def _sentence(
     last = max(row["last_seen"] for row in listings.to_pylist())
     if homes.num_rows:
         place = homes["resource_id"][0].as_py()
-        return f"nobody was seen at it; it lies in {place}, last listed {_iso(last)}"
-    return f"nothing is known of it; the inventory was last listed {_iso(last)}"
+        return f"nobody was seen at it; it lies in {place}, last listed {iso(last)}"
+    return f"nothing is known of it; the inventory was last listed {iso(last)}"
 
 
 def _filled(rows: pa.Table) -> pa.Table:
@@ -166,20 +166,4 @@ def _plain(value: Any) -> Any:
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, list):
         return [_plain(item) for item in value]
-    return _iso(value) if isinstance(value, datetime) else value
-
-
-def _iso(time: datetime) -> str:
-    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def _is_terminal() -> bool:
-    import sys
-
-    return sys.stdout.isatty()
-
-
-@cache
-def _sql(name: str) -> str:
-    folder = Path(__file__).parent / "meta"
-    return (folder / f"{name}.sql").read_text(encoding="utf-8")
+    return iso(value) if isinstance(value, datetime) else value

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from transform.addresses import Addresses, is_global
-from transform.codes import NONE, Coded, column_of, distinct, last_seen
+from transform.codes import NONE, Coded, column_of, distinct, last_seen, nothing
 from transform.holders import Layer
 from transform.inventory import Inventory
 from transform.places import NOWHERE, SEVERAL, inside, which_network
@@ -174,7 +174,7 @@ def _told_alone(records: Records, inventory: Inventory) -> dict[str, Coded]:
     found = {name: column_of(rows, logged) for name, logged in TOLD.items()}
     kinds = [KINDS.get(w or "", w) for w in found["kind"].words.to_pylist()]
     found["kind"] = Coded(found["kind"].codes, pa.array(kinds, pa.string()))
-    nobody = Coded(np.full(rows.num_rows, NONE, np.int32), pa.array([], pa.string()))
+    nobody = nothing(rows.num_rows)
     logs = inventory.documents.get("flow_log", ())
     found["tag"] = tagged(rows, logs, NAME) or nobody
     key = inventory.owner_key
@@ -334,9 +334,7 @@ def subnets_of(
 ) -> dict[str, Any]:
     """Return subnet, VPC, zone and account of each distinct address by its home."""
     size = len(side.home)
-    found = {
-        n: np.full(size, NONE, np.int32) for n in ("subnet", "vpc", "az", "account")
-    }
+    found = {n: np.full(size, NONE, np.int32) for n in LOCATION}
     for code in np.unique(side.home[side.home >= 0]).tolist():
         mine = np.flatnonzero(side.home == code)
         vpc = inventory.places.of(words["vpc"].text(code) or "")
@@ -345,13 +343,9 @@ def subnets_of(
         place = which_network(
             side.addresses.take(mine), [s.networks for s in vpc.subnets]
         )
-        for name in ("id", "az"):
-            codes = [
-                words["subnet" if name == "id" else "az"].code(getattr(s, name))
-                for s in vpc.subnets
-            ]
-            column = np.array([*codes, NONE], np.int32)[place]
-            found["subnet" if name == "id" else "az"][mine] = column
+        for name, field_ in (("subnet", "id"), ("az", "az")):
+            codes = [words[name].code(getattr(s, field_)) for s in vpc.subnets]
+            found[name][mine] = np.array([*codes, NONE], np.int32)[place]
     return found
 
 

@@ -10,16 +10,24 @@ from transform import outcome as o
 from transform.codes import column_of, distinct
 from transform.enrich import Attributed
 from transform.presence import Presence
-from transform.records import numbers
+from transform.records import (
+    ACK,
+    BLUR,
+    FIN,
+    ICMP,
+    ICMPV6,
+    RST,
+    SYN,
+    TCP,
+    UDP,
+    numbers,
+)
 from transform.streams import Streams
 
-TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
-FIN, SYN, RST, ACK = 1, 2, 4, 16
 # How long a security group remembers what it let in, seconds (AWS EC2 guide,
 # "Security group connection tracking"); TCP is bounded by what is at hand.
 REMEMBERED = {TCP: 3600, UDP: 180, ICMP: 600, ICMPV6: 600}
 IDLE_AFTER = 350  # seconds, the shortest of the established TCP timeouts
-BLUR = 60
 
 
 def causes(

@@ -32,6 +32,7 @@ from transform.records import (
     INGRESS,
     UNKNOWN,
     Records,
+    is_blind,
     is_text,
     read_records,
 )
@@ -135,8 +136,8 @@ class Attributor:
             pair = sides[0], sides[1]
             learned = learn(pair, records, taught.claims, seen_by, words["vpc"])
         identified = [
-            identify(side, records, inventory, seen_by, words, name=name, learned=known)
-            for side, name, known in zip(sides, ("src", "dst"), learned, strict=True)
+            identify(side, records, inventory, seen_by, words, learned=known)
+            for side, known in zip(sides, learned, strict=True)
         ]
         settle_nodes((identified[0], identified[1]))
         return _attributed(records, words, seen_by, inventory, sides, identified, vpc)
@@ -196,14 +197,7 @@ def _attributed(
         is_nat=nat,
         is_regional=regional,
         is_transit=transit & ~nat,
-        is_blind=_is_blind(records),
+        is_blind=is_blind(records.rows),
         is_global_src=sides[0].is_global[sides[0].which],
         is_global_dst=sides[1].is_global[sides[1].which],
     )
-
-
-def _is_blind(records: Records) -> Any:
-    """Return which rows were logged without one of the packet's addresses."""
-    names = ("pkt_srcaddr", "pkt_dstaddr")
-    missing = [column_of(records.rows, name).codes < 0 for name in names]
-    return missing[0] | missing[1]

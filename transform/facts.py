@@ -17,8 +17,17 @@ import pyarrow.compute as pc
 
 from transform.codes import column_of, distinct
 from transform.enrich import Attributed
-from transform.judge import ACK, SYN, TCP
-from transform.records import UNKNOWN, is_text, numbers, read_records
+from transform.presence import joint, seconds_of
+from transform.records import (
+    ACK,
+    SYN,
+    TCP,
+    UNKNOWN,
+    is_blind,
+    is_text,
+    numbers,
+    read_records,
+)
 
 MINUTE = 60
 
@@ -88,7 +97,7 @@ class Gathering:
         self._found.places.append(_distinct(_texts(rows, PLACES)))
         self._found.logs.append(_logs(rows))
         self._found.shown.append(_shown(rows))
-        self._found.blind |= _is_blind(rows)
+        self._found.blind |= bool(is_blind(rows).any())
 
     def learn(self, attributed: Attributed) -> None:
         """Take from a batch whose addresses were seen, and who answered."""
@@ -116,11 +125,6 @@ class Gathering:
         return Facts(places, logs, shown, claims, servers, found.blind)
 
 
-def _is_blind(rows: pa.Table) -> bool:
-    columns = (column_of(rows, name) for name in ("pkt_srcaddr", "pkt_dstaddr"))
-    return any(bool((column.codes < 0).any()) for column in columns)
-
-
 def _joined(name: str, parts: Sequence[pa.Table]) -> pa.Table:
     return pa.concat_tables([_SCHEMAS[name].empty_table(), *parts])
 
@@ -134,11 +138,9 @@ def _texts(rows: pa.Table, names: Sequence[str]) -> pa.Table:
     coded = [column_of(rows, name) for name in names]
     first, _ = distinct(*(column.codes for column in coded))
     return pa.table(
-        [column.words.cast(_TEXT).take(pa.array(column.codes[first],
-                                                mask=column.codes[first] < 0))
-         for column in coded],
+        [_taken(column.words, column.codes[first]) for column in coded],
         names=list(names),
-    )  # fmt: skip
+    )
 
 
 def _taken(words: pa.Array, codes: Any) -> pa.Array:
@@ -220,7 +222,7 @@ def _merged_spans(claims: pa.Table) -> pa.Table:
     key, begin, end = key[order], begin[order], end[order]
     if len(key) == 0:
         return claims
-    reach = np.maximum.accumulate((key.astype(np.int64) << 33) | end) & ((1 << 33) - 1)
+    reach = seconds_of(np.maximum.accumulate(joint(key, end)))
     new = np.ones(len(key), dtype=bool)
     new[1:] = (key[1:] != key[:-1]) | (begin[1:] > reach[:-1])
     starts = np.flatnonzero(new)

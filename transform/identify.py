@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from transform.addresses import network
-from transform.attribute import Observers, Side, fold, subnets_of
+from transform.attribute import LOCATION, Observers, Side, fold, subnets_of
 from transform.codes import NONE, Coded, column_of, distinct, last_seen
 from transform.inventory import Inventory
 from transform.learned import SEVERAL_CLAIM
@@ -114,7 +114,6 @@ def identify(
     observer: Observers,
     words: dict[str, Words],
     *,
-    name: str,
     learned: Any = None,
 ) -> Identified:
     """Say of one side of each record who it was.
@@ -125,18 +124,17 @@ def identify(
         inventory: What is known.
         observer: The interfaces that recorded.
         words: The run's words.
-        name: ``src`` or ``dst``.
         learned: Which recording interface has the address, see `transform.learned`;
             None: nothing was learned.
     """
-    told = _told(side, records, inventory, words, name)
+    told = _told(side, records, inventory, words)
     fold(side, told.values())
     told = {n: codes[side.first] for n, codes in told.items()}
     cases = Cases(side, records, learned)
     known = _Known(side, cases, records, inventory, observer, learned)
     places = _places(side, inventory, words, told)
     pair = cases.of(side.which)
-    codes = known.named(words)
+    codes = known.named()
     codes |= known.located(places, pair)
     kind, attribution, ours = known.judged(words, places, pair, codes["kind"])
     codes["kind"] = kind
@@ -201,7 +199,6 @@ class _Known:
         # that recorded it as its own, or by its public address.
         beside = np.where(self.interface >= 0, self.interface, self._owner)
         self.base = np.where(beside >= 0, beside, public)
-        self._public = public
 
     def _refuse_contradictions(self) -> None:
         """Name no pod that the interface's own instance or id speaks against."""
@@ -221,9 +218,8 @@ class _Known:
     def _of(self, name: str, rows: Any) -> Any:
         return self._inventory.columns[name].take(rows)
 
-    def named(self, words: dict[str, Words]) -> dict[str, Any]:
+    def named(self) -> dict[str, Any]:
         """Return the codes of what identities alone tell."""
-        del words
         names = np.where(self.pod >= 0, self.pod, self.node)
         found = {
             n: _either(self._of(n, names), self._of(n, self.base))
@@ -259,7 +255,7 @@ class _Known:
             n: _either(
                 _either(self.observer[n], self._of(n, self.base)), places[n][pair]
             )
-            for n in ("subnet", "vpc", "az", "account")
+            for n in LOCATION
         }
 
     def judged(
@@ -331,17 +327,17 @@ def _told(
     records: Records,
     inventory: Inventory,
     words: dict[str, Words],
-    name: str,
 ) -> dict[str, Any]:
     """Return what records and the user's labels tell of each distinct address."""
     size = len(side.home)
+    name = "src" if side.is_src else "dst"
     service = column_of(records.rows, f"pkt_{name}_aws_service")
     labels = list(inventory.networks.values())
     ranges = [[n] if (n := network(c)) else [] for c in inventory.networks]
     place = which_network(side.addresses, ranges)
     codes = [words["network"].code(label) for label in labels]
     premises = np.zeros(size, np.int8)
-    if name == "dst" and not side.is_src:
+    if not side.is_src:
         path = numbers(records.rows, "traffic_path") == TO_VIRTUAL_PRIVATE_GATEWAY
         premises[side.which[path & (records.direction == EGRESS)]] = 1
     return {

@@ -15,7 +15,8 @@ from transform.addresses import Addresses, parse
 from transform.codes import NONE, Coded, coded, last_seen
 from transform.holders import HOST, Keys, Layer
 from transform.places import Places, documents_of
-from transform.timeline import EVER, NEVER, Spans
+from transform.presence import EVER, NEVER
+from transform.timeline import Spans
 
 FROM_IDENTITIES = (
     "kind", "cluster", "namespace", "workload", "pod", "node", "instance", "eni",

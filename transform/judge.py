@@ -14,11 +14,9 @@ from transform.enrich import Attributed
 from transform.identify import OURS, OUTSIDE
 from transform.outcome import Outcome
 from transform.places import NOWHERE
-from transform.records import UNKNOWN, is_text, numbers
+from transform.records import ACK, SYN, TCP, UDP, UNKNOWN, is_text, numbers
 
-UDP, TCP = 17, 6
 TUNNELS = (6081, 4789, 8472)  # GENEVE; VXLAN as mirrors and as overlays use it
-SYN, ACK = 2, 16
 WELL_KNOWN = 1024
 # Registered ports on which servers are found behind a VPC's ends (IANA port registry):
 # they decide only against a port that is neither well known nor among them.
@@ -34,25 +32,22 @@ RANKS[1:WELL_KNOWN] = 2
 def judge(attributed: Attributed) -> Outcome:
     """Judge every row by its own fields and what is known of its addresses."""
     rows = attributed.records.rows
-    size = len(attributed.records)
     rejected = is_text(rows, "action", "REJECT")
     flags = numbers(rows, "tcp_flags")
     role = role_of(attributed)
     counted, verdict = _counted(attributed, role, rejected)
-    cause = cause_by_reason(attributed, rejected)
+    cause, evidence = concluded(cause_by_reason(attributed, rejected), rejected)
     initiator, service_port = by_ports(attributed, by_flags(attributed, flags))
     return Outcome(
-        direction=np.array([-1, 0, 1], np.int8)[attributed.direction],
+        direction=o.DIRECTION[attributed.direction],
         role=role,
         scope=scope_of(attributed),
         counted=counted,
         verdict=verdict,
         initiator=initiator,
         service_port=service_port,
-        reject_cause=np.where(rejected & (cause < 0), o.UNDETERMINED, cause).astype(
-            np.int8
-        ),
-        reject_evidence=np.where(cause >= 0, o.BY_LOG, np.full(size, o.NULL)),
+        reject_cause=cause,
+        reject_evidence=evidence,
     )
 
 
@@ -128,6 +123,13 @@ def cause_by_reason(attributed: Attributed, rejected: Any) -> Any:
         cause[rejected & is_text(rows, "reject_reason", "BPA")] = o.BLOCK_PUBLIC_ACCESS
         cause[rejected & is_text(rows, "reject_reason", "EC")] = o.ENCRYPTION_CONTROL
     return cause
+
+
+def concluded(cause: Any, rejected: Any) -> tuple[Any, Any]:
+    """Return each rejection's cause, and the evidence for those that are known."""
+    evidence = np.where(cause >= 0, o.BY_LOG, o.NULL)
+    cause = np.where(rejected & (cause < 0), o.UNDETERMINED, cause)
+    return cause.astype(np.int8), evidence.astype(np.int8)
 
 
 def by_flags(attributed: Attributed, flags: Any) -> Any:

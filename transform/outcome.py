@@ -27,6 +27,7 @@ CAUSES = ("security_group", "network_acl", "block_public_access",
 EVIDENCE = ("log", "config", "both")
 BY_LOG, BY_CONFIG, BY_BOTH = range(3)
 DIRECTIONS = ("ingress", "egress")
+DIRECTION = np.array([NULL, 0, 1], np.int8)  # of `records.UNKNOWN`, `INGRESS`, `EGRESS`
 
 
 @dataclass(slots=True)

@@ -14,6 +14,8 @@ from transform.codes import NONE, Coded, column_of
 
 UNKNOWN, INGRESS, EGRESS = 0, 1, 2
 ELSE = -2  # a text that is not among the words
+ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58  # `protocol` (IANA)
+FIN, SYN, RST, ACK = 1, 2, 4, 16  # bits of `tcp_flags`
 BLUR = 60  # a record's start may be so many seconds after its first packet
 
 
@@ -125,3 +127,10 @@ def is_text(rows: pa.Table, name: str, text: str) -> Any:
     column = column_of(rows, name)
     hits = [word == text for word in column.words.to_pylist()]
     return np.array([*hits, False])[column.codes]
+
+
+def is_blind(rows: pa.Table) -> Any:
+    """Return which rows were logged without one of the packet's addresses."""
+    names = ("pkt_srcaddr", "pkt_dstaddr")
+    missing = [column_of(rows, name).codes < 0 for name in names]
+    return missing[0] | missing[1]

@@ -16,9 +16,9 @@ import pyarrow.compute as pc
 
 from transform.codes import NONE, Coded, column_of, distinct, merged
 from transform.identify import ATTRIBUTIONS, BY_EXACT, BY_LEARNING, HOST_NETWORK
+from transform.records import ACK, SYN
 from transform.words import Index, Words
 
-SYN, ACK = 0x02, 0x10
 PLACE = ("kind", "cluster", "namespace", "pod", "node", "eni", "subnet", "az", "vpc",
          "account")  # fmt: skip
 # The first of these that is there stands for a workload, and for want of all the kind.

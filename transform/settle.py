@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,20 +21,19 @@ from transform.enrich import Attributed, Attributor, Taught
 from transform.facts import Facts
 from transform.identify import OURS
 from transform.initiators import initiators
-from transform.judge import by_ports, cause_by_reason, role_of, scope_of
+from transform.judge import by_ports, cause_by_reason, concluded, role_of, scope_of
 from transform.logged import Logged, duplicates, flow_logs, logged
 from transform.outcome import Outcome
 from transform.places import NOWHERE
 from transform.presence import Presence
-from transform.records import EGRESS, UNKNOWN, is_text
+from transform.records import BLUR, EGRESS, UNKNOWN, is_text
 from transform.streams import Streams, streams_of
 
 PAIRED_WITHIN = 660  # seconds: the longest aggregation interval and the blur
 NAT_IDLE = 660  # a NAT gateway forgets after 350 s (AWS VPC guide); and the blur
-BLUR = 60
 
 
-@dataclass(slots=True)
+@dataclass
 class _Rows:
     """All rows at hand, as settling sees them.
 
@@ -54,6 +54,16 @@ class _Rows:
     passing: Any
     at_dst: Any
     at_src: Any
+
+    @cached_property
+    def arrived(self) -> Any:
+        """Which rows have a record at the destination's own interface, soon or late."""
+        return _arrived(self, before=PAIRED_WITHIN)
+
+    @cached_property
+    def stopped(self) -> Any:
+        """Which rows' packets were rejected at an interface that they passed."""
+        return _stopped_on_the_way(self)
 
 
 def settle(
@@ -143,7 +153,7 @@ def _decide(here: _Rows, facts: Facts) -> Outcome:
     opened = initiators(attributed, here.streams, facts.servers)
     initiator, port = by_ports(attributed, opened)
     return Outcome(
-        direction=np.array([-1, 0, 1], np.int8)[attributed.direction],
+        direction=o.DIRECTION[attributed.direction],
         role=role,
         scope=scope_of(attributed),
         counted=counted,
@@ -163,23 +173,22 @@ def _sent(here: _Rows) -> list[tuple[Any, int]]:
         Masks and verdicts; ``NULL`` where a record is missing that should be there.
     """
     attributed = here.attributed
-    rows = here.at_src
-    arrived = _arrived(here, before=PAIRED_WITHIN)
-    stopped = _stopped_on_the_way(here)
     near = attributed.dst.ours == OURS
     near &= attributed.dst.home != NOWHERE
     place = _place(attributed, is_src=False)
     shows_accepts = near & here.logged.at(place, here.begin, rejects=False)
     shows_rejects = near & here.logged.at(place, here.begin, rejects=True)
     both = shows_accepts & shows_rejects
-    known = rows & ~stopped
-    lost = known & both & ~arrived
+    known = here.at_src & ~here.stopped
+    lost = known & both & ~here.arrived
     lost &= ~_continues(here, lost)
-    only_accepts = known & shows_accepts & ~shows_rejects & ~_arrived(here, before=BLUR)
-    rest = known & ~shows_accepts & ~_arrived(here, before=BLUR)
+    unlogged = _behind_unlogged(here, lost)
+    absent = known & ~_arrived(here, before=BLUR)
+    only_accepts = absent & shows_accepts & ~shows_rejects
+    rest = absent & ~shows_accepts
     return [
-        (lost & ~_behind_unlogged(here, lost), o.NULL),
-        (lost & _behind_unlogged(here, lost), o.ACCEPTED),
+        (lost & ~unlogged, o.NULL),
+        (lost & unlogged, o.ACCEPTED),
         (only_accepts & ~_continues(here, only_accepts), o.UNCONFIRMED),
         (rest & ~_continues(here, rest), o.ACCEPTED),
     ]
@@ -242,32 +251,25 @@ def _continues(here: _Rows, rows: Any) -> Any:
     One that preserves the client's address changes only the server's: the client's
     address and port tell the stream.
     """
-    attributed, streams = here.attributed, here.streams
+    attributed = here.attributed
     found = np.zeros(len(rows), dtype=bool)
     to = rows & (attributed.dst.forwards >= 0)
     if to.any():
-        found |= to & _same_end(here, to, client_is_src=True)
+        ends = here.at_dst & (attributed.dst.forwards < 0)
+        found |= to & _same_end(here, ends, is_src=True)
     back = here.at_dst & (attributed.src.forwards >= 0)
     if back.any():
-        key = _end_key(streams, is_src=False)
-        there = Presence(key[back], here.begin[back], here.end[back])
-        found |= rows & there.near(key, here.begin, here.end, before=PAIRED_WITHIN)
+        found |= rows & _same_end(here, back, is_src=False)
     return found
 
 
-def _same_end(here: _Rows, rows: Any, *, client_is_src: bool) -> Any:
-    key = _end_key(here.streams, is_src=client_is_src)
-    ends = here.at_dst & (here.attributed.dst.forwards < 0)
-    there = Presence(key[ends], here.begin[ends], here.end[ends])
-    found = there.near(key, here.begin, here.end, before=PAIRED_WITHIN)
-    return found & rows
-
-
-def _end_key(streams: Streams, *, is_src: bool) -> Any:
-    """Return a code of one end's address and port, and the protocol."""
-    if is_src:
-        return distinct(streams.src, streams.srcport, streams.protocol)[1]
-    return distinct(streams.dst, streams.dstport, streams.protocol)[1]
+def _same_end(here: _Rows, others: Any, *, is_src: bool) -> Any:
+    """Return which rows share an end's address, port and protocol with one of some."""
+    streams = here.streams
+    end = (streams.src, streams.srcport) if is_src else (streams.dst, streams.dstport)
+    key = distinct(*end, streams.protocol)[1]
+    there = Presence(key[others], here.begin[others], here.end[others])
+    return there.near(key, here.begin, here.end, before=PAIRED_WITHIN)
 
 
 def _behind_unlogged(here: _Rows, rows: Any) -> Any:
@@ -277,9 +279,7 @@ def _behind_unlogged(here: _Rows, rows: Any) -> Any:
     to = rows & (attributed.dst.forwards >= 0)
     if not (through.any() and to.any()):
         return np.zeros(len(rows), dtype=bool)
-    key = _end_key(here.streams, is_src=True)
-    there = Presence(key[through], here.begin[through], here.end[through])
-    return to & there.near(key, here.begin, here.end, before=PAIRED_WITHIN)
+    return to & _same_end(here, through, is_src=True)
 
 
 def _passed(here: _Rows) -> list[tuple[Any, int]]:
@@ -294,8 +294,8 @@ def _passed(here: _Rows) -> list[tuple[Any, int]]:
     from_logged = here.logged.at(src, here.begin, rejects=False)
     from_logged |= _left(here)
     to_logged = here.logged.at(dst, here.begin, rejects=False)
-    to_logged |= _arrived(here, before=PAIRED_WITHIN)
-    open_ = passing & ~from_logged & ~to_logged & ~_stopped_on_the_way(here)
+    to_logged |= here.arrived
+    open_ = passing & ~from_logged & ~to_logged & ~here.stopped
     near_end = (attributed.vpc == attributed.dst.home) & (attributed.dst.home >= 0)
     rank = near_end * 2 + (attributed.direction == EGRESS)
     key = here.streams.tuple_
@@ -342,13 +342,4 @@ def _causes(here: _Rows) -> tuple[Any, Any]:
     attributed = here.attributed
     told = cause_by_reason(attributed, here.rejected)
     seen = causes(attributed, here.streams, here.rejected, here.begin, here.end)
-    cause = np.where(told >= 0, told, seen)
-    evidence = np.where(cause >= 0, o.BY_LOG, o.NULL)
-    cause = np.where(here.rejected & (cause < 0), o.UNDETERMINED, cause)
-    return cause.astype(np.int8), evidence.astype(np.int8)
-
-
-def select(columns: dict[str, Any], rows: Any) -> dict[str, Any]:
-    """Return some rows of the derived columns."""
-    chosen = pa.array(rows)
-    return {name: array.take(chosen) for name, array in columns.items()}
+    return concluded(np.where(told >= 0, told, seen), here.rejected)

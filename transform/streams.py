@@ -40,19 +40,15 @@ def streams_of(attributed: Attributed) -> Streams:
     """Number the streams of some rows."""
     records = attributed.records
     _, (src, dst) = merged(records.src, records.dst)
-    srcport, dstport = (
-        numbers(records.rows, "srcport"),
-        numbers(records.rows, "dstport"),
-    )
+    srcport, dstport = (numbers(records.rows, n) for n in ("srcport", "dstport"))
     protocol = numbers(records.rows, "protocol")
     zone = np.where(attributed.own_dst, attributed.vpc, attributed.dst.home)
     zone = np.maximum(zone, -1)
     size = len(records)
     ahead = (src, dst, srcport, dstport, protocol)
     back = (dst, src, dstport, srcport, protocol)
-    both = distinct(*(np.concatenate(pair) for pair in zip(ahead, back, strict=True)))[
-        1
-    ]
+    pairs = zip(ahead, back, strict=True)
+    both = distinct(*(np.concatenate(pair) for pair in pairs))[1]
     tuple_, reverse = both[:size], both[size:]
     return Streams(
         src=src,

@@ -17,11 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from transform.presence import Presence, joint
+
 # What is known of a window, from the least to the most.
 NOBODY, NOT_COVERED, AMBIGUOUS, EXACT = 0, 1, 2, 3
-
-NEVER, EVER = 0, (1 << 33) - 1  # seconds since 1970, to the year 2242
-_KEY_SHIFT = 33
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +46,11 @@ class Spans:
     """
 
     def __init__(self, watcher: Any, begin: Any, end: Any) -> None:
-        order = np.lexsort((begin, watcher))
-        self._begins = _joint(watcher[order], begin[order])
-        joint_ends = _joint(watcher[order], end[order])
-        self._reach = np.maximum.accumulate(joint_ends) if len(order) else joint_ends
+        self._watched = Presence(watcher, begin, end)
 
     def cover(self, watcher: Any, begin: Any, end: Any) -> Any:
         """Return which windows ``[begin, end)`` lie within one span of a watcher."""
-        if len(self._begins) == 0:
-            return np.zeros(len(watcher), dtype=bool)
-        known = watcher >= 0
-        place = np.searchsorted(self._begins, _joint(watcher, begin), "right") - 1
-        reach = self._reach[np.maximum(place, 0)]
-        return known & (place >= 0) & (reach >= _joint(watcher, end))
+        return self._watched.reaches(watcher, begin, end)
 
 
 class Timeline:
@@ -133,13 +124,13 @@ class _Overlaps:
     """How many intervals of a key overlap a window, and which if it is one."""
 
     def __init__(self, key: Any, begin: Any, end: Any, number: Any) -> None:
-        self._begins, self._begun = _summed(_joint(key, begin), number)
-        self._ends, self._ended = _summed(_joint(key, end), number)
+        self._begins, self._begun = _summed(joint(key, begin), number)
+        self._ends, self._ended = _summed(joint(key, end), number)
 
     def find(self, key: Any, begin: Any, end: Any) -> tuple[Any, Any]:
         """Return the one that overlaps (0 if it is not one) and how many do."""
-        begun = np.searchsorted(self._begins, _joint(key, end), "left")
-        ended = np.searchsorted(self._ends, _joint(key, begin), "right")
+        begun = np.searchsorted(self._begins, joint(key, end), "left")
+        ended = np.searchsorted(self._ends, joint(key, begin), "right")
         # Intervals of smaller keys have begun and ended: they cancel out.
         count = begun - ended
         which = self._begun[begun] - self._ended[ended]
@@ -152,9 +143,3 @@ def _summed(joint: Any, number: Any) -> tuple[Any, Any]:
     sums = np.zeros(len(joint) + 1, np.int64)
     np.cumsum(number[order], out=sums[1:])
     return joint[order], sums
-
-
-def _joint(key: Any, seconds: Any) -> Any:
-    """Return keys and times as one integer that sorts as both."""
-    clipped = np.clip(seconds, NEVER, EVER)
-    return (np.asarray(key, np.int64) << _KEY_SHIFT) | clipped
