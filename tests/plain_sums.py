@@ -76,9 +76,27 @@ def flow(dice, hour, source):
     }
 
 
+def probe(dice, hour, source):
+    """Return one of many rejected records of few servers, whose sums fold."""
+    server = {"dst_kind": "pod", "dst_pod": "p1", "dst_eni": "eni-1", "dst_node": None,
+              "dst_workload": "web", "dst_attribution": "exact"}  # fmt: skip
+    outside = {"src_kind": "internet", "src_attribution": None,
+               "src_address": f"198.51.100.{dice.randrange(6)}"}  # fmt: skip
+    return {
+        **dict.fromkeys(side(dice, "src")),
+        **dict.fromkeys(side(dice, "dst")),
+        **flow(dice, hour, source),
+        **dict.fromkeys(f"{a}_{b}" for a in ("src", "dst") for b in PLACE),
+        **server, **outside, "role": None, "counted": True, "verdict": "rejected",
+        "reject_cause": None, "scope": "inbound", "initiator": "src", "protocol": 6,
+        "src_instance": None, "src_network": None,
+        "service_port": dice.choice([22, 80, 443, 8080]),
+    }  # fmt: skip
+
+
 def flows_of(seed, hours):
     dice = dice_of(seed)
-    return [flow(dice, dice.choice(hours), f"s{seed}")
+    return [dice.choice((flow, probe))(dice, dice.choice(hours), f"s{seed}")
             for _ in range(dice.randrange(1, 60))]  # fmt: skip
 
 
