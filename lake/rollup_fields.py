@@ -130,7 +130,7 @@ COVERAGE_HOURLY_FIELDS: tuple[Field, ...] = (
     Field("interval_s", "int", "Length of a window: 60, or 600 if any record of the "
           "hour and flow log is longer than 120.", unit="s"),
     Field("windows_expected", "long", "Windows heard of, and those that are missing "
-          "between two of them; null if nothing was."),
+          "between two of them."),
     Field("windows_seen", "long", "Windows with records, by the clock."),
     Field("windows_silent", "long", "Windows reported as NODATA."),
     Field("windows_skipped", "long", "Windows of which AWS skipped records."),
