@@ -13,11 +13,13 @@ from hypothesis import given, settings, strategies
 import ingest.rollup.follower as follower
 from ingest.rollup.follower import roll_up, stopped
 from ingest.rollup.sums import LIMITS, Sums
+from ingest.rollup.touched import TOUCHING
 from lake.catalog import Lake
 from lake.compact import compact
 from lake.datafiles import DataFileWriter
 from lake.errors import FollowerStopped
 from lake.expire import expire
+from lake.follow import follow_all
 from lake.ordering import by_hour
 from lake.retain import drop_days
 from lake.rewrite import hour_of, hours_property, live_files, swap
@@ -204,13 +206,26 @@ def test_rolling_up_twice_changes_nothing(lake_):
     assert heads(lake_) == before
 
 
-def test_only_touched_hours_are_added_up_again(lake_):
+@pytest.mark.parametrize("op", TOUCHING)
+def test_only_touched_hours_are_added_up_again(lake_, op):
     put(lake_, flows_of(1, [0, 1, 2]))
     roll_up(lake_)
     names = {f.file_path for f in live_files(lake_.load(EDGES_HOURLY))}
-    put(lake_, flows_of(2, [1]))
+    put(lake_, flows_of(2, [1]), op=op)
     assert roll_up(lake_) == 1
     assert len(names & {f.file_path for f in live_files(lake_.load(EDGES_HOURLY))}) == 2
+
+
+def test_what_a_roll_up_has_yet_to_absorb_survives_expiry(lake_):
+    world = World(lake_)
+    world.ingest(1)
+    roll_up(lake_)
+    for seed in range(2, 5):
+        world.ingest(seed)
+    follow_all(lake_)
+    world.expire(0)
+    world.roll_up()
+    holds(world)
 
 
 def test_compaction_moves_only_the_mark(lake_):
@@ -243,7 +258,7 @@ def test_of_two_at_once_neither_spoils_the_other(lake_, monkeypatch):
     def add_(self, *args):
         if not raced:
             raced.append(True)
-            world.ingest(2)
+            put(lake_, flows_of(2, [0]))
             roll_up(lake_)
         real(self, *args)
 
@@ -274,6 +289,17 @@ def test_sums_that_were_dropped_stay_dropped(lake_):
     for table in ROLLUPS:
         days = lake_.load(table).scan(selected_fields=("day",)).to_arrow()["day"]
         assert set(days.to_pylist()) == {date(2026, 1, 2)}
+
+
+def test_a_day_keeps_its_sums_when_its_hours_are_dropped(lake_):
+    world = World(lake_)
+    world.ingest(1)
+    roll_up(lake_)
+    before = rolled(lake_, EDGES_DAILY, "day")[date(2026, 1, 1)]
+    drop_days(lake_, EDGES_HOURLY, date(2026, 1, 2))
+    world.ingest(2)
+    roll_up(lake_)
+    assert rolled(lake_, EDGES_DAILY, "day")[date(2026, 1, 1)] == before
 
 
 def test_a_mark_that_is_no_ancestor_stops_one_roll_up_until_it_is_made_anew(lake_):
