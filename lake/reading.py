@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pyiceberg.expressions import (
     AlwaysTrue,
@@ -13,6 +13,7 @@ from pyiceberg.expressions import (
     GreaterThanOrEqual,
     In,
     LessThan,
+    LessThanOrEqual,
 )
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table as IcebergTable
@@ -52,8 +53,8 @@ def plan(
     """Choose the data files of ``[since, until)``; UTC, either end may be open.
 
     Days are pruned by partition and files by the bounds of ``start_time``, or of
-    ``hour``, for the hours that the window touches; a table without either is read
-    whole. Rows must still be filtered.
+    ``hour``, for the hours that the window touches; a table by the day is pruned to
+    its days, one without any time is read whole. Rows must still be filtered.
     """
     row_filter = _rows_within(table, since, until)
     tasks = list(stored.scan(row_filter=row_filter).plan_files())
@@ -69,7 +70,9 @@ def plan(
 
 def is_timed(table: Table) -> bool:
     """Whether the table's rows have a time that a window can choose by."""
-    return any(field.name in ("start_time", "hour") for field in table.fields)
+    return table.is_daily or any(
+        field.name in ("start_time", "hour") for field in table.fields
+    )
 
 
 def _rows_within(
@@ -77,6 +80,8 @@ def _rows_within(
 ) -> BooleanExpression:
     if not is_timed(table):
         return AlwaysTrue()
+    if table.is_daily:
+        return _days(since, until)
     if table.hour_column != "hour":
         return window(since, until)
     begins = since and since.replace(minute=0, second=0, microsecond=0)
@@ -92,6 +97,18 @@ def window(
         parts.append(_at_least(column, since))
     if until is not None:
         parts.append(_before(column, until))
+    return _all_of(parts)
+
+
+def _days(since: datetime | None, until: datetime | None) -> BooleanExpression:
+    """Return the filter of rows whose day the window touches."""
+    parts: list[BooleanExpression] = []
+    if since is not None:
+        first = since.date().isoformat()
+        parts.append(GreaterThanOrEqual("day", first))  # type: ignore[call-arg, arg-type]
+    if until is not None:
+        last = (until - timedelta(microseconds=1)).date().isoformat()
+        parts.append(LessThanOrEqual("day", last))  # type: ignore[call-arg, arg-type]
     return _all_of(parts)
 
 

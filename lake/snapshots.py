@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.snapshots import Snapshot
@@ -14,6 +14,9 @@ EVIDENCE = "flowlake.evidence"
 ABSORBED = "flowlake.absorbed"
 RETAINED = "flowlake.retained-from"
 FIRST_SEQUENCE_NUMBER = 1  # of a table's very first snapshot, in format 2
+TOUCHING = ("ingest", "replace", "settle", "attribute")
+MOVING = ("compact", "retain")  # they change no sum that is kept
+_FILES = ("added-data-files", "deleted-data-files")
 
 
 def ancestry(table: IcebergTable) -> list[Snapshot]:
@@ -94,3 +97,46 @@ def mark_of(table: IcebergTable, head: str) -> int | None:
 def retained_from(table: IcebergTable) -> date:
     """Return the day before which `flowlake retain` has dropped every day."""
     return date.fromisoformat(table.properties.get(RETAINED, "0001-01-01"))
+
+
+def hours_touched(snapshot: Snapshot) -> set[int] | None:
+    """Return the hours since 1970 whose sums a snapshot of `flows` changes.
+
+    Returns:
+        None where it changes files and does not say of which hours.
+    """
+    if summary(snapshot, OP) in MOVING:
+        return set()
+    named = summary(snapshot, HOURS)
+    if summary(snapshot, OP) in TOUCHING and named is not None:
+        return {_hour(text) for text in named.split(",") if text}
+    changes_files = any(summary(snapshot, key) not in (None, "0") for key in _FILES)
+    return None if changes_files else set()
+
+
+def hours_behind(follower: IcebergTable, flows: IcebergTable) -> set[int] | None:
+    """Return the hours since 1970 that a roll-up has yet to absorb.
+
+    Args:
+        follower: The roll-up, as loaded before ``flows``.
+        flows: Its head.
+
+    Returns:
+        None where its mark does not tell.
+    """
+    mark = mark_of(follower, "flows")
+    newer = above(flows, mark) if mark is not None else None
+    if newer is None:
+        return None
+    hours: set[int] = set()
+    for snapshot in newer:
+        named = hours_touched(snapshot)
+        if named is None:
+            return None
+        hours |= named
+    return hours
+
+
+def _hour(text: str) -> int:
+    begins = datetime.strptime(text, "%Y-%m-%dT%H").replace(tzinfo=UTC)
+    return int(begins.timestamp()) // 3600

@@ -95,6 +95,11 @@ class Table:
             return self.partition_on
         return "hour" if any(f.name == "hour" for f in self.fields) else None
 
+    @property
+    def is_daily(self) -> bool:
+        """Whether its rows are of a whole day each, and know no other time."""
+        return self.hour_column is None and self.field("day").required
+
     def field(self, name: str) -> Field:
         """Return the field called ``name``; KeyError if there is none."""
         return next(f for f in self.fields if f.name == name)

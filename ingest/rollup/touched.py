@@ -19,23 +19,11 @@ from lake.errors import FollowerStopped, LakeError
 from lake.follow import PART_ROWS
 from lake.ordering import HOUR_US
 from lake.rewrite import batches, hour_of, live_files
-from lake.snapshots import (
-    HOURS,
-    OP,
-    above,
-    head_id,
-    mark_of,
-    retained_from,
-    summary,
-)
+from lake.snapshots import above, head_id, hours_touched, mark_of, retained_from
 from lake.tables import FLOWS, SILENCES, Table
 from lake.withdrawn import WITHDRAWN
 
 log = structlog.get_logger()
-
-TOUCHING = ("ingest", "replace", "settle", "attribute")
-MOVING = ("compact", "retain")  # they change no sum that is kept
-_FILES = ("added-data-files", "deleted-data-files")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +63,7 @@ def touched(
         raise FollowerStopped(table.name, mark, FLOWS.name)
     hours: set[int] = set()
     for snapshot in newer:
-        named = _hours_named(snapshot)
+        named = hours_touched(snapshot)
         if named is None:
             return Touched(everything=True)
         hours.update(named)
@@ -108,22 +96,6 @@ def first_hour(tables: Sequence[IcebergTable]) -> int:
     """
     day: date = max(retained_from(stored) for stored in tables)
     begins = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    return (begins - EPOCH) // timedelta(hours=1)
-
-
-def _hours_named(snapshot: Snapshot) -> set[int] | None:
-    """Return the hours that a snapshot says it touched; None: it does not say."""
-    if summary(snapshot, OP) in MOVING:
-        return set()
-    named = summary(snapshot, HOURS)
-    if summary(snapshot, OP) in TOUCHING and named is not None:
-        return {_hour(text) for text in named.split(",") if text}
-    changes_files = any(summary(snapshot, key) not in (None, "0") for key in _FILES)
-    return None if changes_files else set()
-
-
-def _hour(text: str) -> int:
-    begins = datetime.strptime(text, "%Y-%m-%dT%H").replace(tzinfo=UTC)
     return (begins - EPOCH) // timedelta(hours=1)
 
 

@@ -13,7 +13,6 @@ from hypothesis import given, settings, strategies
 import ingest.rollup.follower as follower
 from ingest.rollup.follower import roll_up, stopped
 from ingest.rollup.sums import LIMITS, Sums
-from ingest.rollup.touched import TOUCHING
 from lake.catalog import Lake
 from lake.compact import compact
 from lake.datafiles import DataFileWriter
@@ -24,7 +23,7 @@ from lake.ordering import by_hour
 from lake.retain import drop_days
 from lake.rewrite import hour_of, hours_property, live_files, swap
 from lake.settings import load_settings
-from lake.snapshots import ABSORBED, head_id
+from lake.snapshots import ABSORBED, TOUCHING, head_id
 from lake.store import Change, commit
 from lake.tables import (
     EDGES_DAILY,
