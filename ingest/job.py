@@ -138,7 +138,7 @@ class Ingest:
                 self._follow(self._request.queue)
             if self._request.settle and settler.settle_due(now=datetime.now(UTC)).added:
                 self._loader.follow()
-            if self._request.roll_up:
+            if self._request.roll_up and self._lake.settings.rollups:
                 with lake_writes():
                     roll_up(self._lake)
             self.summary.snapshot = head_id(self._lake.load(FLOWS))

@@ -89,6 +89,7 @@ class Settings(BaseSettings):
     lateness_minutes: int = Field(
         60, ge=0, description="An hour is settled so many minutes after its end."
     )
+    rollups: bool = Field(True, description="Roll-ups follow at the end of an ingest.")
 
     snapshots_kept: int = Field(
         100, ge=2, description="Snapshots kept a table, beyond the slowest mark."
