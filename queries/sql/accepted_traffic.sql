@@ -14,7 +14,8 @@
 --          its sides, so rows overlap; one without a pod (workload …) is not in such an answer.
 --          By port, the server's where decided, else the lower of the two. A protocol without ports is named instead.
 --          Sources and destinations are distinct packet addresses. The key is null where
---          the flow log does not carry the field.
+--          the flow log does not carry the field. What was let in and never confirmed to
+--          arrive, such as a scan of a NAT gateway, is not accepted.
 WITH windowed AS (
   SELECT
     observer, instance_id, subnet_id, vpc_id, az_id, account_id, region,
@@ -25,6 +26,7 @@ WITH windowed AS (
   FROM flows
   WHERE start_time >= $since AND start_time < $until
     AND action = 'ACCEPT'
+    AND coalesce(verdict, 'accepted') = 'accepted'
     AND counted IS NOT FALSE
     AND ($eni IS NULL OR observer IN $eni)
     AND ($instance IS NULL OR instance_id IN $instance)

@@ -37,7 +37,7 @@ def sighting(path):
         rows = [{k: v or None for k, v in row.items()} for row in csv.DictReader(file)]
     for row in rows:
         row["started_at"] = datetime.fromisoformat(row["started_at"] or "")
-        row["source"] = "kubernetes"
+        row["source"] = row.get("source") or "kubernetes"
     at = datetime(2026, 1, 1, 2, tzinfo=UTC)
     listed = pa.Table.from_pylist(rows, schema=SIGHTED)
     return Sighting("kubernetes:c", at, listed, lists=frozenset({"identities"}))
