@@ -13,22 +13,26 @@ from typing import Any
 import pyarrow as pa
 
 from lake.reading import Plan, is_timed
+from lake.tables import FLOWS
 from queries.contract import Report
 from queries.engine import Engine, Pinned
+from queries.rolled import from_rollups, hours_not_absorbed
 from queries.session import Session
 from queries.statements import statement
 from queries.values import Window, bind, iso, window_of
 
 META_TABLES = ("sources", "silences", "coverage_hourly")  # what `meta` is made from
+COVERAGE = "coverage_hourly"
 NO_COVERAGE = "the window's hours are not rolled up: `flowlake settle` does that"
 # What `meta` says, by name; the documentation is made from it.
 META_NAMES: Mapping[str, str] = {
     "report": "The report's name.",
     "parameters": "Every parameter with the value that was taken.",
     "window": "The half-open window, since and until; UTC.",
-    "snapshot": "The snapshot of the main table that the answer was computed from.",
+    "snapshot": "The snapshot of `flows` that the answer was computed from: of a "
+    "roll-up, the last one that it has absorbed.",
     "snapshots": "The snapshot of every table read.",
-    "table": "The main table.",
+    "table": "The main table read: `flows`, or a roll-up that holds all that it takes.",
     "data_through": "How far the records of the lake reach; null: none yet.",
     "completeness": "The share of expected intervals that were heard of (null: not "
     "known, with the reason), intervals that AWS skipped, the share of records that is "
@@ -49,7 +53,8 @@ class Question:
     Attributes:
         parameters: A value for each parameter of the contract.
         window: The window asked about; None for a report without one.
-        pinned: The tables read, the report's own first.
+        pinned: The tables that it may read: roll-ups first, so that none has
+            absorbed more than there is.
     """
 
     report: Report
@@ -95,7 +100,8 @@ def pose(
         LakeError: The catalog cannot be reached.
     """
     parameters = bind(report, given, now)
-    names = dict.fromkeys((*report.reads, *META_TABLES))
+    rollups = report.rolled.reads if report.rolled else ()
+    names = dict.fromkeys((*rollups, COVERAGE, *report.reads, FLOWS.name, *META_TABLES))
     return Question(
         report, parameters, window_of(report, parameters), engine.pin(list(names))
     )
@@ -110,18 +116,44 @@ def answer(engine: Engine, question: Question) -> Answer:
         QueryError: It takes too long or too much.
     """
     begun = time.perf_counter()
-    report = question.report
-    plans = {
-        name: engine.plan(pinned, question.window if is_timed(pinned.table) else None)
-        for name, pinned in question.pinned.items()
-    }
-    with engine.session(list(plans.values())) as session:
-        rows = session.query(report.sql, question.parameters)
+    found = _computed(engine, question)
+    about = [_planned(engine, question, name) for name in META_TABLES]
+    with engine.session(about) as session:
         facts = _facts(session, question)
-    read = [plans[name] for name in report.reads]
-    meta = _meta(question, read, facts)
+    meta = _meta(question, found, facts)
     meta["elapsed_ms"] = round((time.perf_counter() - begun) * 1000, 1)
-    return Answer(meta, rows)
+    return Answer(meta, found.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Computed:
+    """Rows, and what they were computed from, the main table first."""
+
+    rows: pa.Table
+    read: Sequence[Plan]
+    snapshot: int | None
+
+
+def _computed(engine: Engine, question: Question) -> _Computed:
+    report = question.report
+    rolled = from_rollups(
+        engine,
+        report,
+        question.parameters,
+        pinned=question.pinned,
+        window=question.window,
+    )
+    if rolled is not None:
+        return _Computed(rolled.rows, rolled.plans, rolled.mark)
+    plans = [_planned(engine, question, name) for name in report.reads]
+    with engine.session(plans) as session:
+        rows = session.query(report.sql, question.parameters)
+    return _Computed(rows, plans, plans[0].snapshot)
+
+
+def _planned(engine: Engine, question: Question, name: str) -> Plan:
+    pinned = question.pinned[name]
+    return engine.plan(pinned, question.window if is_timed(pinned.table) else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +161,7 @@ class _Facts:
     data_through: datetime | None
     skipped: int
     coverage: Mapping[str, int]
+    not_covered: int = 0  # hours that have changed since their coverage was added up
 
 
 def _facts(session: Session, question: Question) -> _Facts:
@@ -139,7 +172,10 @@ def _facts(session: Session, question: Question) -> _Facts:
     skipped = session.query(statement("meta/skipped"), window)["skipped"][0].as_py()
     (found,) = session.query(statement("meta/coverage"), window).to_pylist()
     coverage = {name: count for name, count in found.items() if count is not None}
-    return _Facts(through, skipped, coverage)
+    behind = hours_not_absorbed(
+        question.pinned[COVERAGE], question.pinned[FLOWS.name], question.window
+    )
+    return _Facts(through, skipped, coverage, behind or 0)
 
 
 def _completeness(facts: _Facts) -> dict[str, Any]:
@@ -159,16 +195,15 @@ def _share(counts: Mapping[str, int], part: str, whole: str) -> float | None:
     return round(counts.get(part, 0) / counts[whole], 4)
 
 
-def _meta(question: Question, read: Sequence[Plan], facts: _Facts) -> dict[str, Any]:
-    report = question.report
-    snapshots = {p.table.name: _id(p.snapshot) for p in read}
+def _meta(question: Question, found: _Computed, facts: _Facts) -> dict[str, Any]:
+    read = found.read
     return {
-        "report": report.name,
+        "report": question.report.name,
         "parameters": {k: _plain(v) for k, v in question.parameters.items()},
         "window": _window(question.window),
-        "snapshot": snapshots[report.reads[0]],
-        "snapshots": snapshots,
-        "table": report.reads[0],
+        "snapshot": _id(found.snapshot),
+        "snapshots": {p.table.name: _id(p.snapshot) for p in read},
+        "table": read[0].table.name,
         "data_through": _plain(facts.data_through),
         "completeness": _completeness(facts),
         "attributed": _share(facts.coverage, "attributed", "sides"),
@@ -183,14 +218,19 @@ def _warnings(question: Question, read: Sequence[Plan], facts: _Facts) -> list[s
     window, through = question.window, facts.data_through
     if facts.coverage.get("undecided"):
         found.append(
-            f"{facts.coverage['undecided']} records are counted although nobody knows "
-            "their direction: see `flowlake doctor`"
+            f"of {facts.coverage['undecided']} records nobody knows the direction, so "
+            "they may be counted twice or not at all: see `flowlake doctor`"
         )
     unsettled = _share(facts.coverage, "unsettled", "records")
     if unsettled:
         found.append(
             f"{unsettled:.1%} of the records are not settled: what a second record "
             "decides is open"
+        )
+    if facts.not_covered:
+        found.append(
+            f"{facts.not_covered} hours of the window have changed since completeness "
+            "and attribution were added up: the end of the next ingest does it again"
         )
     if facts.skipped:
         found.append(

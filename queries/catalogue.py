@@ -11,10 +11,18 @@ from typing import Any
 import duckdb
 
 from lake.errors import UnknownReport
-from lake.tables import TABLES
-from queries.contract import ContractError, Report, parse_report
+from lake.tables import ROLLUPS, TABLES
+from queries.contract import (
+    ContractError,
+    Report,
+    Rolled,
+    parse_report,
+    parse_rolled,
+)
 
 FOLDER = Path(__file__).parent / "sql"
+ROLLED = "rolled"  # the folder of what roll-ups answer, beside the reports
+DAYS = {"first_day", "last_day"}  # the window's whole days, for what reads them
 
 
 @cache
@@ -46,10 +54,21 @@ def load_report(path: Path) -> Report:
         ContractError: They do not.
     """
     text = path.read_text(encoding="utf-8")
-    version = hashlib.sha256(text.encode()).hexdigest()[:12]
-    report = parse_report(path.stem, text, version=version)
+    rolled = _load_rolled(path)
+    both = text + (rolled.sql if rolled else "")
+    version = hashlib.sha256(both.encode()).hexdigest()[:12]
+    report = parse_report(path.stem, text, version=version, rolled=rolled)
     _check(report)
+    if rolled is not None:
+        _check_rolled(report, rolled)
     return report
+
+
+def _load_rolled(path: Path) -> Rolled | None:
+    beside = path.parent / ROLLED / path.name
+    if not beside.exists():
+        return None
+    return parse_rolled(path.stem, beside.read_text(encoding="utf-8"))
 
 
 def describe(report: Report) -> dict[str, Any]:
@@ -72,16 +91,14 @@ def describe(report: Report) -> dict[str, Any]:
         "columns": [{"name": c.name, "type": c.type} for c in report.columns],
         "order": report.order,
         "reads": list(report.reads),
+        "rollups": list(report.rolled.reads) if report.rolled else [],
         "note": report.note,
     }
 
 
 def _check(report: Report) -> None:
-    statements = duckdb.extract_statements(report.sql)
-    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-        raise ContractError(f"{report.name}: a report is exactly one SELECT")
     declared = {p.name for p in report.parameters}
-    bound = set(statements[0].named_parameters)
+    bound = _bound(report.name, report.sql)
     if declared != bound:
         raise ContractError(
             f"{report.name}: {sorted(declared ^ bound)} stand only in the header "
@@ -90,3 +107,25 @@ def _check(report: Report) -> None:
     unknown = set(report.reads) - set(TABLES)
     if unknown or not report.reads:
         raise ContractError(f"{report.name}: Reads names no table: {sorted(unknown)}")
+
+
+def _check_rolled(report: Report, rolled: Rolled) -> None:
+    declared = {p.name for p in report.parameters}
+    bound = _bound(report.name, rolled.sql)
+    if bound - DAYS != declared - set(rolled.without):
+        raise ContractError(
+            f"{report.name}: from roll-ups, {sorted(bound ^ declared)} do not fit"
+        )
+    for name, values in rolled.values.items():
+        parameter = report.parameter(name)
+        if parameter is None or not set(values) <= set(parameter.allowed):
+            raise ContractError(f"{report.name}: ${name} is not one of {values}")
+    if not rolled.reads or not set(rolled.reads) <= {t.name for t in ROLLUPS}:
+        raise ContractError(f"{report.name}: {rolled.reads} are no roll-ups")
+
+
+def _bound(name: str, sql: str) -> set[str]:
+    statements = duckdb.extract_statements(sql)
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        raise ContractError(f"{name}: a report is exactly one SELECT")
+    return set(statements[0].named_parameters)

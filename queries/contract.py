@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 # What a type in a header is to the engine; the rest are the engine's own types.
 ENGINE_TYPES: Mapping[str, str] = {
@@ -48,7 +49,8 @@ MEANINGS: Mapping[str, str] = {
     "protocol": "Protocol: tcp, udp, icmp, icmpv6 or an IANA number.",
 }
 
-_FIELD = re.compile(r"(Params|Returns|Order|Reads|Note):\s*(.*)")
+_FIELD = re.compile(r"(Params|Returns|Order|Reads|Note|Holds):\s*(.*)")
+_VALUES = re.compile(r"\$(\w+) in ([\w|]+)")
 _PARAMETER = re.compile(
     r"\$(?P<name>\w+)\s+(?P<type>\w+(?:\[\])?)(?P<optional>\?)?"
     r"(?:\s+in\s+(?P<allowed>[\w|]+))?"
@@ -101,12 +103,36 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class Rolled:
+    """How roll-ups answer a report, for some of its parameters.
+
+    Attributes:
+        values: Of a parameter, the values that they can answer.
+        without: Parameters that must not be given.
+        reads: Names of the roll-ups, by the hour before by the day.
+        sql: Returns what the report does, and ``holds``.
+    """
+
+    values: Mapping[str, tuple[str, ...]]
+    without: tuple[str, ...]
+    reads: tuple[str, ...]
+    sql: str
+
+    def can_answer(self, parameters: Mapping[str, Any]) -> bool:
+        """Whether these parameters ask for nothing that roll-ups do not have."""
+        return all(
+            parameters[name] in allowed for name, allowed in self.values.items()
+        ) and all(parameters[name] is None for name in self.without)
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """One report: its contract and its SQL.
 
     Attributes:
         reads: Names of the tables that it reads, the main one first.
-        version: Changes with the file, so that caches know.
+        version: Changes with its files, so that caches know.
+        rolled: How roll-ups answer it, if they can.
     """
 
     name: str
@@ -118,6 +144,7 @@ class Report:
     note: str
     sql: str
     version: str
+    rolled: Rolled | None = None
 
     def parameter(self, name: str) -> Parameter | None:
         """Return the parameter called ``name``, if there is one."""
@@ -129,13 +156,16 @@ class Report:
         return bool(self.parameter("since") and self.parameter("until"))
 
 
-def parse_report(name: str, text: str, *, version: str) -> Report:
+def parse_report(
+    name: str, text: str, *, version: str, rolled: Rolled | None = None
+) -> Report:
     """Read a report's file.
 
     Args:
         name: The file's stem.
         text: The file.
         version: Names this state of the file.
+        rolled: How roll-ups answer it.
 
     Raises:
         ContractError: The header does not say what it must.
@@ -151,11 +181,34 @@ def parse_report(name: str, text: str, *, version: str) -> Report:
         parameters=tuple(_parameters(name, fields["Params"])),
         columns=tuple(_columns(name, fields["Returns"])),
         order=fields["Order"],
-        reads=tuple(re.findall(r"\w+", re.sub(r"\(.*?\)", "", fields["Reads"]))),
+        reads=_tables(fields["Reads"]),
         note=fields.get("Note", ""),
         sql=text,
         version=version,
+        rolled=rolled,
     )
+
+
+def parse_rolled(name: str, text: str) -> Rolled:
+    """Read the file by which roll-ups answer a report.
+
+    Raises:
+        ContractError: The header does not say what it must.
+    """
+    _, fields = _header(text)
+    if not {"Holds", "Reads"} <= set(fields):
+        raise ContractError(f"{name}: from roll-ups, the header needs Holds and Reads")
+    with_values, _, without = fields["Holds"].partition("without")
+    return Rolled(
+        values={p: tuple(v.split("|")) for p, v in _VALUES.findall(with_values)},
+        without=tuple(re.findall(r"\$(\w+)", without)),
+        reads=_tables(fields["Reads"]),
+        sql=text,
+    )
+
+
+def _tables(text: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"\w+", re.sub(r"\(.*?\)", "", text)))
 
 
 def _header(text: str) -> tuple[str, dict[str, str]]:

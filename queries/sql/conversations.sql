@@ -2,9 +2,13 @@
 --
 -- Params:  $since timestamptz = 24h, $until timestamptz = now,
 --          $by varchar in pod|workload|namespace|node|eni|subnet|vpc|az|address = workload,
+--          $ports varchar in each|together = each 'A row for each service port, or one for all of them.',
 --          $verdict varchar? in accepted|rejected|unconfirmed,
---          $pod varchar[]?, $workload varchar[]?, $namespace varchar[]?, $node varchar[]?,
---          $cluster varchar[]?, $vpc varchar[]?, $account varchar[]?, $address address[]?,
+--          $pod varchar[]?,
+--          $workload varchar[]? 'Either side is of this workload or, without one, is called this by workload.',
+--          $namespace varchar[]?, $node varchar[]?,
+--          $cluster varchar[]?, $vpc varchar[]? 'Either side is in this VPC.',
+--          $account varchar[]? 'Either side is in this account.', $address address[]?,
 --          $network cidr[]?, $port port[]?, $protocol protocol[]?, $limit integer = 20
 -- Returns: client varchar, server varchar, service_port integer, protocol integer,
 --          verdict varchar, records bigint, connections bigint,
@@ -14,8 +18,9 @@
 -- Order:   bytes_to_server desc, client asc, server asc, service_port asc, protocol asc, verdict asc
 -- Reads:   flows
 -- Note:    The client opened the conversation; where that is not known it is the source, and the port
---          is null. An end that is no pod (workload …) has the name of its load balancer, node,
---          service or network, else its kind. Connections are openings seen: SYN without ACK.
+--          is null. An end that is no pod (workload …) is called by its node, load balancer, network
+--          label or AWS service, else by its kind. Connections are openings seen: SYN without ACK.
+--          By workload, namespace, VPC or zone, roll-ups answer where they hold all that is asked.
 WITH chosen AS (
   SELECT *
   FROM flows
@@ -28,38 +33,57 @@ WITH chosen AS (
     AND src_address IN address_spellings($address)
     AND NOT coalesce(dst_address IN address_spellings($address), FALSE)
 ),
+called AS (
+  SELECT
+    *,
+    coalesce(
+      src_workload, src_node, src_name, src_network, src_aws_service, src_instance, src_eni, src_kind
+    ) AS src_label,
+    coalesce(
+      dst_workload, dst_node, dst_name, dst_network, dst_aws_service, dst_instance, dst_eni, dst_kind
+    ) AS dst_label
+  FROM chosen
+  WHERE counted
+),
+placed AS (
+  SELECT
+    *,
+    CASE WHEN src_kind IN ('network', 'aws_service') THEN src_label ELSE src_kind END AS src_outside,
+    CASE WHEN dst_kind IN ('network', 'aws_service') THEN dst_label ELSE dst_kind END AS dst_outside
+  FROM called
+),
 sides AS (
   SELECT
     initiator IS NOT DISTINCT FROM 'dst' AS from_server,
     CASE $by
-      WHEN 'pod' THEN coalesce(src_pod, src_name, src_node, src_network, src_aws_service, src_kind)
-      WHEN 'workload' THEN coalesce(src_workload, src_name, src_node, src_network, src_aws_service, src_kind)
-      WHEN 'namespace' THEN coalesce(src_namespace, src_network, src_aws_service, src_kind)
+      WHEN 'pod' THEN coalesce(src_pod, src_label)
+      WHEN 'workload' THEN src_label
+      WHEN 'namespace' THEN coalesce(src_namespace, src_outside)
       WHEN 'node' THEN coalesce(src_node, src_name, src_network, src_aws_service, src_kind)
       WHEN 'eni' THEN coalesce(src_eni, src_network, src_aws_service, src_kind)
       WHEN 'subnet' THEN coalesce(src_subnet, src_network, src_aws_service, src_kind)
-      WHEN 'vpc' THEN coalesce(src_vpc, src_network, src_aws_service, src_kind)
-      WHEN 'az' THEN coalesce(src_az, src_network, src_aws_service, src_kind)
+      WHEN 'vpc' THEN coalesce(src_vpc, src_outside)
+      WHEN 'az' THEN coalesce(src_az, src_outside)
       ELSE src_address
     END AS source,
     CASE $by
-      WHEN 'pod' THEN coalesce(dst_pod, dst_name, dst_node, dst_network, dst_aws_service, dst_kind)
-      WHEN 'workload' THEN coalesce(dst_workload, dst_name, dst_node, dst_network, dst_aws_service, dst_kind)
-      WHEN 'namespace' THEN coalesce(dst_namespace, dst_network, dst_aws_service, dst_kind)
+      WHEN 'pod' THEN coalesce(dst_pod, dst_label)
+      WHEN 'workload' THEN dst_label
+      WHEN 'namespace' THEN coalesce(dst_namespace, dst_outside)
       WHEN 'node' THEN coalesce(dst_node, dst_name, dst_network, dst_aws_service, dst_kind)
       WHEN 'eni' THEN coalesce(dst_eni, dst_network, dst_aws_service, dst_kind)
       WHEN 'subnet' THEN coalesce(dst_subnet, dst_network, dst_aws_service, dst_kind)
-      WHEN 'vpc' THEN coalesce(dst_vpc, dst_network, dst_aws_service, dst_kind)
-      WHEN 'az' THEN coalesce(dst_az, dst_network, dst_aws_service, dst_kind)
+      WHEN 'vpc' THEN coalesce(dst_vpc, dst_outside)
+      WHEN 'az' THEN coalesce(dst_az, dst_outside)
       ELSE dst_address
     END AS destination,
-    service_port, protocol, verdict, packets, bytes, start_time, end_time,
-    initiator IS NOT DISTINCT FROM 'src' AND protocol = 6 AND (tcp_flags & 18) = 2 AS opens
-  FROM chosen
-  WHERE counted
-    AND ($verdict IS NULL OR verdict = $verdict)
+    CASE WHEN initiator IS NOT NULL AND $ports = 'each' THEN service_port END AS service_port,
+    protocol, verdict, packets, bytes, start_time, end_time,
+    initiator IS NOT DISTINCT FROM 'src' AND (coalesce(tcp_flags, 0) & 18) = 2 AS opens
+  FROM placed
+  WHERE ($verdict IS NULL OR verdict = $verdict)
     AND ($pod IS NULL OR dst_pod IN $pod OR src_pod IN $pod)
-    AND ($workload IS NULL OR dst_workload IN $workload OR src_workload IN $workload)
+    AND ($workload IS NULL OR dst_label IN $workload OR src_label IN $workload)
     AND ($namespace IS NULL OR dst_namespace IN $namespace OR src_namespace IN $namespace)
     AND ($node IS NULL OR dst_node IN $node OR src_node IN $node)
     AND ($cluster IS NULL OR dst_cluster IN $cluster OR src_cluster IN $cluster)
@@ -93,6 +117,6 @@ ORDER BY
   client ASC NULLS LAST,
   server ASC NULLS LAST,
   service_port ASC NULLS LAST,
-  protocol ASC,
-  verdict ASC
+  protocol ASC NULLS LAST,
+  verdict ASC NULLS LAST
 LIMIT $limit

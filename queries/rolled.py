@@ -1,0 +1,172 @@
+"""Answering a report from roll-ups, where they hold all that it asks for.
+
+They do if it asks for whole hours that they have absorbed and not dropped, by what
+they tell apart; and if nothing that they have folded is asked for one by one, which
+only their rows can say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lake.reading import Plan
+from lake.snapshots import hours_behind, mark_of, retained_from
+from lake.tables import FLOWS, Table, iceberg_schema
+from queries.contract import Report, Rolled
+from queries.engine import Engine, Pinned
+from queries.values import HOUR, Window
+
+DAY = timedelta(days=1)
+DAYS_AS_SUCH = 3 * DAY  # in longer windows whole days are read by the day
+
+
+@dataclass(frozen=True, slots=True)
+class FromRollups:
+    """An answer, and what it was computed from.
+
+    Attributes:
+        plans: What was read, the main roll-up first.
+        mark: The snapshot of `flows` that the main one has absorbed.
+    """
+
+    rows: pa.Table
+    plans: tuple[Plan, ...]
+    mark: int | None
+
+
+def from_rollups(
+    engine: Engine,
+    report: Report,
+    parameters: Mapping[str, Any],
+    *,
+    pinned: Mapping[str, Pinned],
+    window: Window | None,
+) -> FromRollups | None:
+    """Answer a report from roll-ups; None where they do not hold what it asks for.
+
+    Args:
+        engine: Over the lake.
+        report: What to ask.
+        parameters: A value for each parameter of its contract.
+        pinned: Its roll-ups and `flows`, the roll-ups loaded first.
+        window: The window asked about.
+
+    Raises:
+        QueryError: It takes too long or too much.
+    """
+    rolled = report.rolled
+    if rolled is None or window is None or not rolled.can_answer(parameters):
+        return None
+    parts = _parts(rolled, window, pinned)
+    if parts is None:
+        return None
+    # A table that nothing is read of is there too, without files.
+    plans = [_plan(engine, pinned[name], parts.of(pinned[name].table))
+             for name in rolled.reads]  # fmt: skip
+    given = {k: v for k, v in parameters.items() if k not in rolled.without}
+    if parts.days is not None:
+        given |= {"first_day": parts.days[0], "last_day": parts.days[1]}
+    with engine.session(plans) as session:
+        rows = session.query(rolled.sql, given)
+    if not pc.all(rows["holds"], min_count=0).as_py():
+        return None
+    read = [plan for plan in plans if parts.of(plan.table)]
+    stored = pinned[read[0].table.name].stored
+    mark = mark_of(stored, FLOWS.name) if stored else None
+    return FromRollups(rows.drop_columns(["holds"]), tuple(read), mark)
+
+
+def hours_not_absorbed(rollup: Pinned, flows: Pinned, window: Window) -> int | None:
+    """Return how many hours of a window a roll-up has yet to absorb; None: unknown."""
+    if rollup.stored is None or flows.stored is None:
+        return None
+    behind = hours_behind(rollup.stored, flows.stored)
+    if behind is None:
+        return None
+    first, last = _hour(window.since), -(-window.until.timestamp() // 3600)
+    return sum(first <= hour < last for hour in behind)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """A window of whole hours, cut up by which roll-up answers what of it.
+
+    Attributes:
+        hours: What is read by the hour.
+        days: First whole day and the one after the last, as read by the day; None:
+            the report has no roll-up by the day.
+    """
+
+    hours: tuple[Window, ...]
+    days: tuple[date, date] | None = None
+
+    def of(self, table: Table) -> tuple[Window, ...]:
+        if not table.is_daily:
+            return self.hours
+        if self.days is None or self.days[0] == self.days[1]:
+            return ()
+        return (Window(_begin(self.days[0]), _begin(self.days[1])),)
+
+
+def _parts(
+    rolled: Rolled, window: Window, pinned: Mapping[str, Pinned]
+) -> _Parts | None:
+    """Return the parts of a window, each of which its roll-up holds."""
+    if any(moment != _begin_of_hour(moment) for moment in (window.since, window.until)):
+        return None
+    flows = pinned[FLOWS.name]
+    tables = [pinned[name] for name in rolled.reads]
+    daily = next((t for t in tables if t.table.is_daily), None)
+    cuts = [_Parts((window,), (window.since.date(),) * 2 if daily else None)]
+    if daily is not None and window.until - window.since > DAYS_AS_SUCH:
+        cuts.insert(0, _with_days(window))
+    for cut in cuts:
+        if all(_holds(t, flows, part) for t in tables for part in cut.of(t.table)):
+            return cut
+    return None
+
+
+def _with_days(window: Window) -> _Parts:
+    first = (window.since + DAY - HOUR).date()
+    last = window.until.date()
+    beside = Window(window.since, _begin(first)), Window(_begin(last), window.until)
+    return _Parts(tuple(w for w in beside if w.since < w.until), (first, last))
+
+
+def _holds(rollup: Pinned, flows: Pinned, window: Window) -> bool:
+    return (
+        rollup.stored is not None
+        and hours_not_absorbed(rollup, flows, window) == 0
+        and retained_from(rollup.stored) <= window.since.date()
+    )
+
+
+def _plan(engine: Engine, pinned: Pinned, parts: tuple[Window, ...]) -> Plan:
+    plans = [engine.plan(pinned, part) for part in parts]
+    stored = pinned.stored
+    return Plan(
+        table=pinned.table,
+        snapshot=pinned.snapshot,
+        schema=stored.schema() if stored else iceberg_schema(pinned.table),
+        files=tuple(file for plan in plans for file in plan.files),
+        rows=sum(plan.rows for plan in plans),
+        size=sum(plan.size for plan in plans),
+    )
+
+
+def _hour(moment: datetime) -> int:
+    return int(moment.timestamp() // 3600)
+
+
+def _begin(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
+
+
+def _begin_of_hour(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)
