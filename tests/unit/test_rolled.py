@@ -1,6 +1,7 @@
 """A report from roll-ups says what it says from `flows`, and says which it was."""
 
 import uuid
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
@@ -9,7 +10,7 @@ from hypothesis import given, settings, strategies
 
 from ingest.job import Ingest, Request
 from ingest.rollup.follower import roll_up
-from ingest.rollup.sums import LIMITS
+from ingest.rollup.sums import LIMITS, PORTS_KEPT
 from lake.catalog import Lake
 from lake.datafiles import DataFileWriter
 from lake.ordering import by_hour
@@ -57,15 +58,31 @@ def own(tmp_path):
             yield lake, engine
 
 
-@pytest.fixture(scope="module")
-def full(tmp_path_factory):
-    found = load_settings(lake=str(tmp_path_factory.mktemp("lake")))
+@contextmanager
+def rolled_up(path, ports_kept):
+    """Give the engine of a lake whose edges fold all but some ports."""
+    found = load_settings(lake=str(path))
     with Lake(found, create=True) as lake:
         lake.ensure_all()
         put(lake, many(*range(30)))
-        roll_up(lake)
+        with pytest.MonkeyPatch.context() as patch:
+            for name in ("edges_hourly", "edges_daily"):
+                patch.setitem(LIMITS, name, {"ports_kept": ports_kept})
+            roll_up(lake)
         with Engine(found) as engine:
             yield engine
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory):
+    with rolled_up(tmp_path_factory.mktemp("full"), PORTS_KEPT) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def folded(tmp_path_factory):
+    with rolled_up(tmp_path_factory.mktemp("folded"), 1) as engine:
+        yield engine
 
 
 def ask(engine, report=REPORT, **given):
@@ -91,26 +108,61 @@ def maybe(*values):
     return strategies.none() | strategies.lists(some, min_size=1, max_size=2)
 
 
-@settings(max_examples=30, deadline=None)
-@given(
-    times=strategies.lists(moments(), min_size=2, max_size=2, unique=True),
-    by=strategies.sampled_from(HELD),
-    ports=strategies.sampled_from(["each", "together"]),
-    verdict=strategies.sampled_from([None, "accepted", "rejected"]),
-    workload=maybe("web", "db", "n1", "office", "i-1", "internet"),
-    namespace=maybe("shop"),
-    cluster=maybe("c"),
-    vpc=maybe("vpc-1"),
-    protocol=maybe("6", "17"),
+QUESTIONS = strategies.fixed_dictionaries(
+    {
+        "times": strategies.lists(moments(), min_size=2, max_size=2, unique=True),
+        "by": strategies.sampled_from(HELD),
+        "ports": strategies.sampled_from(["each", "together"]),
+        "verdict": strategies.sampled_from([None, "accepted", "rejected"]),
+        "workload": maybe("web", "db", "n1", "office", "i-1", "internet"),
+        "namespace": maybe("shop"),
+        "cluster": maybe("c"),
+        "vpc": maybe("vpc-1"),
+        "protocol": maybe("6", "17"),
+    }
 )
-def test_roll_ups_answer_as_flows_do(full, times, **given):
-    window = dict(zip(("since", "until"), sorted(times), strict=True))
-    rolled = ask(full, **window, **given)
-    plain = from_flows(full, **window, **given)
+
+
+def asked_both_ways(engine, asked):
+    """Ask with and without roll-ups, and require the same rows."""
+    given = {name: value for name, value in asked.items() if name != "times"}
+    given |= zip(("since", "until"), sorted(asked["times"]), strict=True)
+    rolled, plain = ask(engine, **given), from_flows(engine, **given)
     assert rolled.rows.to_pylist() == plain.rows.to_pylist()
     assert rolled.rows.schema == plain.rows.schema
-    assert rolled.meta["table"] in ("edges_hourly", "edges_daily")
     assert rolled.meta["snapshot"] == plain.meta["snapshot"]
+    return rolled
+
+
+@settings(max_examples=20, deadline=None)
+@given(asked=QUESTIONS)
+def test_roll_ups_answer_as_flows_do(full, asked):
+    rolled = asked_both_ways(full, asked)
+    assert rolled.meta["table"] in ("edges_hourly", "edges_daily")
+
+
+@settings(max_examples=20, deadline=None)
+@given(asked=QUESTIONS, limit=strategies.sampled_from([1, 2, 3, 20, 10_000]))
+def test_the_first_rows_are_the_same_whatever_was_folded(folded, asked, limit):
+    asked_both_ways(folded, asked | {"limit": limit})
+
+
+def test_ports_that_were_folded_behind_the_first_rows_need_no_flows(own, monkeypatch):
+    lake, engine = own
+    monkeypatch.setitem(LIMITS, "edges_hourly", {"ports_kept": 1})
+    (row, *_) = (r for r in many(1) if r["counted"] and r["initiator"] == "src")
+    busy = {**row, "protocol": 6, "service_port": 443, "bytes": 1000}
+    sweep = [{**busy, "protocol": 17, "service_port": port, "bytes": 333}
+             for port in (22, 53, 80)]  # fmt: skip
+    put(lake, [busy, *sweep])
+    roll_up(lake)
+    for limit, table in ((1, "edges_hourly"), (2, "flows"), (9, "flows")):
+        found = ask(engine, limit=limit, since="2026-01-06")
+        assert found.meta["table"] == table
+        assert found.rows["service_port"][0].as_py() == 443
+    put(lake, [{**sweep[0], "bytes": 1}])  # 1,000 in all: no longer surely behind
+    roll_up(lake)
+    assert ask(engine, limit=1, since="2026-01-06").meta["table"] == "flows"
 
 
 def test_whole_days_of_a_long_window_are_read_by_the_day(full):

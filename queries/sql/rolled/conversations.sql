@@ -3,7 +3,10 @@
 -- Holds:   $by in workload|namespace|vpc|az; without $pod, $node, $address, $network, $port
 -- Reads:   edges_hourly, edges_daily
 -- Note:    Whole days are read as such, [$first_day, $last_day), the hours beside them as
---          hours. `holds` is false where ports were folded that are asked for one by one.
+--          hours. Where ports were folded that are asked for one by one, no port of those
+--          ends is known for sure: it has at most the bytes of all of them. Such rows stand
+--          where that would place them, and do not hold; without one among the first, the
+--          first are right.
 WITH edges AS (
   SELECT
     client_kind, client_cluster, client_namespace, client_workload, client_az, client_vpc,
@@ -72,11 +75,21 @@ summed AS (
     bool_or(folded) AS folded
   FROM named
   GROUP BY client, server, service_port, protocol, verdict
+),
+bounded AS (
+  SELECT
+    * EXCLUDE (folded),
+    bool_or(folded) OVER ports AS unsure,
+    CASE WHEN bool_or(folded) OVER ports THEN sum(bytes_to_server) OVER ports ELSE bytes_to_server END
+    AS bytes_at_most
+  FROM summed
+  WINDOW ports AS (PARTITION BY client, server, protocol, verdict)
 )
-SELECT * EXCLUDE (folded), NOT bool_or(folded) OVER () AS holds
-FROM summed
+SELECT * EXCLUDE (unsure, bytes_at_most), NOT unsure AS holds
+FROM bounded
 ORDER BY
-  bytes_to_server DESC,
+  bytes_at_most DESC,
+  unsure DESC,
   client ASC NULLS LAST,
   server ASC NULLS LAST,
   service_port ASC NULLS LAST,
