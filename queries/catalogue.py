@@ -110,18 +110,21 @@ def _check(report: Report) -> None:
 
 
 def _check_rolled(report: Report, rolled: Rolled) -> None:
-    declared = {p.name for p in report.parameters}
+    tables = {t.name: t for t in ROLLUPS}
+    if not rolled.reads or not set(rolled.reads) <= set(tables):
+        raise ContractError(f"{report.name}: {rolled.reads} are no roll-ups")
+    expected = {p.name for p in report.parameters} - set(rolled.without)
+    if any(tables[name].is_daily for name in rolled.reads):
+        expected |= DAYS
     bound = _bound(report.name, rolled.sql)
-    if bound - DAYS != declared - set(rolled.without):
+    if bound != expected:
         raise ContractError(
-            f"{report.name}: from roll-ups, {sorted(bound ^ declared)} do not fit"
+            f"{report.name}: from roll-ups, {sorted(bound ^ expected)} do not fit"
         )
     for name, values in rolled.values.items():
         parameter = report.parameter(name)
         if parameter is None or not set(values) <= set(parameter.allowed):
             raise ContractError(f"{report.name}: ${name} is not one of {values}")
-    if not rolled.reads or not set(rolled.reads) <= {t.name for t in ROLLUPS}:
-        raise ContractError(f"{report.name}: {rolled.reads} are no roll-ups")
 
 
 def _bound(name: str, sql: str) -> set[str]:

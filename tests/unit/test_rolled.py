@@ -280,6 +280,9 @@ HEADER = ("-- Count.\n-- Params: $since timestamptz = 24h, $until timestamptz = 
         "-- Holds: $by in c\n-- Reads: edges_hourly\nSELECT $by, $since, $until",
         "-- Holds: $by in a\n-- Reads: flows\nSELECT $by, $since, $until",
         "-- Holds: $by in a\n-- Reads: edges_hourly\nSELECT $by, $since",
+        "-- Holds: $by in a\n-- Reads: edges_daily\nSELECT $by, $since, $until",
+        "-- Holds: $by in a\n-- Reads: edges_hourly\nSELECT $by, $since, $until, "
+        "$first_day, $last_day",
     ],
 )
 def test_a_file_for_roll_ups_that_does_not_fit_its_report_is_refused(tmp_path, text):
