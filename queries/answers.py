@@ -236,6 +236,12 @@ def _warnings(question: Question, read: Sequence[Plan], facts: _Facts) -> list[s
         found.append(
             f"AWS skipped records in {facts.skipped} intervals of the window (SKIPDATA)"
         )
+    main = question.pinned[read[0].table.name]
+    if window and window.since.date() < main.retained_from:
+        found.append(
+            f"{main.table.name} has dropped its days before {main.retained_from}: what "
+            "they held is not in this answer"
+        )
     if window and not any(p.rows for p in read):
         found.append(f"the lake holds no records of this window: {_reach(through)}")
     elif window and through and through < window.until:

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from itertools import chain
 from types import TracebackType
@@ -23,7 +24,7 @@ from lake.catalog import Lake
 from lake.errors import LakeMissing
 from lake.reading import Plan, plan
 from lake.settings import Settings
-from lake.snapshots import head_id
+from lake.snapshots import head_id, retained_from
 from lake.tables import TABLES, Table, arrow_schema, iceberg_schema
 from queries.database import Database, script
 from queries.session import Session
@@ -56,6 +57,11 @@ class Pinned:
     def snapshot(self) -> int | None:
         """The snapshot id; None for a table without one."""
         return head_id(self.stored) if self.stored else None
+
+    @property
+    def retained_from(self) -> date:
+        """The day before which its days have been dropped."""
+        return retained_from(self.stored) if self.stored else date.min
 
     @property
     def metadata(self) -> str:

@@ -244,8 +244,14 @@ def test_what_raw_days_said_outlives_them(own):
     before = from_flows(engine).rows
     drop_days(lake, FLOWS, date(2026, 1, 5))
     roll_up(lake)
-    assert from_flows(engine).rows.num_rows < before.num_rows
-    assert ask(engine).rows.to_pylist() == before.to_pylist()
+    plain, rolled = from_flows(engine), ask(engine)
+    assert plain.rows.num_rows < before.num_rows
+    assert rolled.rows.to_pylist() == before.to_pylist()
+    told = "flows has dropped its days before 2026-01-05"
+    assert told in " ".join(plain.meta["warnings"])
+    assert told not in " ".join(rolled.meta["warnings"])
+    kept = from_flows(engine, since="2026-01-05")
+    assert told not in " ".join(kept.meta["warnings"])
 
 
 def test_days_that_a_roll_up_has_dropped_are_read_elsewhere(own):
