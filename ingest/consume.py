@@ -71,6 +71,7 @@ class Consumer:
         until_empty: End when the queue has nothing more, not only when asked to.
         stop: Asks for the end.
         on_plan: Called with each plan.
+        between: Called every ``queue_settle_s`` or so, while no message is in hand.
         clock: Seconds.
     """
 
@@ -84,6 +85,7 @@ class Consumer:
         until_empty: bool,
         stop: Stop,
         on_plan: Callable[[Plan], None] = lambda plan: None,
+        between: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._lake = lake
@@ -93,6 +95,7 @@ class Consumer:
         self._until_empty = until_empty
         self._stop = stop
         self._on_plan = on_plan
+        self._between = between
         self._clock = clock
 
     def run(self) -> None:
@@ -102,10 +105,14 @@ class Consumer:
             SourceError: The queue cannot be read, or messages not deleted.
             LakeError: The lake cannot be read or written; nothing is lost.
         """
-        deleted = 1
+        every_s = self._lake.settings.queue_settle_s
+        deleted, due = 1, self._clock() + every_s
         # Messages that stay are seen again and again; they keep no run from its end.
         while not self._stop.asked and (deleted or not self._until_empty):
             deleted = self._round()
+            if self._clock() >= due and not self._stop.asked:
+                self._between()
+                due = self._clock() + every_s
 
     def _round(self) -> int:
         """Gather, load and delete once; return how many messages were deleted."""

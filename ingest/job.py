@@ -101,6 +101,7 @@ class Ingest:
             replace=request.replace,
             progress=progress,
         )
+        self._settler = Settler(lake, self._loader.inventories)
 
     @property
     def summary(self) -> Summary:
@@ -130,22 +131,35 @@ class Ingest:
         try:
             self._lake.ensure_all()
             self._loader.follow()  # what a run that was killed has left behind
-            settler = Settler(self._lake, self._loader.inventories)
-            if self._request.settle:
-                settler.attribute(now=datetime.now(UTC))
+            self._attribute()
             self._load_listed()
             if self._request.queue is not None:
                 self._follow(self._request.queue)
-            if self._request.settle and settler.settle_due(now=datetime.now(UTC)).added:
-                self._loader.follow()
-            if self._request.roll_up and self._lake.settings.rollups:
-                with lake_writes():
-                    roll_up(self._lake)
+            self._settle()
             self.summary.snapshot = head_id(self._lake.load(FLOWS))
         finally:
             self._loader.close()
             self.summary.elapsed_s = round(time.monotonic() - began, 3)
         return self.summary
+
+    def _attribute(self) -> None:
+        """Attribute anew what the inventory has reopened."""
+        if self._request.settle:
+            self._settler.attribute(now=datetime.now(UTC))
+
+    def _settle(self) -> None:
+        """Settle the hours that are due; then ledgers and roll-ups follow."""
+        now = datetime.now(UTC)
+        if self._request.settle and self._settler.settle_due(now=now).added:
+            self._loader.follow()
+        if self._request.roll_up and self._lake.settings.rollups:
+            with lake_writes():
+                roll_up(self._lake)
+
+    def _between(self) -> None:
+        """Do what another run would do meanwhile: a queue is followed for weeks."""
+        self._attribute()
+        self._settle()
 
     def _load_listed(self) -> None:
         known, plan = self.plan()
@@ -170,6 +184,7 @@ class Ingest:
                 until_empty=request.until_empty,
                 stop=self._stop,
                 on_plan=self._on_plan,
+                between=self._between,
             ).run()
         except SourceError as error:
             log.error("queue_failed", location=url, error=str(error))  # noqa: TRY400  # the message says what to do, a trace would not

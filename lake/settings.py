@@ -79,6 +79,12 @@ class Settings(BaseSettings):
     queue_gather_s: float = Field(
         10.0, ge=0, description="Seconds that messages are gathered for one snapshot."
     )
+    queue_settle_s: float = Field(
+        300.0,
+        ge=0,
+        description="Seconds after which a followed queue waits for what else a run "
+        "does: settling, roll-ups.",
+    )
 
     networks: str | None = Field(
         None, description="CSV file of your labels: CIDR,label, one a line."

@@ -18,11 +18,14 @@ from ingest import consume, job
 from ingest.batch import Batch
 from ingest.fetch import Fetcher
 from ingest.job import Ingest, Request
+from ingest.settling import hours_of
 from ingest.sqs import Queue
 from ingest.stop import Stop, on_signals
 from lake.catalog import Lake
 from lake.errors import SourceDenied, SourceUnavailable
 from lake.settings import load_settings
+from lake.snapshots import head_id, mark_of
+from lake.tables import EDGES_HOURLY, FLOWS
 from tests.samples import BEGIN, V2, record, rows_of
 
 ROOT = Path(__file__).parents[2]
@@ -164,6 +167,29 @@ def test_batches_are_as_large_as_the_settings_say(
     assert summary.objects == sum(plans) == 5
     assert max(plans) == 2
     assert left(sqs, queue) == EMPTY
+
+
+def test_hours_are_settled_and_rolled_up_while_a_queue_is_followed(
+    filled, queue, tmp_path, sqs
+):
+    lake = str(tmp_path / "lake")
+    settings = load_settings(lake=lake, batch_objects=2, queue_settle_s=0)
+    seen = []
+
+    def look(plan):
+        with Lake(settings) as opened:
+            hours = hours_of(opened.load(FLOWS)).values()
+            mark = mark_of(opened.load(EDGES_HOURLY), FLOWS.name)
+            head = head_id(opened.load(FLOWS))
+        seen.append((mark == head, [hour.open for hour in hours]))
+
+    summary = run(settings, queue=queue, on_plan=look)
+    assert summary.objects == 5
+    assert len(seen) > 2
+    assert seen[0] == seen[1] == (True, [])  # the empty listing, the first batch
+    assert seen[2:] == [(True, [()])] * len(seen[2:])
+    assert left(sqs, queue) == EMPTY
+    assert rows(settings) == listed(filled, tmp_path)
 
 
 def test_bytes_bound_a_batch_too(notified, queue, tmp_path, sqs, s3):
