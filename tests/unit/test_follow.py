@@ -241,9 +241,9 @@ def test_a_replaced_object_opens_only_files_that_may_hold_it(lake_, monkeypatch)
     opened = []
     real = lake.rewrite.open_parquet  # type: ignore[attr-defined]
 
-    def counted(io, path):
+    def counted(io, path, **more):
         opened.append(path)
-        return real(io, path)
+        return real(io, path, **more)
 
     monkeypatch.setattr(lake.rewrite, "open_parquet", counted)
     snapshot_with(lake_, "3", op="replace", day=date(2026, 1, 4))

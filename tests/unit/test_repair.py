@@ -84,7 +84,8 @@ def write_object(place, number, dice, *, head=FLOWS):
 
 
 def ingest(lake, place, **more):
-    return Ingest(lake, Request((str(place),), settle=False, **more)).run()
+    request = Request((str(place),), settle=False, roll_up=False, **more)
+    return Ingest(lake, request).run()
 
 
 def repair_all(lake):
