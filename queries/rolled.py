@@ -7,7 +7,7 @@ only their rows can say.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lake.reading import Plan
-from lake.snapshots import hours_behind, mark_of, retained_from
+from lake.snapshots import hours_behind, mark_of
 from lake.tables import FLOWS, Table, iceberg_schema
 from queries.contract import Report, Rolled
 from queries.engine import Engine, Pinned
@@ -124,12 +124,19 @@ def _parts(
     tables = [pinned[name] for name in rolled.reads]
     daily = next((t for t in tables if t.table.is_daily), None)
     cuts = [_Parts((window,), (window.since.date(),) * 2 if daily else None)]
-    if daily is not None and window.until - window.since > DAYS_AS_SUCH:
+    is_long = window.until - window.since > DAYS_AS_SUCH
+    if daily is not None and is_long and _days_are_kept_up(tables, flows, window):
         cuts.insert(0, _with_days(window))
     for cut in cuts:
         if all(_holds(t, flows, part) for t in tables for part in cut.of(t.table)):
             return cut
     return None
+
+
+def _days_are_kept_up(tables: Sequence[Pinned], flows: Pinned, window: Window) -> bool:
+    """Whether the hours that days are added up from stay as long as `flows` does."""
+    since = max(window.since.date(), flows.retained_from)
+    return all(t.retained_from <= since for t in tables if not t.table.is_daily)
 
 
 def _with_days(window: Window) -> _Parts:
@@ -143,7 +150,7 @@ def _holds(rollup: Pinned, flows: Pinned, window: Window) -> bool:
     return (
         rollup.stored is not None
         and hours_not_absorbed(rollup, flows, window) == 0
-        and retained_from(rollup.stored) <= window.since.date()
+        and rollup.retained_from <= window.since.date()
     )
 
 

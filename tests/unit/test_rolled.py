@@ -266,6 +266,18 @@ def test_days_that_a_roll_up_has_dropped_are_read_elsewhere(own):
     assert ask(engine).rows.to_pylist() == from_flows(engine).rows.to_pylist()
 
 
+def test_days_whose_hours_were_dropped_before_flows_are_not_kept_up(own):
+    lake, engine = own
+    put(lake, many(1, 2, 3))
+    roll_up(lake)
+    drop_days(lake, EDGES_HOURLY, date(2026, 1, 5))
+    put(lake, flows_of(4, [30, 31]))  # of the 3rd
+    roll_up(lake)
+    assert ask(engine).meta["table"] == "flows"
+    drop_days(lake, FLOWS, date(2026, 1, 5))
+    assert ask(engine).meta["table"] == "edges_daily"  # what is left of those days
+
+
 def test_a_window_without_rows_is_empty_from_roll_ups_too(full):
     found = ask(full, since="2026-01-20", until="2026-01-21")
     assert found.rows.num_rows == 0
