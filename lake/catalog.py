@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import structlog
 from pyiceberg.catalog import Catalog, load_catalog
+from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
 from pyiceberg.exceptions import (
     CommitFailedException,
     NamespaceAlreadyExistsError,
@@ -198,12 +198,35 @@ def _open_catalog(settings: Settings, *, create: bool) -> Catalog:
     if not create and not database.exists():
         raise LakeMissing(str(settings.lake_path))
     Path(settings.lake_path).mkdir(parents=True, exist_ok=True)
-    properties: dict[str, Any] = {
-        "type": "sql",
+    properties = {
         "uri": f"sqlite:///{database}?timeout={SQLITE_WAIT_S}",
         "warehouse": settings.warehouse or f"file://{settings.lake_path}/warehouse",
     }
-    return load_catalog("flowlake", **properties)
+    return _Embedded("flowlake", **properties)
+
+
+class _Embedded(SqlCatalog):
+    """The embedded catalog; it reads a table's metadata again only if that is other.
+
+    A metadata file never changes, and a small run asks for tables 170 times.
+    """
+
+    def __init__(self, name: str, **properties: str) -> None:
+        super().__init__(name, **properties)
+        self._read: dict[str, IcebergTable] = {}
+
+    def _convert_orm_to_iceberg(self, orm_table: IcebergTables) -> IcebergTable:
+        known = self._read.get(orm_table.table_name)
+        if known is None or known.metadata_location != orm_table.metadata_location:
+            known = super()._convert_orm_to_iceberg(orm_table)
+            self._read[orm_table.table_name] = known
+        return IcebergTable(
+            identifier=known.name(),
+            metadata=known.metadata,
+            metadata_location=known.metadata_location,
+            io=known.io,
+            catalog=self,
+        )
 
 
 @contextmanager

@@ -16,6 +16,8 @@ from typing import Any
 import structlog
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
+from pyiceberg.table import Transaction
+from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.snapshots import Operation, Snapshot
 from pyiceberg.table.update import (
     AssertRefSnapshotId,
@@ -65,6 +67,18 @@ class Change:
     removed: Sequence[DataFile] = ()
     summary: dict[str, str] = field(default_factory=dict)
     properties: dict[str, str] = field(default_factory=dict)
+
+
+class _OnBase(Transaction):
+    """Stages nothing: what the table is in it is what it was as loaded.
+
+    PyIceberg's own copies all metadata, deep, a dozen times a commit.
+    """
+
+    @property
+    def table_metadata(self) -> TableMetadata:
+        """The base's metadata."""
+        return self._table.metadata
 
 
 class _Append(_MergeAppendFiles):
@@ -163,7 +177,7 @@ def _producer(base: IcebergTable, change: Change) -> _SnapshotProducer[Any]:
     kind: type[_SnapshotProducer[Any]] = _Overwrite if change.removed else _Append
     producer = kind(
         operation=Operation.OVERWRITE if change.removed else Operation.APPEND,
-        transaction=base.transaction(),
+        transaction=_OnBase(base),
         io=base.io,
         snapshot_properties=properties,
     )
