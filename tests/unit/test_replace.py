@@ -9,6 +9,7 @@ import pytest
 
 from ingest.batch import Batch
 from ingest.job import Ingest, Request
+from ingest.rollup.follower import roll_up
 from lake.catalog import Lake
 from lake.follow import follow_all
 from lake.settings import load_settings
@@ -236,6 +237,7 @@ def test_killed_between_the_two_heads_the_next_run_reads_the_object(
     if follows:
         with opened(tmp_path / "lake") as lake:
             follow_all(lake)
+            roll_up(lake)
         assert not any(state(tmp_path / "lake").values())  # in neither head
     healed = run(tmp_path / "lake", source)  # no --replace
     assert healed.objects == 1
