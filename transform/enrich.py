@@ -20,8 +20,8 @@ from transform.attribute import (
 )
 from transform.codes import NONE, column_of
 from transform.identify import (
+    ATTRIBUTIONS,
     Identified,
-    attribution_column,
     identify,
     settle_nodes,
 )
@@ -36,7 +36,9 @@ from transform.records import (
     is_text,
     read_records,
 )
-from transform.words import Words
+from transform.words import Words, column_of_codes
+
+_ATTRIBUTIONS = pa.array(ATTRIBUTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class Attributed:
         for name, side in (("src", self.src), ("dst", self.dst)):
             for column, array in side.columns.items():
                 if column == "attribution":
-                    array = attribution_column(array)
+                    array = column_of_codes(array, _ATTRIBUTIONS)
                 if array is not None:
                     found[f"{name}_{column}"] = array
         return found

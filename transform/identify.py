@@ -16,7 +16,7 @@ from transform.learned import SEVERAL_CLAIM
 from transform.places import NOWHERE, SEVERAL, which_network
 from transform.records import EGRESS, Records, numbers
 from transform.timeline import AMBIGUOUS, NOT_COVERED
-from transform.words import Words
+from transform.words import Spread, Words
 
 # How an identity is known, or why it is not; `attribution`'s values.
 ATTRIBUTIONS = (
@@ -141,11 +141,12 @@ def identify(
     codes["aws_service"] = _either(places["service"][pair], codes["aws_service"])
     codes["network"] = places["network"][pair]
     case = cases.case.astype(np.intp)
+    spread = Spread(case)
     columns = {
         column: array
         for column, code in codes.items()
         if column != "forwards"
-        and (array := words[column].array(code, case)) is not None
+        and (array := words[column].array(code, spread)) is not None
     }
     groups = _security_groups(inventory, known.interface)
     if groups is not None:
@@ -390,12 +391,3 @@ def settle_nodes(sides: tuple[Identified, Identified]) -> None:
         attribution = side.columns["attribution"]
         away = (attribution == HOST_NETWORK) & ~near
         attribution[away] = NODE_OR_SNAT
-
-
-def attribution_column(codes: Any) -> pa.DictionaryArray | None:
-    """Return `attribution` as a dictionary column; None if all are null."""
-    missing = codes < 0
-    if missing.all():
-        return None
-    indices = pa.array(codes.astype(np.int32), mask=missing if missing.any() else None)
-    return pa.DictionaryArray.from_arrays(indices, pa.array(ATTRIBUTIONS))

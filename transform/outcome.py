@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from transform.words import column_of_codes
+
 NULL = -1
 ROLES = ("transit", "nat_public", "nat_unsolicited", "encapsulated", "duplicate",
          "unmatched")  # fmt: skip
@@ -55,7 +57,7 @@ class Outcome:
         """Return the columns of `flows`; wholly null ones are left out."""
         found: dict[str, Any] = {}
         for name, words in _WORDS.items():
-            column = in_words(getattr(self, name), words)
+            column = column_of_codes(getattr(self, name), pa.array(words))
             if column is not None:
                 found[name] = column
         counted = self.counted
@@ -80,13 +82,3 @@ _WORDS = {
     "reject_cause": CAUSES,
     "reject_evidence": EVIDENCE,
 }
-
-
-def in_words(codes: Any, words: tuple[str, ...]) -> pa.DictionaryArray | None:
-    """Return codes of a few words as a dictionary column; None if all are null."""
-    missing = codes < 0
-    if missing.all():
-        return None
-    mask = missing if missing.any() else None
-    indices = pa.array(codes.astype(np.int32), mask=mask)
-    return pa.DictionaryArray.from_arrays(indices, pa.array(words))

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from transform.codes import NONE, Coded, column_of, distinct, merged
 from transform.identify import ATTRIBUTIONS, BY_EXACT, BY_LEARNING, HOST_NETWORK
 from transform.records import ACK, SYN
-from transform.words import Index, Words
+from transform.words import Index, Spread, Words
 
 PLACE = ("kind", "cluster", "namespace", "pod", "node", "eni", "subnet", "az", "vpc",
          "account")  # fmt: skip
@@ -89,7 +89,7 @@ class Ends:
         return _numbered([known, *texts], OUTCOME_COLUMNS)
 
     def _texts(self, codes: Any) -> pa.Array:
-        found = self.words.array(codes.astype(np.int32), np.arange(len(codes)))
+        found = self.words.array(codes.astype(np.int32), Spread(np.arange(len(codes))))
         if found is None:
             return pa.nulls(len(codes), pa.string())
         return found.cast(pa.string())

@@ -66,7 +66,7 @@ class Words:
             return str(self._index.words[code].as_py())
         return list(self._more)[code - size]
 
-    def array(self, codes: Any, which: Any) -> pa.DictionaryArray | None:
+    def array(self, codes: Any, spread: Spread) -> pa.DictionaryArray | None:
         """Return texts as a dictionary column; None if all are null.
 
         The dictionary holds what the codes use and no more: an inventory has a
@@ -74,7 +74,7 @@ class Words:
 
         Args:
             codes: A code for each distinct case.
-            which: For each row its case; intp.
+            spread: The cases' rows.
         """
         encoded = pa.array(codes).dictionary_encode()
         used = np.asarray(encoded.dictionary)
@@ -84,8 +84,9 @@ class Words:
         texts = self._texts(used[~null])
         places = np.asarray(encoded.indices)
         if null.any():
-            places = (np.cumsum(~null, dtype=np.int32) - 1)[places]
-        return gathered(places, which, texts, codes != NONE if null.any() else None)
+            # Arrow follows codes of nulls too when it joins dictionaries.
+            places = np.maximum(np.cumsum(~null, dtype=np.int32) - 1, 0)[places]
+        return spread.column(places, texts, codes != NONE if null.any() else None)
 
     def _texts(self, used: Any) -> pa.Array:
         size = len(self._index.words)
@@ -98,20 +99,53 @@ class Words:
         return words.take(pa.array(used))
 
 
-def gathered(
-    places: Any, which: Any, texts: pa.Array, known: Any = None
-) -> pa.DictionaryArray:
-    """Return a dictionary column of each row's text.
+class Spread:
+    """Cases spread over their rows, column by column.
 
     Args:
-        places: Of each case, the place of its text; int32.
         which: For each row its case; intp.
-        texts: Distinct texts.
-        known: Which cases have a text at all; None: all of them.
     """
-    indices = pa.py_buffer(np.take(places, which))
-    valid = None
-    if known is not None:
-        valid = pa.py_buffer(np.packbits(np.take(known, which), bitorder="little"))
-    array = pa.Array.from_buffers(pa.int32(), len(which), [valid, indices])
-    return pa.DictionaryArray.from_arrays(array, texts, safe=False)
+
+    def __init__(self, which: Any) -> None:
+        self._which = which
+        self._known: dict[bytes, pa.Buffer] = {}
+
+    def column(
+        self, places: Any, texts: pa.Array, known: Any = None
+    ) -> pa.DictionaryArray:
+        """Return a dictionary column of each row's text.
+
+        Args:
+            places: Of each case, the place of its text; int32.
+            texts: Distinct texts.
+            known: Which cases have a text at all; None: all of them.
+        """
+        valid = None if known is None else self._bitmap(known)
+        return _column(np.take(places, self._which), texts, valid)
+
+    def _bitmap(self, known: Any) -> pa.Buffer:
+        """Return which rows are known as Arrow has it: most columns lack the same."""
+        key = known.tobytes()
+        if key not in self._known:
+            self._known[key] = bitmap(np.take(known, self._which))
+        return self._known[key]
+
+
+def bitmap(known: Any) -> pa.Buffer:
+    """Return a mask of rows that are not null as Arrow has it."""
+    return pa.py_buffer(np.packbits(known, bitorder="little"))
+
+
+def column_of_codes(codes: Any, texts: pa.Array) -> pa.DictionaryArray | None:
+    """Return codes, negative where null, as a column; None if all are null."""
+    known = codes >= 0
+    if not known.any():
+        return None
+    valid = None if known.all() else bitmap(known)
+    return _column(np.maximum(codes, 0).astype(np.int32), texts, valid)
+
+
+def _column(codes: Any, texts: pa.Array, valid: Any) -> pa.DictionaryArray:
+    buffers = [valid, pa.py_buffer(codes)]
+    indices = pa.Array.from_buffers(pa.int32(), len(codes), buffers)
+    return pa.DictionaryArray.from_arrays(indices, texts, safe=False)
