@@ -207,7 +207,7 @@ def _as(column: pa.ChunkedArray | pa.Array, type_: pa.DataType) -> pa.ChunkedArr
         column = pa.chunked_array([column])
     if pa.types.is_dictionary(type_) and not pa.types.is_dictionary(column.type):
         return pc.dictionary_encode(column)
-    return column.cast(type_)
+    return column if column.type == type_ else column.cast(type_)
 
 
 def _hour(name: str, times: pa.ChunkedArray) -> int:

@@ -108,6 +108,8 @@ def _all_ranks(columns: list[pa.ChunkedArray]) -> list[Any]:
 def _one_dictionary(column: pa.ChunkedArray) -> pa.DictionaryArray:
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
+    if column.num_chunks == 1:
+        return column.chunk(0)
     combined = column.unify_dictionaries().combine_chunks()
     return combined.chunk(0) if isinstance(combined, pa.ChunkedArray) else combined
 
@@ -122,13 +124,17 @@ def trim_dictionary(column: pa.ChunkedArray) -> pa.ChunkedArray:
     array = _one_dictionary(column)
     if len(array.dictionary) <= SMALL_DICTIONARY:
         return pa.chunked_array([array])
-    codes = pc.drop_null(array.indices)
+    codes = np.asarray(pc.drop_null(array.indices))
     used = np.zeros(len(array.dictionary), dtype=bool)
-    used[np.asarray(codes)] = True
+    used[codes] = True
     if used.all():
         return pa.chunked_array([array])
-    renumbered = pa.array(np.cumsum(used) - 1, pa.int32())
+    places = np.cumsum(used, dtype=np.int32) - np.int32(1)
+    if array.null_count:
+        renumbered = pa.array(places).take(array.indices)
+    else:
+        renumbered = pa.array(np.take(places, codes, mode="clip"))
     trimmed = pa.DictionaryArray.from_arrays(
-        renumbered.take(array.indices), array.dictionary.filter(pa.array(used))
+        renumbered, array.dictionary.filter(pa.array(used)), safe=False
     )
     return pa.chunked_array([trimmed])
