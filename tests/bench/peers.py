@@ -42,7 +42,7 @@ def flowlake(source: Path, out: Path) -> int:
     from lake.settings import load_settings
 
     settle_memory()  # as the command does
-    request = Request(sources=(str(source),), settle=False)
+    request = Request(sources=(str(source),), settle=False, roll_up=False)
     with Lake(load_settings(lake=str(out)), create=True) as lake:
         return Ingest(lake, request).run().flows
 
@@ -59,6 +59,19 @@ def settle(source: Path, out: Path) -> int:
         return (
             Settler(lake, Inventories(lake, {})).settle_due(now=datetime.now(UTC)).rows
         )
+
+
+def rollups(source: Path, out: Path) -> int:
+    """Add up what `settle` has settled; for its time beside the rest."""
+    from ingest.rollup.follower import roll_up
+    from lake.catalog import Lake
+    from lake.settings import load_settings
+    from lake.tables import FLOWS
+
+    del source
+    with Lake(load_settings(lake=str(out))) as lake:
+        roll_up(lake)
+        return int(lake.load(FLOWS).scan().count())
 
 
 def polars(source: Path, out: Path) -> int:
@@ -94,11 +107,19 @@ def duckdb(source: Path, out: Path) -> int:
 
 
 BEFORE = {"flowlake": inventory}
-JOBS = {"flowlake": flowlake, "settle": settle, "polars": polars, "duckdb": duckdb}
+JOBS = {
+    "flowlake": flowlake,
+    "settle": settle,
+    "rollups": rollups,
+    "polars": polars,
+    "duckdb": duckdb,
+}
 IMPORTS = {
     "flowlake": ("ingest.job", "lake.catalog", "pyarrow.dataset",
                  "pyiceberg.io.pyarrow", "pyiceberg.catalog.sql"),
     "settle": ("ingest.settling", "pyiceberg.io.pyarrow", "pyiceberg.catalog.sql"),
+    "rollups": ("ingest.rollup.follower", "pyiceberg.io.pyarrow",
+                "pyiceberg.catalog.sql"),
     "polars": ("polars",),
     "duckdb": ("duckdb",),
 }  # fmt: skip
