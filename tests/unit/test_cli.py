@@ -80,6 +80,8 @@ def test_a_whole_object_in_quarantine_is_exit_1_and_a_missing_source_3(logs, tmp
 
 
 def test_wrong_usage_is_exit_2_and_says_what_would_be_right(tmp_path):
+    lake = tmp_path / "lake"
+    command("ingest", tmp_path, lake=lake)
     for arguments, hint in [
         (("ingest", ".", "--since", "soon"), "24h"),
         (("ingest", ".", "--shard", "5/2"), "I/N"),
@@ -88,8 +90,6 @@ def test_wrong_usage_is_exit_2_and_says_what_would_be_right(tmp_path):
         (("sql", "SELECT 1", "--format", "xml"), "table, json"),
         (("nonsense",), "No such command"),
     ]:
-        lake = tmp_path / "lake"
-        command("ingest", tmp_path, lake=lake)
         done = command(*arguments, lake=lake)
         assert done.returncode == 2, arguments
         assert hint in done.stderr, arguments
