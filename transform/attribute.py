@@ -162,9 +162,7 @@ def observers(
         found = np.where(more >= 0, more, found)
         facts[name] = np.where(found >= 0, found, by_inventory)
     for name, column in _told_alone(records, inventory).items():
-        found = np.full(len(eni), NONE, np.int32)
-        if len(column.words):
-            found = last_seen(interface.codes, column.codes, len(eni))
+        found = last_seen(interface.codes, column.codes, len(eni))
         kept = words["name" if name in ("task", "tag") else name]
         facts[f"told_{name}"] = kept.of(Coded(found, column.words))
     return Observers(eni, identity, facts, names)

@@ -76,7 +76,9 @@ def last_seen(keys: Any, values: Any, size: int) -> Any:
         size: How many keys there are.
     """
     found = np.full(size + 1, NONE, np.int32)
-    if len(values) and values.min() < 0:
+    if len(values) == 0 or values.max() < 0:
+        return found[:size]
+    if values.min() < 0:
         told = values >= 0
         keys, values = keys[told], values[told]
     found[keys] = values

@@ -38,8 +38,6 @@ from transform.records import (
 )
 from transform.words import Words, column_of_codes
 
-_ATTRIBUTIONS = pa.array(ATTRIBUTIONS)
-
 
 @dataclass(frozen=True, slots=True)
 class Taught:
@@ -93,7 +91,7 @@ class Attributed:
         for name, side in (("src", self.src), ("dst", self.dst)):
             for column, array in side.columns.items():
                 if column == "attribution":
-                    array = column_of_codes(array, _ATTRIBUTIONS)
+                    array = column_of_codes(array, ATTRIBUTIONS)
                 if array is not None:
                     found[f"{name}_{column}"] = array
         return found

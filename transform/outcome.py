@@ -57,7 +57,7 @@ class Outcome:
         """Return the columns of `flows`; wholly null ones are left out."""
         found: dict[str, Any] = {}
         for name, words in _WORDS.items():
-            column = column_of_codes(getattr(self, name), pa.array(words))
+            column = column_of_codes(getattr(self, name), words)
             if column is not None:
                 found[name] = column
         counted = self.counted

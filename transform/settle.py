@@ -61,6 +61,11 @@ class _Rows:
         return _arrived(self, before=PAIRED_WITHIN)
 
     @cached_property
+    def continued(self) -> Any:
+        """Which rows were seen to arrive under a load balancer's other tuple."""
+        return _continued(self)
+
+    @cached_property
     def stopped(self) -> Any:
         """Which rows' packets were rejected at an interface that they passed."""
         return _stopped_on_the_way(self)
@@ -181,7 +186,7 @@ def _sent(here: _Rows) -> list[tuple[Any, int]]:
     both = shows_accepts & shows_rejects
     known = here.at_src & ~here.stopped
     lost = known & both & ~here.arrived
-    lost &= ~_continues(here, lost)
+    lost &= ~here.continued
     unlogged = _behind_unlogged(here, lost)
     absent = known & ~_arrived(here, before=BLUR)
     only_accepts = absent & shows_accepts & ~shows_rejects
@@ -189,8 +194,8 @@ def _sent(here: _Rows) -> list[tuple[Any, int]]:
     return [
         (lost & ~unlogged, o.NULL),
         (lost & unlogged, o.ACCEPTED),
-        (only_accepts & ~_continues(here, only_accepts), o.UNCONFIRMED),
-        (rest & ~_continues(here, rest), o.ACCEPTED),
+        (only_accepts & ~here.continued, o.UNCONFIRMED),
+        (rest & ~here.continued, o.ACCEPTED),
     ]
 
 
@@ -245,21 +250,20 @@ def _stopped_on_the_way(here: _Rows) -> Any:
     return there.near(streams.tuple_, here.begin, here.end, before=BLUR)
 
 
-def _continues(here: _Rows, rows: Any) -> Any:
+def _continued(here: _Rows) -> Any:
     """Return which rows were seen to arrive under a load balancer's other tuple.
 
     One that preserves the client's address changes only the server's: the client's
     address and port tell the stream.
     """
     attributed = here.attributed
-    found = np.zeros(len(rows), dtype=bool)
-    to = rows & (attributed.dst.forwards >= 0)
+    found = np.zeros(len(here.begin), dtype=bool)
+    to = attributed.dst.forwards >= 0
     if to.any():
-        ends = here.at_dst & (attributed.dst.forwards < 0)
-        found |= to & _same_end(here, ends, is_src=True)
+        found |= to & _same_end(here, here.at_dst & ~to, is_src=True)
     back = here.at_dst & (attributed.src.forwards >= 0)
     if back.any():
-        found |= rows & _same_end(here, back, is_src=False)
+        found |= _same_end(here, back, is_src=False)
     return found
 
 

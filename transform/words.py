@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -120,29 +121,29 @@ class Spread:
             texts: Distinct texts.
             known: Which cases have a text at all; None: all of them.
         """
-        valid = None if known is None else self._bitmap(known)
+        valid = None if known is None else self._valid(known)
         return _column(np.take(places, self._which), texts, valid)
 
-    def _bitmap(self, known: Any) -> pa.Buffer:
-        """Return which rows are known as Arrow has it: most columns lack the same."""
+    def _valid(self, known: Any) -> pa.Buffer:
+        """Return the bitmap of some cases' rows: most columns lack the same."""
         key = known.tobytes()
         if key not in self._known:
-            self._known[key] = bitmap(np.take(known, self._which))
+            self._known[key] = _bitmap(np.take(known, self._which))
         return self._known[key]
 
 
-def bitmap(known: Any) -> pa.Buffer:
+def _bitmap(known: Any) -> pa.Buffer:
     """Return a mask of rows that are not null as Arrow has it."""
     return pa.py_buffer(np.packbits(known, bitorder="little"))
 
 
-def column_of_codes(codes: Any, texts: pa.Array) -> pa.DictionaryArray | None:
-    """Return codes, negative where null, as a column; None if all are null."""
+def column_of_codes(codes: Any, texts: Sequence[str]) -> pa.DictionaryArray | None:
+    """Return codes of a few texts, negative where null; None if all are null."""
     known = codes >= 0
     if not known.any():
         return None
-    valid = None if known.all() else bitmap(known)
-    return _column(np.maximum(codes, 0).astype(np.int32), texts, valid)
+    valid = None if known.all() else _bitmap(known)
+    return _column(np.maximum(codes, 0).astype(np.int32), pa.array(texts), valid)
 
 
 def _column(codes: Any, texts: pa.Array, valid: Any) -> pa.DictionaryArray:
