@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 
 from pyiceberg.table import Table as IcebergTable
@@ -99,12 +100,22 @@ def retained_from(table: IcebergTable) -> date:
     return date.fromisoformat(table.properties.get(RETAINED, "0001-01-01"))
 
 
-def hours_touched(snapshot: Snapshot) -> set[int] | None:
-    """Return the hours since 1970 whose sums a snapshot of `flows` changes.
+def hours_touched(snapshots: Iterable[Snapshot]) -> set[int] | None:
+    """Return the hours since 1970 whose sums some snapshots of `flows` change.
 
     Returns:
-        None where it changes files and does not say of which hours.
+        None where one changes files and does not say of which hours.
     """
+    hours: set[int] = set()
+    for snapshot in snapshots:
+        named = _hours_touched(snapshot)
+        if named is None:
+            return None
+        hours |= named
+    return hours
+
+
+def _hours_touched(snapshot: Snapshot) -> set[int] | None:
     if summary(snapshot, OP) in MOVING:
         return set()
     named = summary(snapshot, HOURS)
@@ -126,15 +137,7 @@ def hours_behind(follower: IcebergTable, flows: IcebergTable) -> set[int] | None
     """
     mark = mark_of(follower, "flows")
     newer = above(flows, mark) if mark is not None else None
-    if newer is None:
-        return None
-    hours: set[int] = set()
-    for snapshot in newer:
-        named = hours_touched(snapshot)
-        if named is None:
-            return None
-        hours |= named
-    return hours
+    return None if newer is None else hours_touched(newer)
 
 
 def _hour(text: str) -> int:

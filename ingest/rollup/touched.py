@@ -61,16 +61,14 @@ def touched(
     newer = above(flows, mark)
     if newer is None:
         raise FollowerStopped(table.name, mark, FLOWS.name)
-    hours: set[int] = set()
-    for snapshot in newer:
-        named = hours_touched(snapshot)
-        if named is None:
-            return Touched(everything=True)
-        hours.update(named)
-        silent = _silent_hours(flows, snapshot) if silences else set()
+    hours = hours_touched(newer)
+    if hours is None:
+        return Touched(everything=True)
+    for snapshot in newer if silences else ():
+        silent = _silent_hours(flows, snapshot)
         if silent is None:
             return Touched(everything=True)
-        hours.update(silent)
+        hours |= silent
     return Touched(frozenset(hours))
 
 
