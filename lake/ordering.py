@@ -129,12 +129,10 @@ def trim_dictionary(column: pa.ChunkedArray) -> pa.ChunkedArray:
     used[codes] = True
     if used.all():
         return pa.chunked_array([array])
-    places = np.cumsum(used, dtype=np.int32) - np.int32(1)
-    if array.null_count:
-        renumbered = pa.array(places).take(array.indices)
-    else:
-        renumbered = pa.array(np.take(places, codes, mode="clip"))
+    renumbered = pa.array(np.cumsum(used, dtype=np.int32) - np.int32(1))
     trimmed = pa.DictionaryArray.from_arrays(
-        renumbered, array.dictionary.filter(pa.array(used)), safe=False
+        renumbered.take(array.indices),
+        array.dictionary.filter(pa.array(used)),
+        safe=False,
     )
     return pa.chunked_array([trimmed])
