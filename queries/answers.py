@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from lake.reading import Plan, is_timed
-from lake.tables import FLOWS
+from lake.tables import COVERAGE_HOURLY, FLOWS
 from queries.contract import Report
 from queries.engine import Engine, Pinned
 from queries.rolled import from_rollups, hours_not_absorbed
@@ -21,8 +21,8 @@ from queries.session import Session
 from queries.statements import statement
 from queries.values import Window, bind, iso, window_of
 
-META_TABLES = ("sources", "silences", "coverage_hourly")  # what `meta` is made from
-COVERAGE = "coverage_hourly"
+COVERAGE = COVERAGE_HOURLY.name
+META_TABLES = ("sources", "silences", COVERAGE)  # what `meta` is made from
 NO_COVERAGE = "the window's hours are not rolled up: `flowlake settle` does that"
 # What `meta` says, by name; the documentation is made from it.
 META_NAMES: Mapping[str, str] = {

@@ -8,21 +8,11 @@
 --          where that would place them, and do not hold; without one among the first, the
 --          first are right.
 WITH edges AS (
-  SELECT
-    client_kind, client_cluster, client_namespace, client_workload, client_az, client_vpc,
-    client_account, server_kind, server_cluster, server_namespace, server_workload, server_az,
-    server_vpc, server_account, service_port, distinct_ports, protocol, verdict, records,
-    connections, packets_to_server, packets_to_client, bytes_to_server, bytes_to_client,
-    first_seen, last_seen
+  SELECT *
   FROM edges_hourly
   WHERE hour >= $since AND hour < $until AND NOT (day >= $first_day AND day < $last_day)
-  UNION ALL
-  SELECT
-    client_kind, client_cluster, client_namespace, client_workload, client_az, client_vpc,
-    client_account, server_kind, server_cluster, server_namespace, server_workload, server_az,
-    server_vpc, server_account, service_port, distinct_ports, protocol, verdict, records,
-    connections, packets_to_server, packets_to_client, bytes_to_server, bytes_to_client,
-    first_seen, last_seen
+  UNION ALL BY NAME
+  SELECT *
   FROM edges_daily
   WHERE day >= $first_day AND day < $last_day
 ),
