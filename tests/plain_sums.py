@@ -1,12 +1,17 @@
-"""The sums of roll-ups in plain Python, and random flows to add up."""
+"""The sums of roll-ups in plain Python, and random flows to add up in a lake."""
 
 import random
+import uuid
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
 
+from lake.datafiles import DataFileWriter
+from lake.ordering import by_hour
+from lake.rewrite import hour_of, hours_property
+from lake.store import Change, commit
 from lake.tables import (
     COVERAGE_HOURLY,
     EDGES_DAILY,
@@ -108,6 +113,18 @@ def as_table(rows):
                     pa.string() if pa.types.is_dictionary(t) else t).cast(t)
         for n in names for t in [schema.field(n).type]
     })  # fmt: skip
+
+
+def put(lake, rows, *, op="ingest", removed=()):
+    """Commit rows of `flows` as a run does, and take some files out."""
+    base, commit_id = lake.load(FLOWS), uuid.uuid4().hex
+    writer = DataFileWriter(FLOWS, base, commit_id)
+    parts = by_hour(as_table(rows), FLOWS) if rows else ()
+    added = [writer.write(part, ordered=True) for part in parts]
+    hours = {hour_of(base, file) for file in (*added, *removed)}
+    change = Change(op=op, commit_id=commit_id, begun=datetime.now(UTC), added=added,
+                    removed=removed, summary=hours_property(sorted(hours)))  # fmt: skip
+    commit(lake, FLOWS, change, base=base, check=lambda table, since: None)
 
 
 def label(row, side):

@@ -25,7 +25,7 @@ LIBRARIES = ("pyarrow", "polars", "duckdb", "pyiceberg")
 HEADINGS = ("shape", "job", "rows", "objects", "rows/s", "of polars", "CPU s",
             "peak RSS", "out")  # fmt: skip
 JOBS = ("flowlake", "settle", "rollups", "polars", "duckdb")
-OF_ONE_LAKE = JOBS[:3]
+KEEPING = ("flowlake", "settle")  # the next job goes on with their lake
 
 
 def main() -> None:
@@ -65,7 +65,7 @@ def _measure(
             out = place / "out"
             answer = _run("-m", "tests.bench.peers", job, str(logs), str(out))
             seen[job].append(json.loads(answer.splitlines()[-1]))
-            if job not in OF_ONE_LAKE[:-1]:  # the next goes on with the lake
+            if job not in KEEPING:
                 shutil.rmtree(out)
     files = list(logs.rglob("*.log.gz"))
     size = sum(p.stat().st_size for p in files)

@@ -85,7 +85,7 @@ def keep_house(settings, dice):
 
 @pytest.mark.parametrize(
     ("seed", "rounds"),
-    [(1, 3), *(pytest.param(n, 6, marks=pytest.mark.soak) for n in range(2, 10))],
+    [(1, 3), *(pytest.param(n, 6, marks=pytest.mark.soak) for n in range(1, 10))],
 )
 def test_any_mix_of_faults_ends_as_one_undisturbed_run(tmp_path, seed, rounds):
     dice = random.Random(seed)  # noqa: S311

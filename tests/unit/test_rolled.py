@@ -1,6 +1,5 @@
 """A report from roll-ups says what it says from `flows`, and says which it was."""
 
-import uuid
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -12,18 +11,14 @@ from ingest.job import Ingest, Request
 from ingest.rollup.follower import roll_up
 from ingest.rollup.sums import LIMITS, PORTS_KEPT
 from lake.catalog import Lake
-from lake.datafiles import DataFileWriter
-from lake.ordering import by_hour
 from lake.retain import drop_days
-from lake.rewrite import hour_of, hours_property
 from lake.settings import load_settings
-from lake.store import Change, commit
 from lake.tables import EDGES_DAILY, EDGES_HOURLY, FLOWS
 from queries.answers import answer, pose
 from queries.catalogue import find_report, load_catalogue
 from queries.contract import ContractError
 from queries.engine import Engine
-from tests.plain_sums import as_table, flows_of
+from tests.plain_sums import flows_of, put
 from tests.samples import write_objects
 
 REPORT = find_report("conversations")
@@ -31,17 +26,6 @@ NOW = datetime(2026, 2, 1, tzinfo=UTC)
 HOURS = (0, 1, 2, 30, 31, 55, 80, 81, 130, 144)  # from the 1st, 22:00, to the 7th
 assert REPORT.rolled
 HELD = REPORT.rolled.values["by"]
-
-
-def put(lake, rows):
-    base, commit_id = lake.load(FLOWS), uuid.uuid4().hex
-    writer = DataFileWriter(FLOWS, base, commit_id)
-    added = [writer.write(part, ordered=True)
-             for part in by_hour(as_table(rows), FLOWS)]  # fmt: skip
-    hours = sorted({hour_of(base, file) for file in added})
-    change = Change(op="ingest", commit_id=commit_id, begun=datetime.now(UTC),
-                    added=added, summary=hours_property(hours))  # fmt: skip
-    commit(lake, FLOWS, change, base=base, check=lambda table, since: None)
 
 
 def many(*seeds):

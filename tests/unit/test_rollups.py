@@ -1,6 +1,5 @@
 """Roll-ups hold the sums of `flows`, whatever happened to it and to them."""
 
-import uuid
 from collections import defaultdict
 from contextlib import suppress
 from datetime import UTC, date, datetime
@@ -15,11 +14,9 @@ from ingest.rollup.follower import roll_up, stopped
 from ingest.rollup.sums import LIMITS, Sums
 from lake.catalog import Lake
 from lake.compact import compact
-from lake.datafiles import DataFileWriter
 from lake.errors import FollowerStopped
 from lake.expire import expire
 from lake.follow import follow_all
-from lake.ordering import by_hour
 from lake.retain import drop_days
 from lake.rewrite import hour_of, hours_property, live_files, swap
 from lake.settings import load_settings
@@ -36,11 +33,11 @@ from tests.plain_sums import (
     PORTS,
     SHAPES,
     SOURCES,
-    as_table,
     dice_of,
     edges_of,
     flows_of,
     in_all,
+    put,
     rolled,
 )  # fmt: skip
 
@@ -63,17 +60,6 @@ def new_lake(path):
 def lake_(tmp_path):
     with new_lake(tmp_path / "lake") as opened:
         yield opened
-
-
-def put(lake_, rows, *, op="ingest", removed=()):
-    base, commit_id = lake_.load(FLOWS), uuid.uuid4().hex
-    writer = DataFileWriter(FLOWS, base, commit_id)
-    parts = by_hour(as_table(rows), FLOWS) if rows else ()
-    added = [writer.write(part, ordered=True) for part in parts]
-    hours = {hour_of(base, file) for file in (*added, *removed)}
-    change = Change(op=op, commit_id=commit_id, begun=datetime.now(UTC), added=added,
-                    removed=removed, summary=hours_property(sorted(hours)))  # fmt: skip
-    commit(lake_, FLOWS, change, base=base, check=lambda table, since: None)
 
 
 class World:
