@@ -15,6 +15,7 @@ import pyarrow as pa
 from transform.addresses import Addresses, is_global
 from transform.codes import NONE, Coded, column_of, distinct, last_seen, nothing
 from transform.holders import Layer
+from transform.hops import homes_by_hop, next_hops
 from transform.inventory import Inventory
 from transform.places import NOWHERE, SEVERAL, inside, which_network
 from transform.records import EGRESS, INGRESS, Records
@@ -227,7 +228,8 @@ def resolve(
     """
     column = records.src if is_src else records.dst
     numbers = records.addresses[0 if is_src else 1]
-    first, which = distinct(vpc, column.codes)
+    hop = next_hops(records, words["eni"], is_src=is_src)
+    first, which = distinct(vpc, column.codes, *(() if hop is None else (hop,)))
     code = column.codes[first]
     addresses = Addresses(
         *(np.append(part, part.dtype.type(0))[code] for part in
@@ -242,6 +244,9 @@ def resolve(
         is_global=is_global(addresses),
     )
     _find_homes(side, inventory, words["vpc"])
+    if hop is not None:
+        proved = homes_by_hop(hop[first], addresses, inventory)
+        side.home = np.where((side.home < 0) & (proved >= 0), proved, side.home)
     for name in LAYERS:
         layer: Layer = getattr(inventory, name)
         keys = _keys(layer, side, inventory, words["vpc"])

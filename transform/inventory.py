@@ -42,6 +42,7 @@ class Inventory:
         pods, nodes, interfaces, publics: Who held an address, by source.
         owned: Which addresses an interface ever had: (code of the interface, address).
         enis: For each interface's code, some identity of it, -1 without one.
+        vpc_of_eni: For each interface's code, its VPC's, ``NONE`` if that is not known.
     """
 
     def __init__(
@@ -68,6 +69,8 @@ class Inventory:
         self._source = _texts_equal(rows["source"], "kubernetes")
         self.vpcs, self._vpc = self._resolved_vpcs()
         self.enis = self._latest_of_enis()
+        eni, vpc = self.columns["eni"], self.columns["vpc"]
+        self.vpc_of_eni = last_seen(eni.codes, vpc.codes, len(eni.words))
         self._hosts = self._hosting_instances()
         self._build(rows, configurations)
 

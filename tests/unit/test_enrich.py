@@ -151,21 +151,58 @@ def test_the_same_range_in_two_vpcs_is_two_places():
     assert (first["dst_name"] == "ours") == (first["vpc_id"] == "vpc-1")
 
 
-def test_a_peer_that_two_vpcs_could_hold_is_nobody():
-    def peering(other):
-        return configured(
-            "vpc_peering_connection",
-            Status={"Code": "active"},
-            RequesterVpcInfo={"VpcId": "vpc-1", "CidrBlock": "10.0.0.0/16"},
-            AccepterVpcInfo={"VpcId": other, "CidrBlock": "10.5.0.0/16"},
-        )
-
-    inventory = known(
-        holder("10.5.0.1", vpc="vpc-2"),
-        holder("10.5.0.1", vpc="vpc-3", eni="eni-3"),
-        configurations=[peering("vpc-2"), peering("vpc-3")],
+def peering(other):
+    return configured(
+        "vpc_peering_connection",
+        Status={"Code": "active"},
+        RequesterVpcInfo={"VpcId": "vpc-1", "CidrBlock": "10.0.0.0/16"},
+        AccepterVpcInfo={"VpcId": other, "CidrBlock": "10.5.0.0/16"},
     )
-    (row,) = told([line("10.0.0.1", "10.5.0.1")], inventory=inventory)
+
+
+TWO_PEERS = known(
+    holder("10.5.0.1", vpc="vpc-2", eni="eni-2"),
+    holder("10.5.0.1", vpc="vpc-3", eni="eni-3"),
+    holder("10.0.0.9", eni="eni-gate", kind="transit_gateway"),
+    configurations=[peering("vpc-2"), peering("vpc-3")],
+)
+
+
+def test_a_peer_that_two_vpcs_could_hold_is_nobody():
+    (row,) = told([line("10.0.0.1", "10.5.0.1")], inventory=TWO_PEERS)
+    assert (row["dst_eni"], row["dst_attribution"]) == (None, "ambiguous")
+
+
+@pytest.mark.parametrize("hop", ["eni-2", "eni-3"])
+@pytest.mark.parametrize("way", ["egress", "ingress"])
+def test_a_next_hop_that_has_the_address_says_which_peer_it_is(hop, way):
+    ends = ("10.0.0.1", "10.5.0.1")
+    far, (src, dst) = ("dst", ends) if way == "egress" else ("src", ends[::-1])
+    (row,) = told(
+        [f"{line(src, dst, way=way)} {hop}"],
+        f"{V5} next-hop-interface-id",
+        inventory=TWO_PEERS,
+    )
+    assert (row[f"{far}_eni"], row[f"{far}_attribution"]) == (hop, "exact")
+    assert row[f"{far}_vpc"] == hop.replace("eni", "vpc")
+
+
+@pytest.mark.parametrize("hop", ["eni-gate", "eni-never-heard-of", "-"])
+def test_a_next_hop_that_passes_packets_on_says_nothing_of_their_end(hop):
+    (row,) = told(
+        [f"{line('10.0.0.1', '10.5.0.1')} {hop}"],
+        f"{V5} next-hop-interface-id",
+        inventory=TWO_PEERS,
+    )
+    assert (row["dst_eni"], row["dst_attribution"]) == (None, "ambiguous")
+
+
+def test_a_next_hop_says_nothing_of_an_address_changed_on_the_way():
+    (row,) = told(
+        [f"{line('10.0.0.1', '10.5.0.1', shown=('10.0.0.1', '10.0.0.9'))} eni-3"],
+        f"{V5} next-hop-interface-id",
+        inventory=TWO_PEERS,
+    )
     assert (row["dst_eni"], row["dst_attribution"]) == (None, "ambiguous")
 
 
