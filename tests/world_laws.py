@@ -80,7 +80,7 @@ def take_inventory(lake: Lake, world: Path, quality: str) -> None:
     for folder in sorted(saved.glob("aws*")):
         record(lake, list(read_saved([folder])))
     for cluster in sorted((saved / f"kubernetes-{quality}").iterdir()):
-        record(lake, list(Saved([cluster])))
+        record(lake, list(Saved([cluster], cluster=cluster.stem)))
 
 
 def fill(settings: Settings, world: Path, quality: str) -> None:

@@ -132,10 +132,10 @@ def _alone(found: IcebergTable, since: Sequence[Snapshot]) -> None:
 
 
 def _summary(merged: Merged) -> dict[str, str]:
-    return {
-        CHANGED_FROM: _text(merged.since),
-        CHANGED_UNTIL: _text(merged.until),
-    }
+    if merged.concerns is None:
+        return {}
+    since, until = merged.concerns
+    return {CHANGED_FROM: _text(since), CHANGED_UNTIL: _text(until)}
 
 
 def _text(time: datetime | None) -> str:
@@ -146,15 +146,15 @@ def _open(rows: pa.Table) -> int:
     return int(rows["day"].null_count)
 
 
-def _listed(lake: Lake) -> dict[tuple[str, str], datetime]:
-    """Return when each scope was last listed completely, by what was listed."""
+def _listed(lake: Lake) -> dict[tuple[str, str], tuple[datetime, datetime]]:
+    """Return between when each scope was listed completely, by what was listed."""
     stored = lake.load(CONFIGURATIONS)
     files = [f for f in live_files(stored) if _day_of(f) is None]
     rows = read_files(CONFIGURATIONS, stored, files)
     some = rows.filter(pc.equal(rows["resource_type"], LISTING))
     return {
-        (row["scope"], row["resource_id"]): row["last_seen"]
-        for row in some.select(["scope", "resource_id", "last_seen"]).to_pylist()
+        (row["scope"], row["resource_id"]): (row["valid_from"], row["last_seen"])
+        for row in some.to_pylist()
     }
 
 

@@ -107,7 +107,7 @@ def do(lake, what, paths):
     elif what == "aws":
         record(lake, list(read_saved(paths)))
     elif what == "kubernetes":
-        record(lake, list(Saved(paths)))
+        record(lake, list(Saved(paths, cluster=paths[0].stem)))
     elif what == "compact":
         compact(lake, FLOWS)
     elif what == "attribute":

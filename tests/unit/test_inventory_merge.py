@@ -103,10 +103,10 @@ def test_the_same_sightings_again_change_nothing(history, minutes, told):
 def test_one_run_of_many_sightings_is_many_runs_of_one(history, minutes, told):
     sightings = [sighting(history, m, told) for m in sorted(minutes)]
     state = NOTHING
-    listed: dict[tuple[str, str], datetime] = {}
+    listed: dict[tuple[str, str], tuple[datetime, datetime]] = {}
     for one in sightings:
         state = merge(IDENTITIES, state, [one], listed=listed).rows
-        listed = {(SCOPE, "identities"): one.at}
+        listed = {(SCOPE, "identities"): (sightings[0].at, one.at)}
     assert comparable(state) == comparable(known(NOTHING, *sightings))
 
 

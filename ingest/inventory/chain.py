@@ -1,0 +1,204 @@
+"""The moments of a key in order, and what parts them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ingest.inventory.absences import EVER, NEVER, Absences
+from ingest.inventory.moments import FIRST, GONE, LAST, Moments, Source
+
+
+class Chain:
+    """Moments in order, each with the one before it.
+
+    Attributes:
+        same: Whether each is of the key of the one before it.
+        inside: The known row that a moment and the one before it lie within, or -1.
+        own: Whether that row's attributes are theirs.
+        known: Whether each is of a row of the lake. Its bounds tell of all listings
+            before; of looks only the newest and the first are known.
+        gone: When each was first found gone after it was shown.
+    """
+
+    def __init__(self, source: Source, absences: Absences) -> None:
+        self.moments = m = source.moments
+        self.absences = absences
+        self.known = m.row < source.known
+        size = len(m)
+        self.same = np.zeros(size, dtype=bool)
+        self.same[1:] = m.key[1:] == m.key[:-1]
+        self.inside = _inside(m)
+        own = np.zeros(size, dtype=bool)
+        own[1:] = m.attributes[1:] == m.attributes[:-1]
+        attributes_of = np.full(source.rows.num_rows + 1, -1)
+        attributes_of[m.row] = m.attributes
+        own &= (self.inside >= 0) & (attributes_of[self.inside] == m.attributes)
+        self.own = own
+        self.gone = self.gone_after(self.known | np.append(own[1:], [False]), m.shown)
+
+    def gone_after(self, known: Any, shown: Any, places: Any = slice(None)) -> Any:
+        """Return when moments were first found gone after they were shown."""
+        row = self.moments.row[places]
+        return np.where(
+            known,
+            self.absences.after(row, shown, new=True),
+            self.absences.after(row, shown),
+        )
+
+    def breaks(self) -> Any:
+        """Return which moments do not continue the one before them."""
+        broken = np.ones(len(self.moments), dtype=bool)
+        broken[1:] = ~self.same[1:] | self._parted() | self._kept_apart()
+        broken |= self._bounds_inside(broken, self.moments.earliest, "left")
+        broken |= self._bounds_inside(broken, self.moments.latest, "right")
+        return broken | self._doubted(broken)
+
+    def _parted(self) -> Any:
+        """Return which moments but the first something parts from the one before."""
+        m, one, other = self.moments, slice(None, -1), slice(1, None)
+        is_gone = m.side[other] == GONE
+        by = np.where(is_gone, np.minimum(m.at, m.shown)[other], m.at[other])
+        parted = m.attributes[other] != m.attributes[one]
+        parted |= self.gone[one] < by
+        parted |= m.earliest[other] > m.at[one]
+        parted |= m.latest[one] < m.at[other]
+        return parted | (m.ended[one] & ~is_gone & (m.begin[other] > m.at[one]))
+
+    def _kept_apart(self) -> Any:
+        """Return which moments but the first what the lake knew keeps apart.
+
+        Its rows are apart for a reason, unless it was what had not been told yet.
+        Looks within a row of other attributes were not the only ones there. And what
+        was surely there at no time may have been before all else.
+        """
+        m, one, other = self.moments, slice(None, -1), slice(1, None)
+        apart = self.known[one] & self.known[other]
+        apart &= (m.row[one] != m.row[other]) & (m.told[one] == m.told[other])
+        apart |= ~self.own[other] & (self.inside[other] >= 0)
+        return apart | (self.known[other] & (m.side[other] == GONE))
+
+    def _doubted(self, broken: Any) -> Any:
+        """Return which looks may not continue what is before them, or it them.
+
+        Something else may have been seen in between, and be forgotten.
+        """
+        m = self.moments
+        late = ~broken & ~self.own & (m.side != GONE)
+        late[1:] &= ~(self.known[:-1] & self.known[1:])
+        asked = np.flatnonzero(late)
+        found = np.zeros(len(m), dtype=bool)
+        found[asked] = self.others_between(asked, m.at[asked - 1])
+        found[asked] |= self.absences.are_unknown(
+            m.row[asked], m.shown[asked - 1], m.at[asked]
+        )
+        found[asked] |= self._doubtful_rows()[m.row[asked]] & ~self.known[asked - 1]
+        return found
+
+    def _doubtful_rows(self) -> Any:
+        """Return which known rows were only not joined to the next for such a doubt.
+
+        What the next tells of its begin may have been true of them, too.
+        """
+        m = self.moments
+        found = np.zeros(int(m.row.max()) + 1, dtype=bool)
+        places = np.flatnonzero(self.known)
+        one, other = places[:-1], places[1:]
+        linked = (m.key[one] == m.key[other]) & (m.row[one] != m.row[other])
+        linked &= (m.told[one] == m.told[other]) & (m.side[other] != GONE)
+        linked &= (m.earliest[other] <= m.at[one]) & ~m.ended[one]
+        linked &= m.latest[one] >= m.at[other]
+        found[m.row[one[linked]]] = True
+        return found
+
+    def _bounds_inside(self, broken: Any, times: Any, side: str) -> Any:
+        """Return which moments lie beyond what another of their run tells of an end.
+
+        What one moment tells holds for all that were joined to it: none of them was
+        before its ``earliest`` (left) or after its ``latest`` (right).
+        """
+        size = len(self.moments)
+        run = np.cumsum(broken) - 1
+        begins = np.append(np.flatnonzero(broken), size)
+        told = np.flatnonzero((times > NEVER) & (times < EVER))
+        first, end = begins[run[told]], begins[run[told] + 1]
+        place = _searched(self.moments.at, times[told], first, end, side)
+        inner = (place > first) & (place < end)
+        inner &= (place <= told) if side == "left" else (place > told)
+        found = np.zeros(size, dtype=bool)
+        found[place[inner]] = True
+        return found
+
+    def others_between(self, places: Any, since: Any) -> Any:
+        """Return whether a known row of other attributes can have been in between.
+
+        What is told after all that is known of a key is not doubted because of how
+        long the others were possible: of those nothing has been forgotten.
+
+        Args:
+            places: Moments.
+            since: Time before each; microseconds.
+        """
+        m = self.moments
+        found = np.zeros(len(places), dtype=bool)
+        final = np.flatnonzero(self.known & (m.side != FIRST))
+        if len(final) == 0 or len(places) == 0:
+            return found
+        low, high = self._possible(final)
+        keys = m.key[final]
+        begin = np.searchsorted(keys, m.key[places], "left")
+        count = np.searchsorted(keys, m.key[places], "right") - begin
+        asked = np.repeat(np.arange(len(places)), count)
+        row = np.arange(len(asked)) - np.repeat(np.cumsum(count) - count, count)
+        row += np.repeat(begin, count)
+        other = m.attributes[final[row]] != m.attributes[places[asked]]
+        other &= (low[row] < m.at[places[asked]]) & (high[row] > since[asked])
+        newest = np.full(int(m.key.max()) + 1, NEVER)
+        np.maximum.at(newest, keys, m.at[final])
+        late = (m.at < newest[m.key])[places[asked]]
+        other &= late | (m.side[final[row]] == GONE)
+        found[asked[other]] = True
+        return found
+
+    def _possible(self, final: Any) -> tuple[Any, Any]:
+        """Return between when known rows can have been so, as far as it was learnt."""
+        m = self.moments
+        earliest, begin = m.earliest[final].copy(), m.begin[final]
+        first = np.flatnonzero(m.side == FIRST)
+        of_row = np.full(int(m.row.max()) + 1, NEVER)
+        of_row[m.row[first]] = m.earliest[first]
+        earliest = np.maximum(earliest, of_row[m.row[final]])
+        gone = m.side[final] == GONE
+        low = np.where(earliest > NEVER, earliest, np.where(gone, NEVER, begin))
+        open_ = (m.latest[final] == EVER) | m.ended[final]
+        return low, np.where(open_, m.at[final], m.latest[final])
+
+
+def _searched(times: Any, asked: Any, begin: Any, end: Any, side: str) -> Any:
+    """Return where times come among those from a place to another, which ascend."""
+    low, high = begin.copy(), end.copy()
+    while (left := low < high).any():
+        middle = np.where(left, (low + high) // 2, 0)
+        there = times[middle]
+        before = left & ((there < asked) if side == "left" else (there <= asked))
+        low = np.where(before, middle + 1, low)
+        high = np.where(left & ~before, middle, high)
+    return low
+
+
+def _inside(m: Moments) -> Any:
+    """Return the known row that each moment and the one before it lie within, or -1."""
+    size = len(m)
+    found = np.full(size, -1)
+    if size < 2:
+        return found
+    places = np.arange(size)
+    end_of = np.full(int(m.row.max()) + 1, -1)
+    final = m.side == LAST
+    end_of[m.row[final]] = places[final]
+    begun = np.maximum.accumulate(np.where(m.side == FIRST, places, -1))[:-1]
+    row = m.row[np.maximum(begun, 0)]
+    within = (begun >= 0) & (end_of[row] >= places[1:])
+    found[1:] = np.where(within, row, -1)
+    return found

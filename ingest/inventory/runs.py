@@ -1,0 +1,211 @@
+"""Moments of a key joined to runs: an interval each, with what is known of its ends.
+
+Between two moments of the same attributes it was so, unless something parts them: it
+was not there in between, or began or ended there, or what the lake knew of the time
+between them has been forgotten. Beyond its moments a run is only possible.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from ingest.inventory.absences import EVER, NEVER, Absences
+from ingest.inventory.chain import Chain
+from ingest.inventory.moments import FIRST, GONE, LAST, Moments, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Runs of moments; times are microseconds.
+
+    Attributes:
+        place: The moment that describes each.
+        begin: From here on it surely was so; ``EVER``: at no time surely.
+        end: Until here it surely was so.
+        observed: Whether it was seen at ``begin``; else that is only said.
+        ended: Whether it is said to have ended at ``end``.
+        earliest, latest: It was so between them; ``NEVER``, ``EVER``: no bounds.
+        shown: When it was last shown.
+        is_over: Whether it is listed no longer.
+    """
+
+    place: Any
+    begin: Any
+    end: Any
+    observed: Any
+    ended: Any
+    earliest: Any
+    latest: Any
+    shown: Any
+    is_over: Any
+
+
+def runs_of(source: Source, absences: Absences) -> Runs:
+    """Join moments to runs, in no order."""
+    chain = Chain(source, absences)
+    m = chain.moments
+    if len(m) == 0:
+        none, no = np.zeros(0, np.int64), np.zeros(0, dtype=bool)
+        return Runs(none, none, none, no, no, none, none, none, no)
+    broken = chain.breaks()
+    run = np.cumsum(broken) - 1
+    starts = np.flatnonzero(broken)
+    ends = np.append(starts[1:], len(m)) - 1
+    key = m.key[starts]
+
+    anchor = _least(run, m.at, m.is_seen)
+    there = anchor < EVER
+    end = _most(run, m.at, m.is_seen)
+    shown = _most(run, m.shown)
+    bound = _bounds(chain, run, starts, anchor, _last_before(key, end))
+    begin, observed = _begun(chain, run, bound)
+    begin = np.where(there, begin, EVER)
+    at_end = m.is_seen & (m.at == end[run])
+    told = _least(run, m.latest, m.is_told & (m.latest >= end[run]))
+    learnt = _least(run, m.latest, ~m.is_told & (m.latest > end[run]))
+    gone = chain.gone_after(chain.known[ends], shown, ends)
+    following = _next_begin(key, begin)
+    latest = np.minimum.reduce([np.where(told < EVER, told, gone), learnt, following])
+    is_over = np.minimum.reduce([gone, learnt, following]) < EVER
+    is_over |= ~there | _is_told_over(m, run)
+    found = Runs(
+        place=ends,
+        begin=begin,
+        end=end,
+        observed=observed,
+        ended=_any(run, at_end & m.ended),
+        earliest=bound,
+        latest=latest,
+        shown=shown,
+        is_over=is_over,
+    )
+    return _with_forgotten(m, run, found)
+
+
+def _least(run: Any, times: Any, which: Any = None) -> Any:
+    """Return the least time of each run, of some moments; ``EVER`` without one."""
+    found = np.full(run[-1] + 1, EVER)
+    np.minimum.at(found, run, times if which is None else np.where(which, times, EVER))
+    return found
+
+
+def _most(run: Any, times: Any, which: Any = None) -> Any:
+    """Return the greatest time of each run, of some moments; ``NEVER`` without one."""
+    found = np.full(run[-1] + 1, NEVER)
+    np.maximum.at(found, run, times if which is None else np.where(which, times, NEVER))
+    return found
+
+
+def _any(run: Any, which: Any) -> Any:
+    found = np.zeros(run[-1] + 1, dtype=bool)
+    found[run[which]] = True
+    return found
+
+
+def _is_told_over(m: Moments, run: Any) -> Any:
+    """Return which runs were listed no longer when they were last told of."""
+    over, listed = (_most(run, m.shown, which) for which in (m.is_over, ~m.is_over))
+    return (over > NEVER) & (over >= listed)
+
+
+def _bounds(chain: Chain, run: Any, starts: Any, anchor: Any, before: Any) -> Any:
+    """Return before when each run cannot have begun; ``NEVER``: no bound."""
+    m = chain.moments
+    possible = m.earliest <= anchor[run] - chain.known
+    first = starts.copy()
+    seen = np.flatnonzero(m.is_seen)[::-1]
+    first[run[seen]] = seen
+    lacked = np.where(
+        chain.known[first] | chain.own[first],
+        chain.absences.before(m.row[first], anchor, new=True),
+        chain.absences.before(m.row[first], anchor),
+    )
+    there = anchor < EVER
+    lacked = np.where(there, lacked, NEVER)
+    before = np.where(there | ~chain.known[first], before, NEVER)
+    told = _most(run, m.earliest, possible)
+    return np.maximum.reduce([told, before, lacked])
+
+
+def _begun(chain: Chain, run: Any, bound: Any) -> tuple[Any, Any]:
+    """Return when each run surely had begun, and whether it was seen then.
+
+    What is said of a begin holds unless something else was so since, or could have
+    been: then it began when it was seen.
+    """
+    m = chain.moments
+    claims = np.flatnonzero(m.begin < m.at)
+    refused = m.begin[claims] < bound[run[claims]]
+    refused |= _torn(m, run)[claims]
+    late = np.flatnonzero(~refused & ~chain.known[claims])
+    asked = claims[late]
+    refused[late] = chain.absences.are_among_known(m.row[asked], m.at[asked])
+    refused[late] |= chain.others_between(asked, m.begin[asked])
+    begin, observed = m.begin.copy(), m.observed.copy()
+    begin[claims[refused]] = m.at[claims[refused]]
+    observed[claims[refused]] = True
+    counts = (m.side != GONE) & (m.is_seen | (begin >= bound[run]))
+    found = _least(run, begin, counts)
+    return found, _any(run, counts & observed & (begin == found[run]))
+
+
+def _torn(m: Moments, run: Any) -> Any:
+    """Return which moments are the last of known rows that were parted."""
+    of_first = np.full(int(m.row.max()) + 1, -1)
+    first = m.side == FIRST
+    of_first[m.row[first]] = run[first]
+    mine = of_first[m.row]
+    return (m.side == LAST) & (mine >= 0) & (mine != run)
+
+
+def _last_before(key: Any, end: Any) -> Any:
+    """Return when each run's key was last surely there in the runs before it."""
+    found = np.full(len(key), NEVER)
+    latest = np.maximum.accumulate(np.where(end > NEVER, np.arange(len(key)), -1))
+    one = latest[:-1]
+    same = (one >= 0) & (key[np.maximum(one, 0)] == key[1:])
+    found[1:] = np.where(same, end[np.maximum(one, 0)], NEVER)
+    return found
+
+
+def _next_begin(key: Any, begin: Any) -> Any:
+    """Return when each run's key was next surely there; ``EVER``: no more."""
+    size = len(key)
+    found = np.full(size, EVER)
+    places = np.where(begin < EVER, np.arange(size), size)
+    following = np.minimum.accumulate(places[::-1])[::-1][1:]
+    there = np.minimum(following, size - 1)
+    same = (following < size) & (key[there] == key[:-1])
+    found[:-1] = np.where(same, begin[there], EVER)
+    return found
+
+
+def _with_forgotten(m: Moments, run: Any, runs: Runs) -> Runs:
+    """Add what was parted more than once and may have been there in between."""
+    torn = np.flatnonzero(_torn(m, run))
+    first = np.full(int(m.row.max()) + 1, -1)
+    first[m.row[m.side == FIRST]] = run[m.side == FIRST]
+    since, until = runs.latest[first[m.row[torn]]], runs.earliest[run[torn]]
+    left = since < until
+    torn, since, until = torn[left], since[left], until[left]
+    no = np.zeros(len(torn), dtype=bool)
+    more = Runs(
+        place=torn,
+        begin=np.full(len(torn), EVER),
+        end=np.full(len(torn), NEVER),
+        observed=no,
+        ended=no,
+        earliest=since,
+        latest=until,
+        shown=np.full(len(torn), NEVER),
+        is_over=~no,
+    )
+    return Runs(
+        *(
+            np.concatenate([getattr(runs, f.name), getattr(more, f.name)])
+            for f in fields(Runs)
+        )
+    )
