@@ -10,7 +10,7 @@ from typing import Any
 
 from ingest.ahead import ahead
 from ingest.keys import Days, folder_days
-from ingest.s3 import S3_ERRORS, Sleep, as_source_error, retrying
+from ingest.s3 import Sleep, as_source_error, retrying, s3_errors
 from lake.errors import SourceMissing, SourceUnavailable
 
 PAGE = 1000
@@ -118,7 +118,7 @@ class Bucket:
                 answer: Answer = self._client.list_objects_v2(
                     Bucket=self._name, Prefix=prefix, MaxKeys=PAGE, **more
                 )
-            except S3_ERRORS as error:
+            except s3_errors() as error:
                 raise as_source_error(error, location) from error
             if "IsTruncated" not in answer:  # such as a proxy's page
                 raise SourceUnavailable(location, "the answer is not a listing")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ingest.ahead import ahead
-from ingest.s3 import S3_ERRORS, Sleep, as_source_error, back_off
+from ingest.s3 import Sleep, as_source_error, back_off, s3_errors
 from ingest.source import SourceObject
 from lake.errors import (
     SourceChanged,
@@ -129,7 +129,7 @@ class Fetcher:
                     yield chunk
             finally:
                 body.close()
-        except S3_ERRORS as error:
+        except s3_errors() as error:
             raise as_source_error(error, source.location) from error
 
     def _open(self, source: SourceObject, reached: int) -> Any:

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import structlog
 
 from ingest.consume import Consumer
-from ingest.decode.decoder import Decoder, Limits
 from ingest.known import Known
 from ingest.listing import Selection, list_sources
 from ingest.load import Loader
@@ -31,6 +31,9 @@ from lake.errors import LakeMissing, SourceError
 from lake.settings import Settings
 from lake.snapshots import head_id
 from lake.tables import FLOWS
+
+if TYPE_CHECKING:
+    from ingest.decode.decoder import Decoder
 
 log = structlog.get_logger()
 
@@ -257,6 +260,9 @@ def decoder_for(
     settings: Settings, request: Request, formats: Mapping[str, str]
 ) -> Decoder:
     """Return a decoder with the settings' limits and the request's window."""
+    # Only a run that has something to decode pays for the compiler's import.
+    from ingest.decode.decoder import Decoder, Limits
+
     return Decoder(
         formats={} if request.log_format else formats,
         log_format=request.log_format or settings.log_format,

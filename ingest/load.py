@@ -6,11 +6,11 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import structlog
 
 from ingest.batch import Batch
-from ingest.decode.decoder import Decoder
 from ingest.enriching import Inventories
 from ingest.fetch import Fetcher
 from ingest.known import Known
@@ -27,6 +27,9 @@ from lake.errors import BatchExpired, CommitConflict
 from lake.expire import expire
 from lake.follow import follow_all
 from lake.tables import TABLES
+
+if TYPE_CHECKING:
+    from ingest.decode.decoder import Decoder
 
 log = structlog.get_logger()
 

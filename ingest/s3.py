@@ -5,11 +5,10 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeVar
 
-import boto3
 import structlog
-from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -18,8 +17,6 @@ from botocore.exceptions import (
     PartialCredentialsError,
     UnauthorizedSSOTokenError,
 )
-from botocore.parsers import ResponseParserError
-from urllib3.exceptions import HTTPError
 
 from lake.errors import (
     SettingsError,
@@ -39,9 +36,6 @@ Answer = TypeVar("Answer")
 FIRST_WAIT_S = 0.1
 LONGEST_WAIT_S = 20.0
 
-# What a call or a body may raise; urllib3's own come through botocore's bodies.
-S3_ERRORS = (BotoCoreError, ClientError, ResponseParserError, HTTPError, OSError)
-
 _NO_CREDENTIALS = (
     NoCredentialsError,
     PartialCredentialsError,
@@ -56,6 +50,18 @@ _STATUS: dict[int, type[SourceError]] = {
     429: SourceUnavailable,
 }
 _TRANSIENT = {"RequestTimeout", "SlowDown", "InternalError", "ServiceUnavailable"}
+
+
+@cache
+def s3_errors() -> tuple[type[Exception], ...]:
+    """Return what a call or a body may raise; urllib3's come through botocore's bodies.
+
+    Like boto3, those who raise them are imported when something is asked of AWS.
+    """
+    from botocore.parsers import ResponseParserError
+    from urllib3.exceptions import HTTPError
+
+    return BotoCoreError, ClientError, ResponseParserError, HTTPError, OSError
 
 
 def client(
@@ -74,6 +80,9 @@ def client(
     Raises:
         SettingsError: The AWS configuration cannot be used.
     """
+    import boto3
+    from botocore.config import Config
+
     config = Config(
         max_pool_connections=settings.fetchers,
         retries={"total_max_attempts": 1, "mode": "standard"},

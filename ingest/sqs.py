@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from botocore.exceptions import ClientError
 
-from ingest.s3 import S3_ERRORS, Sleep, as_source_error, client, retrying
+from ingest.s3 import Sleep, as_source_error, client, retrying, s3_errors
 from lake.errors import SourceDenied, SourceError, SourceMissing, SourceUnavailable
 from lake.settings import Settings
 
@@ -150,7 +150,7 @@ class Queue:
         try:
             call = getattr(self._client, name)
             answer: Answer = call(QueueUrl=self.url, **arguments)
-        except S3_ERRORS as error:
+        except s3_errors() as error:
             raise _as_queue_error(error, self.url) from error
         return answer
 

@@ -8,14 +8,17 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import structlog
 
 from ingest.batch import Batch
-from ingest.decode.decoder import Decoder
 from ingest.fetch import Fetcher
 from ingest.source import SourceObject, Tally
 from lake.errors import FlowlakeError, SourceError, SourceUnreadable
+
+if TYPE_CHECKING:
+    from ingest.decode.decoder import Decoder
 
 log = structlog.get_logger()
 

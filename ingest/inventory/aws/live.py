@@ -18,7 +18,7 @@ from ingest.inventory.aws.listing import Document, Listing, lists_of, text
 from ingest.inventory.aws.report import Report
 from ingest.inventory.aws.zones import of_arn
 from ingest.inventory.sighting import Sighting
-from ingest.s3 import S3_ERRORS
+from ingest.s3 import s3_errors
 
 Clock = Callable[[], datetime]
 SessionFactory = Callable[..., Any]
@@ -134,7 +134,7 @@ def _account(
             region_name=session.region_name,
         )
         return _Account(of_arn(role)[1] or "", assumed)
-    except S3_ERRORS as error:
+    except s3_errors() as error:
         report.lacks(str(scope), called, _reason(error))
         return None
 
@@ -144,7 +144,7 @@ def _regions(account: _Account, report: Report) -> list[str]:
     try:
         answer = account.client("ec2", home).describe_regions()
         return sorted(region["RegionName"] for region in answer["Regions"])
-    except S3_ERRORS as error:
+    except s3_errors() as error:
         report.lacks(Scope(account.id).name, REGIONS, _reason(error))
         return [home] if account.session.region_name else []
 
@@ -185,7 +185,7 @@ class _Look:
                     answer = plain({**page, **arguments})
                     listed = lists_of(answer, name="", report=self.report)
                     documents += listed.get(call.list, [])
-            except S3_ERRORS as error:
+            except s3_errors() as error:
                 if call.per and _GONE in _reason(error):
                     continue
                 self.report.lacks(self.scope.name, call.action, _reason(error))
