@@ -190,7 +190,7 @@ def _intervals(rows: pa.Table) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
     earliest = _seconds(rows["earliest"], up=False, absent=NEVER)
     latest = _seconds(rows["latest"], up=True, absent=EVER)
     known = np.asarray(pc.is_valid(rows["valid_from"]), dtype=bool)
-    until = np.where(known, until, since)
+    since, until = (np.where(known, end, EVER) for end in (since, until))
     possible = (
         np.where(known, np.minimum(earliest, since), earliest),
         np.where(known, np.maximum(latest, until), latest),

@@ -206,6 +206,24 @@ def test_a_next_hop_says_nothing_of_an_address_changed_on_the_way():
     assert (row["dst_eni"], row["dst_attribution"]) == (None, "ambiguous")
 
 
+@pytest.mark.parametrize("since", [datetime(2026, 1, 1, 11, tzinfo=UTC), None])
+def test_a_pod_that_surely_was_there_at_no_time_is_not_named_even_if_watched(since):
+    watch = configured("k8s_watch") | {
+        "resource_id": "c",
+        "valid_from": datetime(2026, 1, 1, tzinfo=UTC),
+        "valid_until": datetime(2026, 1, 2, tzinfo=UTC),
+    }
+    short = {"valid_from": since, "last_seen": since, "instance": "i-1",
+             "earliest": datetime(2026, 1, 1, 10, tzinfo=UTC),
+             "latest": datetime(2026, 1, 1, 13, tzinfo=UTC)}  # fmt: skip
+    inventory = known(
+        NODE, ON_NODE, pod("10.0.0.20", "web-1", **short), configurations=[watch]
+    )
+    shown = ("10.0.0.1", "8.8.8.8")
+    (row,) = told([line("10.0.0.20", "8.8.8.8", shown=shown)], inventory=inventory)
+    assert row["src_pod"] == (None if since is None else "web-1")
+
+
 def test_an_ecs_task_is_told_by_its_own_records():
     header = f"{V5} ecs-cluster-name ecs-service-name ecs-task-id"
     (row,) = told([f"{line('10.0.0.1', '8.8.8.8')} prod checkout 0a1b"], header)
