@@ -13,19 +13,30 @@ from ingest.inventory.moments import FIRST, GONE, LAST, Moments, Source
 class Chain:
     """Moments in order, each with the one before it.
 
+    Rows that surely were so at no time stand apart: they may have been before or after
+    whatever else is known.
+
     Attributes:
+        places: Of each moment, its place among the source's.
         same: Whether each is of the key of the one before it.
         inside: The known row that a moment and the one before it lie within, or -1.
         own: Whether that row's attributes are theirs.
         known: Whether each is of a row of the lake. Its bounds tell of all listings
             before; of looks only the newest and the first are known.
         gone: When each was first found gone after it was shown.
+        apart: The moments of the rows that stand apart.
     """
 
     def __init__(self, source: Source, absences: Absences) -> None:
-        self.moments = m = source.moments
+        every = source.moments
+        apart = (every.row < source.known) & (every.side == GONE)
+        self.places = np.flatnonzero(~apart)
+        self.apart = every.take(np.flatnonzero(apart))
+        self.moments = m = every.take(self.places)
         self.absences = absences
         self.known = m.row < source.known
+        # A listing may have shown what of such a key has been forgotten.
+        self.doubtful = np.isin(m.key, self.apart.key)
         size = len(m)
         self.same = np.zeros(size, dtype=bool)
         self.same[1:] = m.key[1:] == m.key[:-1]
@@ -42,18 +53,23 @@ class Chain:
         """Return when moments were first found gone after they were shown."""
         row = self.moments.row[places]
         return np.where(
-            known,
+            known | self.doubtful[places],
             self.absences.after(row, shown, new=True),
             self.absences.after(row, shown),
         )
 
-    def breaks(self) -> Any:
-        """Return which moments do not continue the one before them."""
+    def breaks(self) -> tuple[Any, Any]:
+        """Return which moments do not continue the one before them.
+
+        Returns:
+            Those that do not, and with them those that may not: something may have
+            been in between, and be forgotten.
+        """
         broken = np.ones(len(self.moments), dtype=bool)
-        broken[1:] = ~self.same[1:] | self._parted() | self._kept_apart()
+        broken[1:] = ~self.same[1:] | self._parted()
         broken |= self._bounds_inside(broken, self.moments.earliest, "left")
         broken |= self._bounds_inside(broken, self.moments.latest, "right")
-        return broken | self._doubted(broken)
+        return broken, broken | self._doubted(broken)
 
     def _parted(self) -> Any:
         """Return which moments but the first something parts from the one before."""
@@ -61,55 +77,26 @@ class Chain:
         is_gone = m.side[other] == GONE
         by = np.where(is_gone, np.minimum(m.at, m.shown)[other], m.at[other])
         parted = m.attributes[other] != m.attributes[one]
+        # Looks within a row of other attributes were not the only ones there.
+        parted |= ~self.own[other] & (self.inside[other] >= 0)
         parted |= self.gone[one] < by
-        parted |= m.earliest[other] > m.at[one]
-        parted |= m.latest[one] < m.at[other]
         return parted | (m.ended[one] & ~is_gone & (m.begin[other] > m.at[one]))
 
-    def _kept_apart(self) -> Any:
-        """Return which moments but the first what the lake knew keeps apart.
-
-        Its rows are apart for a reason, unless it was what had not been told yet.
-        Looks within a row of other attributes were not the only ones there. And what
-        was surely there at no time may have been before all else.
-        """
-        m, one, other = self.moments, slice(None, -1), slice(1, None)
-        apart = self.known[one] & self.known[other]
-        apart &= (m.row[one] != m.row[other]) & (m.told[one] == m.told[other])
-        apart |= ~self.own[other] & (self.inside[other] >= 0)
-        return apart | (self.known[other] & (m.side[other] == GONE))
-
     def _doubted(self, broken: Any) -> Any:
-        """Return which looks may not continue what is before them, or it them.
+        """Return which moments may not continue the one before them.
 
-        Something else may have been seen in between, and be forgotten.
+        The lake's rows are apart for a reason, unless it was what had not been told
+        yet. Between a look and what was known before or after it, more was known then.
         """
         m = self.moments
-        late = ~broken & ~self.own & (m.side != GONE)
-        late[1:] &= ~(self.known[:-1] & self.known[1:])
-        asked = np.flatnonzero(late)
+        known = self.known & np.append(False, self.known[:-1])
         found = np.zeros(len(m), dtype=bool)
-        found[asked] = self.others_between(asked, m.at[asked - 1])
-        found[asked] |= self.absences.are_unknown(
-            m.row[asked], m.shown[asked - 1], m.at[asked]
+        found[1:] = known[1:] & (m.row[1:] != m.row[:-1]) & (m.told[1:] == m.told[:-1])
+        late = np.flatnonzero(~broken & ~known & ~self.own & (m.side != GONE))
+        found[late] |= self.others_between(late, m.at[late - 1])
+        found[late] |= self.absences.are_unknown(
+            m.row[late], m.shown[late - 1], m.at[late]
         )
-        found[asked] |= self._doubtful_rows()[m.row[asked]] & ~self.known[asked - 1]
-        return found
-
-    def _doubtful_rows(self) -> Any:
-        """Return which known rows were only not joined to the next for such a doubt.
-
-        What the next tells of its begin may have been true of them, too.
-        """
-        m = self.moments
-        found = np.zeros(int(m.row.max()) + 1, dtype=bool)
-        places = np.flatnonzero(self.known)
-        one, other = places[:-1], places[1:]
-        linked = (m.key[one] == m.key[other]) & (m.row[one] != m.row[other])
-        linked &= (m.told[one] == m.told[other]) & (m.side[other] != GONE)
-        linked &= (m.earliest[other] <= m.at[one]) & ~m.ended[one]
-        linked &= m.latest[one] >= m.at[other]
-        found[m.row[one[linked]]] = True
         return found
 
     def _bounds_inside(self, broken: Any, times: Any, side: str) -> Any:
@@ -141,36 +128,40 @@ class Chain:
             since: Time before each; microseconds.
         """
         m = self.moments
-        found = np.zeros(len(places), dtype=bool)
+        found = self._overlaps(self.apart, self.apart.earliest, self.apart.latest,
+                               places, since)  # fmt: skip
         final = np.flatnonzero(self.known & (m.side != FIRST))
-        if len(final) == 0 or len(places) == 0:
-            return found
-        low, high = self._possible(final)
-        keys = m.key[final]
-        begin = np.searchsorted(keys, m.key[places], "left")
-        count = np.searchsorted(keys, m.key[places], "right") - begin
+        if len(final) and len(places):
+            newest = np.full(int(m.key.max()) + 1, NEVER)
+            np.maximum.at(newest, m.key[final], m.at[final])
+            late = m.at[places] < newest[m.key[places]]
+            low, high = self._possible(final)
+            found |= late & self._overlaps(m.take(final), low, high, places, since)
+        return found
+
+    def _overlaps(
+        self, rows: Moments, low: Any, high: Any, places: Any, since: Any
+    ) -> Any:
+        """Return where one of some rows has other attributes and may be in between."""
+        m, found = self.moments, np.zeros(len(places), dtype=bool)
+        begin = np.searchsorted(rows.key, m.key[places], "left")
+        count = np.searchsorted(rows.key, m.key[places], "right") - begin
         asked = np.repeat(np.arange(len(places)), count)
         row = np.arange(len(asked)) - np.repeat(np.cumsum(count) - count, count)
         row += np.repeat(begin, count)
-        other = m.attributes[final[row]] != m.attributes[places[asked]]
+        other = rows.attributes[row] != m.attributes[places[asked]]
         other &= (low[row] < m.at[places[asked]]) & (high[row] > since[asked])
-        newest = np.full(int(m.key.max()) + 1, NEVER)
-        np.maximum.at(newest, keys, m.at[final])
-        late = (m.at < newest[m.key])[places[asked]]
-        other &= late | (m.side[final[row]] == GONE)
         found[asked[other]] = True
         return found
 
     def _possible(self, final: Any) -> tuple[Any, Any]:
         """Return between when known rows can have been so, as far as it was learnt."""
         m = self.moments
-        earliest, begin = m.earliest[final].copy(), m.begin[final]
         first = np.flatnonzero(m.side == FIRST)
         of_row = np.full(int(m.row.max()) + 1, NEVER)
         of_row[m.row[first]] = m.earliest[first]
-        earliest = np.maximum(earliest, of_row[m.row[final]])
-        gone = m.side[final] == GONE
-        low = np.where(earliest > NEVER, earliest, np.where(gone, NEVER, begin))
+        earliest = np.maximum(m.earliest[final], of_row[m.row[final]])
+        low = np.where(earliest > NEVER, earliest, m.begin[final])
         open_ = (m.latest[final] == EVER) | m.ended[final]
         return low, np.where(open_, m.at[final], m.latest[final])
 

@@ -7,7 +7,7 @@ between them has been forgotten. Beyond its moments a run is only possible.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from ingest.inventory.absences import EVER, NEVER, Absences
 from ingest.inventory.chain import Chain
 from ingest.inventory.moments import FIRST, GONE, LAST, Moments, Source
+from transform.codes import distinct
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +48,12 @@ def runs_of(source: Source, absences: Absences) -> Runs:
     """Join moments to runs, in no order."""
     chain = Chain(source, absences)
     m = chain.moments
+    apart = np.setdiff1d(np.arange(len(source.moments)), chain.places)
+    known = _never_sure(apart, chain.apart.earliest, chain.apart.latest)
+    known = replace(known, shown=chain.apart.shown)
     if len(m) == 0:
-        none, no = np.zeros(0, np.int64), np.zeros(0, dtype=bool)
-        return Runs(none, none, none, no, no, none, none, none, no)
-    broken = chain.breaks()
+        return known
+    parted, broken = chain.breaks()
     run = np.cumsum(broken) - 1
     starts = np.flatnonzero(broken)
     ends = np.append(starts[1:], len(m)) - 1
@@ -60,7 +63,7 @@ def runs_of(source: Source, absences: Absences) -> Runs:
     there = anchor < EVER
     end = _most(run, m.at, m.is_seen)
     shown = _most(run, m.shown)
-    bound = _bounds(chain, run, starts, anchor, _last_before(key, end))
+    bound = _bounds(chain, run, starts, anchor, _last_before(m, parted)[starts])
     begin, observed = _begun(chain, run, bound)
     begin = np.where(there, begin, EVER)
     at_end = m.is_seen & (m.at == end[run])
@@ -82,7 +85,9 @@ def runs_of(source: Source, absences: Absences) -> Runs:
         shown=shown,
         is_over=is_over,
     )
-    return _with_forgotten(m, run, found)
+    told = ~(~there & _are_among(m.take(ends), latest, chain.apart))
+    found = _joined(_taken(found, told), _forgotten(m, run, found))
+    return _joined(replace(found, place=chain.places[found.place]), known)
 
 
 def _least(run: Any, times: Any, which: Any = None) -> Any:
@@ -119,13 +124,12 @@ def _bounds(chain: Chain, run: Any, starts: Any, anchor: Any, before: Any) -> An
     seen = np.flatnonzero(m.is_seen)[::-1]
     first[run[seen]] = seen
     lacked = np.where(
-        chain.known[first] | chain.own[first],
+        chain.known[first] | chain.own[first] | chain.doubtful[first],
         chain.absences.before(m.row[first], anchor, new=True),
         chain.absences.before(m.row[first], anchor),
     )
     there = anchor < EVER
     lacked = np.where(there, lacked, NEVER)
-    before = np.where(there | ~chain.known[first], before, NEVER)
     told = _most(run, m.earliest, possible)
     return np.maximum.reduce([told, before, lacked])
 
@@ -161,14 +165,15 @@ def _torn(m: Moments, run: Any) -> Any:
     return (m.side == LAST) & (mine >= 0) & (mine != run)
 
 
-def _last_before(key: Any, end: Any) -> Any:
-    """Return when each run's key was last surely there in the runs before it."""
+def _last_before(m: Moments, parted: Any) -> Any:
+    """Return when each moment's key was last surely there before what it belongs to."""
+    group = np.cumsum(parted) - 1
+    key, end = m.key[parted], _most(group, m.at, m.is_seen)
     found = np.full(len(key), NEVER)
-    latest = np.maximum.accumulate(np.where(end > NEVER, np.arange(len(key)), -1))
-    one = latest[:-1]
-    same = (one >= 0) & (key[np.maximum(one, 0)] == key[1:])
-    found[1:] = np.where(same, end[np.maximum(one, 0)], NEVER)
-    return found
+    latest = np.maximum.accumulate(np.where(end > NEVER, np.arange(len(key)), -1))[:-1]
+    one = np.maximum(latest, 0)
+    found[1:] = np.where((latest >= 0) & (key[one] == key[1:]), end[one], NEVER)
+    return found[group]
 
 
 def _next_begin(key: Any, begin: Any) -> Any:
@@ -183,29 +188,47 @@ def _next_begin(key: Any, begin: Any) -> Any:
     return found
 
 
-def _with_forgotten(m: Moments, run: Any, runs: Runs) -> Runs:
-    """Add what was parted more than once and may have been there in between."""
+def _forgotten(m: Moments, run: Any, runs: Runs) -> Runs:
+    """Return what was parted more than once and may have been there in between."""
     torn = np.flatnonzero(_torn(m, run))
     first = np.full(int(m.row.max()) + 1, -1)
     first[m.row[m.side == FIRST]] = run[m.side == FIRST]
     since, until = runs.latest[first[m.row[torn]]], runs.earliest[run[torn]]
     left = since < until
-    torn, since, until = torn[left], since[left], until[left]
-    no = np.zeros(len(torn), dtype=bool)
-    more = Runs(
-        place=torn,
-        begin=np.full(len(torn), EVER),
-        end=np.full(len(torn), NEVER),
-        observed=no,
-        ended=no,
-        earliest=since,
-        latest=until,
-        shown=np.full(len(torn), NEVER),
-        is_over=~no,
-    )
+    return _never_sure(torn[left], since[left], until[left])
+
+
+def _never_sure(places: Any, earliest: Any, latest: Any) -> Runs:
+    """Return runs of what can have been so, and surely was at no time."""
+    no = np.zeros(len(places), dtype=bool)
+    ever, never = (np.full(len(places), time) for time in (EVER, NEVER))
+    return Runs(places, ever, never, no, no, earliest, latest, never, ~no)
+
+
+def _are_among(of: Moments, latest: Any, others: Moments) -> Any:
+    """Return which runs are told again: of a key and attributes, over at one time."""
+    size = len(latest)
+    joined = distinct(
+        *(
+            np.concatenate([np.asarray(one, np.int64), other])
+            for one, other in (
+                (of.key, others.key),
+                (of.attributes, others.attributes),
+                (np.where(latest == EVER, -1, latest), others.latest),
+            )
+        )
+    )[1]
+    return np.isin(joined[:size], joined[size:])
+
+
+def _taken(runs: Runs, which: Any) -> Runs:
+    return Runs(*(getattr(runs, f.name)[which] for f in fields(Runs)))
+
+
+def _joined(one: Runs, other: Runs) -> Runs:
     return Runs(
         *(
-            np.concatenate([getattr(runs, f.name), getattr(more, f.name)])
+            np.concatenate([getattr(one, f.name), getattr(other, f.name)])
             for f in fields(Runs)
         )
     )

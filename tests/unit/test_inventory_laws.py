@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from ingest.inventory.merge import merge
 from lake.tables import IDENTITIES, arrow_schema
-from tests.histories import ADDRESSES, SCOPE, at, histories, in_turns, looks
+from tests.histories import ADDRESSES, LAST, SCOPE, at, histories, in_turns, looks
 from tests.plain_merge import Claim, claims
 from transform.addresses import parse
 from transform.inventory import Inventory
 
 # Shrinking takes minutes here, and what fails is small anyway.
-LAWS = settings(max_examples=300, deadline=None, phases=(Phase.explicit, Phase.reuse,
+LAWS = settings(max_examples=150, deadline=None, phases=(Phase.explicit, Phase.reuse,
                                                          Phase.generate))  # fmt: skip
 NOTHING = arrow_schema(IDENTITIES).empty_table()
 
@@ -59,7 +59,7 @@ def in_turn(sightings):
 
 def ticks():
     """Return the middle of each half minute."""
-    return [at(half / 2 + 0.25) for half in range(-4, 140)]
+    return [at(half / 2 + 0.25) for half in range(-4, 2 * LAST + 10)]
 
 
 def covers(span, tick):
