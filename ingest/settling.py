@@ -6,7 +6,7 @@ late records came; and again when the inventory knows more of its time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -106,17 +106,23 @@ def due(
     and before the neighbour, whose open rows are what tells.
     """
     aged = due_by_age(hours, now=now, lateness=lateness)
-    old = set(aged)
-    fresh = [h for h in aged if hours[h].open]
+    return _with_neighbours(hours, [h for h in aged if hours[h].open], set(aged))
+
+
+def _with_neighbours(
+    hours: dict[int, HourFiles], wanted: Sequence[int], old: Container[int]
+) -> list[int]:
+    """Return hours, and before them their neighbours that open rows of them reopen."""
     again = {
         beside
-        for hour in fresh
+        for hour in wanted
         for beside in (hour - 1, hour + 1)
-        if beside in old
+        if hours[hour].open
+        and beside in old
         and not hours[beside].open
         and hours[hour].newest_open > hours[beside].oldest
     }
-    return [*sorted(again), *fresh]
+    return [*sorted(again - set(wanted)), *wanted]
 
 
 class Settler:
@@ -139,6 +145,7 @@ class Settler:
         self._inventories = inventories
         self._progress = progress
         self._lateness = timedelta(minutes=lake.settings.lateness_minutes)
+        self._left_alone = 0
 
     def settle_due(self, *, now: datetime) -> Rewritten:
         """Settle the hours that are old enough; return what was rewritten.
@@ -156,7 +163,7 @@ class Settler:
         hours = hours_of(self._lake.load(FLOWS))
         old = due_by_age(hours, now=now, lateness=self._lateness)
         wanted = [h for h in old if _within(h, since, until)]
-        return self._each(wanted, op="settle")
+        return self._each(_with_neighbours(hours, wanted, set(old)), op="settle")
 
     def attribute(self, *, now: datetime, everything: bool = False) -> Rewritten:
         """Attribute again the hours of which the inventory knows more than before.
@@ -168,13 +175,15 @@ class Settler:
         stored = self._lake.load(FLOWS)
         hours = hours_of(stored)
         change = reopened(self._lake, stored)
+        self._left_alone = 0
         wanted = list(hours) if everything else change.hours(hours)
         old = set(due_by_age(hours, now=now, lateness=self._lateness))
-        settled = [h for h in wanted if h in old]
+        settled = _with_neighbours(hours, [h for h in wanted if h in old], old)
         young = [h for h in wanted if h not in old]
         done = self._each(settled, op="attribute")
         done += self._each(young, op="attribute", only_enrich=True)
-        change.absorb(self._lake)
+        if not self._left_alone:  # else the next run does them
+            change.absorb(self._lake)
         return done
 
     def _each(
@@ -194,6 +203,7 @@ class Settler:
             except CommitConflict as error:
                 log.info("hour_planned_again", hour=hour, why=str(error))
         log.warning("hour_left_alone", hour=hour)
+        self._left_alone += 1
         return Rewritten()
 
     def _rewrite(self, hour: int, *, op: str, only_enrich: bool) -> Rewritten:

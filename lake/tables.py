@@ -203,7 +203,7 @@ QUARANTINE = Table(
     metrics=("source_object", "day", "reason"),
 )
 
-_ENDED = Field("day", "date", "The day it ended; null while it is still listed.")
+_ENDED = Field("day", "date", "By when it had ended; null while it is still listed.")
 
 IDENTITIES = Table(
     name="identities",

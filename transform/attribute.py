@@ -16,7 +16,7 @@ from transform.addresses import Addresses, is_global
 from transform.codes import NONE, Coded, column_of, distinct, last_seen, nothing
 from transform.holders import Layer
 from transform.hops import homes_by_hop, next_hops
-from transform.inventory import Inventory
+from transform.inventory import OF_ITS_TIME, Inventory
 from transform.places import NOWHERE, SEVERAL, inside, which_network
 from transform.records import EGRESS, INGRESS, Records
 from transform.tags import NAME, tagged
@@ -31,6 +31,7 @@ TOLD = {"cluster": "ecs_cluster_name", "workload": "ecs_service_name",
         "task": "ecs_task_id", "kind": "interface_type"}  # fmt: skip
 KINDS = {"network_load_balancer": "load_balancer",
          "regional_nat_gateway": "nat_gateway"}  # fmt: skip
+SEVERAL_TOLD = "several instances"
 LAYERS = ("pods", "nodes", "interfaces")
 
 
@@ -72,12 +73,14 @@ class Observers:
         eni: For each word of the interface column, its code among the ENI words.
         identity: Some identity of that interface, -1 without one.
         facts: By column, codes for each word of the interface column.
+        moved: Whether records tell of more than one instance that had it.
         names: The words of the interface column, and interfaces known besides.
     """
 
     eni: Any
     identity: Any
     facts: dict[str, Any]
+    moved: Any
     names: list[str]
 
 
@@ -159,14 +162,31 @@ def observers(
         found = words[name].of(Coded(found, column.words))
         others = [told.get(n, {}).get(logged) for n in names]
         more = np.array([words[name].code(text) for text in others], np.int32)
-        by_inventory = inventory.columns[name].take(identity)
-        found = np.where(more >= 0, more, found)
-        facts[name] = np.where(found >= 0, found, by_inventory)
+        facts[name] = np.where(more >= 0, more, found)
+        if name not in OF_ITS_TIME:
+            by_inventory = inventory.columns[name].take(identity)
+            facts[name] = np.where(facts[name] >= 0, facts[name], by_inventory)
+    moved = _moved(records, told, names)
+    facts["instance"] = np.where(moved, NONE, facts["instance"])
     for name, column in _told_alone(records, inventory).items():
         found = last_seen(interface.codes, column.codes, len(eni))
         kept = words["name" if name in ("task", "tag") else name]
         facts[f"told_{name}"] = kept.of(Coded(found, column.words))
-    return Observers(eni, identity, facts, names)
+    return Observers(eni, identity, facts, moved, names)
+
+
+def _moved(records: Records, told: dict[str, dict[str, str]], names: list[str]) -> Any:
+    """Return which interfaces records show at more than one instance."""
+    rows = np.flatnonzero(
+        (records.instance.codes >= 0) & (records.interface.codes >= 0)
+    )
+    interface, instance = records.interface.codes[rows], records.instance.codes[rows]
+    low = np.full(len(names), np.iinfo(np.int32).max)
+    high = np.full(len(names), -1)
+    np.minimum.at(low, interface, instance)
+    np.maximum.at(high, interface, instance)
+    several = [SEVERAL_TOLD in told.get(name, {}) for name in names]
+    return (low < high) | np.array(several, dtype=bool)
 
 
 def _told_alone(records: Records, inventory: Inventory) -> dict[str, Coded]:
@@ -199,8 +219,11 @@ def _told(places: pa.Table) -> dict[str, dict[str, str]]:
             continue
         facts = found.setdefault(name, {})
         for key, value in row.items():
-            if value is not None and (key not in facts or value < facts[key]):
-                facts[key] = value
+            if value is None:
+                continue
+            if key == LOGGED["instance"] and facts.get(key, value) != value:
+                facts[SEVERAL_TOLD] = value
+            facts[key] = min(value, facts.get(key, value))
     return found
 
 

@@ -11,9 +11,10 @@ import pyarrow as pa
 from transform.addresses import network
 from transform.attribute import LOCATION, Observers, Side, fold, subnets_of
 from transform.codes import NONE, Coded, column_of, distinct, last_seen
-from transform.inventory import Inventory
+from transform.inventory import OF_ITS_TIME, Inventory
 from transform.learned import SEVERAL_CLAIM
 from transform.places import NOWHERE, SEVERAL, which_network
+from transform.presence import EVER, NEVER
 from transform.records import EGRESS, Records, numbers
 from transform.timeline import AMBIGUOUS, NOT_COVERED
 from transform.words import Spread, Words
@@ -83,9 +84,13 @@ class Cases:
     Attributes:
         first: One row of each case.
         case: Of each row, its case.
+        instance: Of each case, what its records say where its interface had several.
+        outside: Whether its time is one at which the interface was not known at all.
     """
 
-    def __init__(self, side: Side, records: Records, learned: Any) -> None:
+    def __init__(
+        self, side: Side, records: Records, learned: Any, instance: Any, outside: Any
+    ) -> None:
         asked = np.zeros(len(side.home), dtype=bool)
         for lookup in side.layers.values():
             asked |= lookup.asked
@@ -95,8 +100,11 @@ class Cases:
             parts = [p for layer in side.layers.values() for p in layer.at(rows)]
             code[rows] = distinct(*parts)[1] + 1
         self.own = np.where(side.own, records.interface.codes, NONE)
-        told = [] if learned is None else [learned]
+        told = [part for part in (learned, instance, outside) if part is not None]
         self.first, self.case = distinct(side.which, self.own, code, *told)
+        nothing = np.full(len(records), NONE)
+        self.instance = self.of(nothing if instance is None else instance)
+        self.outside = self.of(nothing if outside is None else outside) > 0
 
     def of(self, rows: Any) -> Any:
         """Return a row's property for each case."""
@@ -130,7 +138,9 @@ def identify(
     told = _told(side, records, inventory, words)
     fold(side, told.values())
     told = {n: codes[side.first] for n, codes in told.items()}
-    cases = Cases(side, records, learned)
+    instance = _moved_instance(side, records, observer, words)
+    outside = _outside(side, records, inventory, observer)
+    cases = Cases(side, records, learned, instance, outside)
     known = _Known(side, cases, records, inventory, observer, learned)
     places = _places(side, inventory, words, told)
     pair = cases.of(side.which)
@@ -183,7 +193,10 @@ class _Known:
             for name, codes in observer.facts.items()
         }
         self.observer["eni"] = np.append(observer.eni, np.int32(NONE))[own]
+        self.observer["instance"] = _either(cases.instance, self.observer["instance"])
         self._owner = np.append(observer.identity, -1)[own]
+        self._lent = (self.interface < 0) & (self._owner >= 0)
+        self._outside = cases.outside
         self._is_learned = ~self.own & (own >= 0)
         shown = records.shown_src if side.is_src else records.shown_dst
         packet = records.src.codes if side.is_src else records.dst.codes
@@ -205,9 +218,9 @@ class _Known:
         """Name no pod that the interface's own instance or id speaks against."""
         pod_instance = self._of("instance", self.pod)
         pod_eni = self._of("eni", self.pod)
-        instance = np.where(
-            self.own, self.observer["instance"], self._of("instance", self.interface)
-        )
+        instance = self._of("instance", self.interface)
+        lent = _either(self.observer["instance"], self._lends("instance"))
+        instance = np.where(self.own, _either(lent, instance), instance)
         eni = np.where(self.own, self.observer["eni"], self._of("eni", self.interface))
         wrong = (pod_instance >= 0) & (instance >= 0) & (pod_instance != instance)
         wrong |= (pod_eni >= 0) & (eni >= 0) & (pod_eni != eni)
@@ -219,15 +232,33 @@ class _Known:
     def _of(self, name: str, rows: Any) -> Any:
         return self._inventory.columns[name].take(rows)
 
+    def _lends(self, name: str) -> Any:
+        """Return what the interface that recorded lends of itself.
+
+        What may be another at another time it lends only if it never was, as far as
+        is known, and the interface can have been there.
+        """
+        codes = np.where(self._lent, self._of(name, self._owner), NONE)
+        if name not in OF_ITS_TIME:
+            return codes
+        eni = self._inventory.columns["eni"].take(self._owner)
+        passing = np.append(self._inventory.passing[name], False)[eni]
+        return np.where(passing | self._outside, NONE, codes)
+
+    def _beside(self, name: str) -> Any:
+        """Return what is known of the address beside a pod or a node."""
+        return np.where(self._lent, self._lends(name), self._of(name, self.base))
+
     def named(self) -> dict[str, Any]:
         """Return the codes of what identities alone tell."""
         names = np.where(self.pod >= 0, self.pod, self.node)
         found = {
-            n: _either(self._of(n, names), self._of(n, self.base))
+            n: _either(self._of(n, names), self._beside(n))
             for n in ("cluster", "owner", "name")
         }
         for n in ("namespace", "workload", "pod", "node", "k8s_service"):
-            found[n] = _either(self._of(n, names), self._of(n, self._sole()))
+            sole = np.where(self._hosts(), NONE, self._beside(n))
+            found[n] = _either(self._of(n, names), sole)
         alone = names < 0  # what the record tells is of the interface, not of a pod
         for n in ("cluster", "owner", "workload"):
             told = np.where(alone, self.observer[f"told_{n}"], NONE)
@@ -238,14 +269,10 @@ class _Known:
         found["aws_service"] = self._of("aws_service", self.base)
         found["forwards"] = self._of("forwards", self.base)
         instance = _either(self.observer["instance"], self._of("instance", names))
-        found["instance"] = _either(instance, self._of("instance", self.base))
+        found["instance"] = _either(instance, self._beside("instance"))
         eni = _either(self.observer["eni"], self._of("eni", self.base))
         found["eni"] = _either(eni, self._of("eni", self.pod))
         return found
-
-    def _sole(self) -> Any:
-        """Return the identity where it may lend its workload: where no pod can be."""
-        return np.where(self._hosts(), -1, self.base)
 
     def _hosts(self) -> Any:
         return self._inventory.can_host_pods(self.base)
@@ -294,8 +321,8 @@ class _Known:
             NO_IDENTITY,
         )  # fmt: skip
         attribution = np.select(
-            [is_pod, is_task, blind, is_node, unnamed, learned | self._is_learned,
-             known, outside],
+            [is_pod, is_task, blind, is_node, unnamed,
+             learned | self._is_learned | (self._lent & self._outside), known, outside],
             [BY_EXACT, BY_EXACT, NO_PKT_ADDR, HOST_NETWORK, why, BY_LEARNING, BY_EXACT,
              places["attribution"][pair]],
             why,
@@ -311,6 +338,32 @@ class _Known:
             kinds("network_interface"),
         )
         return _either(self.observer["told_kind"], plain)
+
+
+def _moved_instance(
+    side: Side, records: Records, observer: Observers, words: dict[str, Words]
+) -> Any:
+    """Return each own row's instance where its interface had several; None: nowhere."""
+    interface = records.interface.codes
+    moved = side.own & np.append(observer.moved, False)[interface]
+    if not moved.any():
+        return None
+    return np.where(moved, words["instance"].of(records.instance), NONE)
+
+
+def _outside(
+    side: Side, records: Records, inventory: Inventory, observer: Observers
+) -> Any:
+    """Return which own rows are of a time when no identity of their interface can be.
+
+    None: no row is.
+    """
+    identity = np.append(observer.identity, -1)[records.interface.codes]
+    eni = inventory.columns["eni"].take(identity)
+    begin = np.append(inventory.enis_from, NEVER)[eni]
+    end = np.append(inventory.enis_until, EVER)[eni]
+    found = side.own & ((records.begin < begin) | (records.end > end))
+    return found.astype(np.int8) if found.any() else None
 
 
 def _either(first: Any, second: Any) -> Any:

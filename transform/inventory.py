@@ -23,6 +23,8 @@ FROM_IDENTITIES = (
     "subnet", "vpc", "az", "account", "k8s_service", "aws_service", "owner", "name",
     "forwards",
 )  # fmt: skip
+# What of an interface may be another at another time; its kind and place never are.
+OF_ITS_TIME = ("instance", "name", "cluster", "owner", "workload", "node")
 
 
 class Inventory:
@@ -42,6 +44,9 @@ class Inventory:
         pods, nodes, interfaces, publics: Who held an address, by source.
         owned: Which addresses an interface ever had: (code of the interface, address).
         enis: For each interface's code, some identity of it, -1 without one.
+        passing: By column, for each interface's code whether its identities differ in
+            it: then it is of its time, and known by an interval alone.
+        enis_from, enis_until: When each interface's identities are possible; seconds.
         vpc_of_eni: For each interface's code, its VPC's, ``NONE`` if that is not known.
     """
 
@@ -72,6 +77,7 @@ class Inventory:
         eni, vpc = self.columns["eni"], self.columns["vpc"]
         self.vpc_of_eni = last_seen(eni.codes, vpc.codes, len(eni.words))
         self._hosts = self._hosting_instances()
+        self.passing = {name: self._differ(name) for name in OF_ITS_TIME}
         self._build(rows, configurations)
 
     @property
@@ -139,6 +145,16 @@ class Inventory:
         own = np.where(self._source, NONE, eni.codes)
         return last_seen(own, np.arange(self.size, dtype=np.int32), len(eni.words))
 
+    def _differ(self, name: str) -> Any:
+        """Return for each interface whether its identities differ in a column."""
+        eni, values = self.columns["eni"], self.columns[name].codes
+        mine = np.flatnonzero(~self._source & (eni.codes >= 0))
+        low = np.full(len(eni.words), np.iinfo(np.int32).max)
+        high = np.full(len(eni.words), np.iinfo(np.int32).min)
+        np.minimum.at(low, eni.codes[mine], values[mine])
+        np.maximum.at(high, eni.codes[mine], values[mine])
+        return low < high
+
     def _build(self, rows: pa.Table, configurations: pa.Table) -> None:
         addresses, length = _read_addresses(rows["address"])
         certain, possible = _intervals(rows)
@@ -161,6 +177,11 @@ class Inventory:
             )
 
         eni = np.where(self._source, NONE, self.columns["eni"].codes)
+        self.enis_from = np.full(len(self.enis), EVER)
+        self.enis_until = np.full(len(self.enis), NEVER)
+        known = np.flatnonzero(eni >= 0)
+        np.minimum.at(self.enis_from, eni[known], possible[0][known])
+        np.maximum.at(self.enis_until, eni[known], possible[1][known])
         theirs = np.flatnonzero((eni >= 0) & addresses.valid)
         self.owned = Keys(eni[theirs], addresses.take(theirs), length[theirs])
         self.pods = layer(self._source & is_pod, watched=True)
@@ -230,7 +251,8 @@ def _watched(configurations: pa.Table, cluster: Coded) -> Spans:
     by = np.array([*codes, NONE], np.int32)[names.codes]
     begin = _seconds(rows["valid_from"], up=True)
     end = _seconds(pc.coalesce(rows["valid_until"], rows["last_seen"]), up=False)
-    kept = np.flatnonzero((by >= 0) & (begin < end))
+    sure = np.asarray(pc.is_valid(rows["valid_from"]), dtype=bool)
+    kept = np.flatnonzero(sure & (by >= 0) & (begin < end))
     return Spans(by[kept], begin[kept], end[kept])
 
 

@@ -11,8 +11,9 @@ import pyarrow.compute as pc
 
 from ingest.inventory.absences import EVER, NEVER
 from ingest.inventory.moments import KEYS, attributes_of, text_codes, times
-from lake.tables import CONFIGURATIONS, Table
+from lake.tables import CONFIGURATIONS, IDENTITIES, Table
 from transform.codes import distinct
+from transform.inventory import OF_ITS_TIME
 
 # Documents that explain addresses and logs of any time, whenever they were in force.
 TIMELESS = (
@@ -51,8 +52,11 @@ def changes(
         return False, None
     if table is CONFIGURATIONS and _timeless(rows.filter(pa.array(left)), is_new[left]):
         return True, (None, None)
-    ends = [end[left] for end in _ends(rows)]
-    since, until = _concerned(what[left], is_new[left], ends)
+    ends = _ends(rows)
+    since, until = _concerned(what[left], is_new[left], [end[left] for end in ends])
+    if table is IDENTITIES:
+        lent = _lent(rows, is_new, left, ends)
+        since, until = min(since, lent[0]), max(until, lent[1])
     if since > until:
         return True, None
     return True, (
@@ -108,6 +112,47 @@ def _concerned(what: Any, is_new: Any, ends: list[Any]) -> tuple[int, int]:
                 since = min(since, int(np.minimum(one, other)[differ].min()))
                 until = max(until, int(np.maximum(one, other)[differ].max()))
     return since, until
+
+
+def _lent(rows: pa.Table, is_new: Any, left: Any, ends: list[Any]) -> tuple[int, int]:
+    """Return the time concerned by what interfaces lend all that they record.
+
+    That is as long as they are known at all, if what they were has become more than
+    one thing, or one; else the time by which that has become longer.
+    """
+    holder = distinct(*(text_codes(rows, n) for n in ("scope", "source", "holder")))[1]
+    mine = np.isin(holder, holder[left])
+    holder, new = np.unique(holder[mine], return_inverse=True)[1], is_new[mine]
+    what = distinct(*(text_codes(rows, n)[mine] for n in OF_ITS_TIME))[1]
+    size = int(holder.max()) + 1
+    spans = []
+    for side in (~new, new):
+        least, most = np.full((3, size), EVER), np.full((3, size), NEVER)
+        for place, values in enumerate((what, ends[2][mine], ends[3][mine])):
+            np.minimum.at(least[place], holder[side], values[side])
+            np.maximum.at(most[place], holder[side], values[side])
+        spans.append((least[0], most[0], least[1], most[2]))
+    old, now = spans
+    known = (old[1] > NEVER) & (now[1] > NEVER)
+    other = known & ((old[0] != now[0]) | (old[1] != now[1]))
+    begins = np.minimum(old[2], now[2])[other]
+    ends_ = np.maximum(old[3], now[3])[other]
+    longer = known & (old[2] != now[2])
+    later = known & (old[3] != now[3])
+    sinces = [
+        begins,
+        np.minimum(old[2], now[2])[longer],
+        np.minimum(old[3], now[3])[later],
+    ]
+    untils = [
+        ends_,
+        np.maximum(old[2], now[2])[longer],
+        np.maximum(old[3], now[3])[later],
+    ]
+    return (
+        int(np.concatenate(sinces).min(initial=EVER)),
+        int(np.concatenate(untils).max(initial=NEVER)),
+    )
 
 
 def _timeless(rows: pa.Table, is_new: Any) -> bool:

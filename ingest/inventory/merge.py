@@ -96,7 +96,9 @@ def _rows(table: Table, source: Source, runs: Runs) -> pa.Table:
         columns[name] = source.rows[name].take(pa.array(told[moment]))
     surely = runs.begin < EVER
     until = np.where(surely & (runs.ended | runs.is_over), runs.end, NEVER)
-    gone = np.where(until > NEVER, until, np.where(surely, runs.shown, runs.latest))
+    # What is told of a time is merged with the rows of that day and of later ones.
+    latest = np.where(runs.latest < EVER, runs.latest, NEVER)
+    last = np.maximum.reduce([until, runs.shown, latest])
     columns |= {
         "valid_from": _times(np.where(surely, runs.begin, NEVER)),
         "valid_until": _times(until),
@@ -104,9 +106,9 @@ def _rows(table: Table, source: Source, runs: Runs) -> pa.Table:
         "until_known": _texts([None, OBSERVED, ENDED],
                               (until > NEVER) * (1 + runs.ended)),
         "earliest": _times(runs.earliest),
-        "latest": _times(np.where(runs.latest < EVER, runs.latest, NEVER)),
+        "latest": _times(latest),
         "last_seen": _times(runs.shown),
-        "day": pa.array((gone // DAY_US).astype(np.int32), pa.date32(),
+        "day": pa.array((last // DAY_US).astype(np.int32), pa.date32(),
                         mask=~runs.is_over),
     }  # fmt: skip
     schema = pa.schema([f.with_nullable(True) for f in arrow_schema(table)])

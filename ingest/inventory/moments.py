@@ -25,6 +25,7 @@ BOOKKEEPING = (
     "last_seen", "day",
 )  # fmt: skip
 REFINED = ("instance", "az", "k8s_service", "owner")  # may come later than the rest
+LASTING = "az"  # never another one: what one source does not tell, another has told
 KEYS = {
     IDENTITIES.name: ("scope", "source", "holder", "address"),
     CONFIGURATIONS.name: ("scope", "resource_type", "resource_id"),
@@ -253,7 +254,7 @@ def _completed(
     """Return the attributes' codes of moments, each completed by what came later.
 
     What a cluster had not told yet is no other attribute than what it told then: a
-    pod may be seen before its node is.
+    pod may be seen before its node is. A zone is known whenever it was told.
     """
     if table is not IDENTITIES:
         return told[found.row], {}
@@ -264,9 +265,19 @@ def _completed(
     for name in REFINED:
         values = text_codes(rows, name)[found.row]
         places = _next_told(found.key, values, of_cluster)
+        if name == LASTING:
+            places = _ever_told(found.key, values)
         codes.append(values[places])
         completed[name] = found.row[places]
     return distinct(*codes)[1], completed
+
+
+def _ever_told(key: Any, codes: Any) -> Any:
+    """Return for each moment without a value where its key has one, the next first."""
+    every = np.ones(len(codes), dtype=bool)
+    places = _next_told(key, codes, every)
+    back = _next_told(key[::-1], codes[::-1], every)[::-1]
+    return np.where(codes[places] >= 0, places, len(codes) - 1 - back)
 
 
 def _next_told(key: Any, codes: Any, which: Any) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -15,7 +16,7 @@ TIMESTAMP = pa.timestamp("us", tz="UTC")
 # A moment, not a day: 20260101T003000Z, 2026-01-01T00:30:00Z, 2026-01-01T00-30-00.
 _STAMP = re.compile(
     r"(?:^|(?<=[^0-9]))(\d{4})-?(\d{2})-?(\d{2})[T_ ](\d{2})[:-]?(\d{2})"
-    r"(?:[:-]?(\d{2}))?(?:\.\d+)?(Z|[+-]00:?00)?$"
+    r"(?:[:-]?(\d{2}))?(?:\.\d+)?(Z|[+-]\d{2}:?\d{2})?$"
 )
 
 
@@ -41,12 +42,23 @@ def stamp_of(name: str) -> datetime | None:
     if found is None:
         return None
     try:
-        year, month, day, hour, minute, second = (
-            int(part or 0) for part in found.groups()[:6]
-        )
-        return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
-    except ValueError:
+        return in_utc(found.groups()[:6], found[7])
+    except (ValueError, OverflowError):
         return None
+
+
+def in_utc(parts: Sequence[str | None], offset: str | None) -> datetime:
+    """Return a time from its year to its second, told with an offset or in UTC.
+
+    Raises:
+        ValueError: There is no such time.
+    """
+    year, month, day, hour, minute, second = (int(part or 0) for part in parts)
+    zone = timedelta()
+    if offset and offset != "Z":
+        zone = timedelta(hours=int(offset[1:3]), minutes=int(offset[-2:]))
+        zone = -zone if offset[0] == "-" else zone
+    return datetime(year, month, day, hour, minute, second, tzinfo=UTC) - zone
 
 
 def without_stamp(name: str) -> str:

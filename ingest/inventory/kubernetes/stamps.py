@@ -6,9 +6,12 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ingest.inventory.aws.times import in_utc
+
 _STAMP = re.compile(
     r"(?<![0-9])(20[0-9]{2})-?([0-9]{2})-?([0-9]{2})"
-    r"[T_]([0-9]{2})[-:]?([0-9]{2})[-:]?([0-9]{2})?(?:[.,][0-9]+)?Z?(?![0-9])"
+    r"[T_]([0-9]{2})[-:]?([0-9]{2})[-:]?([0-9]{2})?(?:[.,][0-9]+)?"
+    r"(Z|[+-][0-9]{2}:?[0-9]{2})?(?![0-9])"
 )
 
 
@@ -29,10 +32,10 @@ def written_at(path: Path) -> datetime:
 
 def stamp_in(name: str) -> datetime | None:
     """Return the last time in a name, compact or ISO 8601, to the second; UTC."""
-    found = None
+    found: datetime | None = None
     for match in _STAMP.finditer(name):
         try:
-            found = datetime(*(int(part or 0) for part in match.groups()), tzinfo=UTC)  # type: ignore[misc, arg-type]
+            found = in_utc(match.groups()[:6], match[7])
         except ValueError:
             continue
     return found
