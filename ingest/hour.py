@@ -18,6 +18,7 @@ from lake.schema import DERIVED, SIDE_FIELDS
 from lake.tables import FLOWS
 from transform.enrich import Attributor, Taught
 from transform.facts import Facts, Gathering
+from transform.logged import Silence
 from transform.parts import part_of
 from transform.settle import settle
 
@@ -68,7 +69,7 @@ class HourRows:
         return batches(FLOWS, self._stored, self._files, LOGGED_COLUMNS)
 
     def settled(
-        self, attributor: Attributor, reporting: Sequence[str]
+        self, attributor: Attributor, reporting: Sequence[Silence]
     ) -> Iterator[pa.Table]:
         """Yield the hour's rows with all that is derived, one part after the other."""
         facts = self._facts(attributor)

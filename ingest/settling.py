@@ -253,17 +253,24 @@ def _within(hour: int, since: datetime | None, until: datetime | None) -> bool:
     )
 
 
-def _reporting(lake: Lake, hour: int) -> list[str]:
-    """Return the interfaces that reported silence around an hour."""
+def _reporting(lake: Lake, hour: int) -> list[tuple[str, str | None]]:
+    """Return interfaces and the flow logs that reported their silence near an hour."""
     since, until = EPOCH + (hour - 1) * HOUR, EPOCH + (hour + 2) * HOUR
     stored = lake.load(SILENCES)
-    found: set[str] = set()
+    found: set[tuple[str, str | None]] = set()
     files = live_files(stored, since=since, until=until)
-    columns = ("interface_id", "start_time")
+    columns = ("interface_id", "start_time", "flow_log_id")
     for rows in batches(SILENCES, stored, files, columns):
         if "interface_id" in rows.column_names:
             start = rows["start_time"]
             near = pc.and_(pc.greater_equal(start, since), pc.less(start, until))
-            names = rows.filter(near)["interface_id"].cast(pa.string())
-            found.update(name for name in pc.unique(names).to_pylist() if name)
-    return sorted(found)
+            some = rows.filter(near)
+            names = some["interface_id"].cast(pa.string())
+            logs = pa.nulls(len(names), pa.string())
+            if "flow_log_id" in some.column_names:
+                logs = some["flow_log_id"].cast(pa.string())
+            pairs = pa.table([names, logs], names=["interface", "log"])
+            for pair in pairs.group_by(["interface", "log"]).aggregate([]).to_pylist():
+                if pair["interface"]:
+                    found.add((pair["interface"], pair["log"]))
+    return sorted(found, key=lambda pair: (pair[0], pair[1] or ""))

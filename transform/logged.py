@@ -16,11 +16,13 @@ import pyarrow as pa
 
 from transform.codes import coded, column_of, distinct, merged
 from transform.enrich import Attributed
+from transform.places import OVER_BY
 from transform.presence import Presence
 from transform.records import BLUR, Records, numbers
 from transform.words import Words
 
 EVERYTHING = "ALL"
+Silence = tuple[str, str | None]  # an interface, and the flow log that had nothing
 FAR_FUTURE = 1 << 33
 
 
@@ -33,6 +35,7 @@ class FlowLog:
         traffic: ALL, ACCEPT or REJECT.
         interval: Aggregation interval, seconds.
         created: Seconds since 1970; 0: not known.
+        deleted: By then it was; ``FAR_FUTURE``: it is still there.
     """
 
     id: str
@@ -40,6 +43,7 @@ class FlowLog:
     traffic: str
     interval: int
     created: int
+    deleted: int = FAR_FUTURE
 
     @property
     def rank(self) -> tuple[bool, int, int, str]:
@@ -49,7 +53,7 @@ class FlowLog:
 
 def flow_logs(documents: Mapping[str, Sequence[dict[str, Any]]]) -> list[FlowLog]:
     """Read the flow logs of an inventory, the preferred first."""
-    found = {}
+    found: dict[tuple[str, str], FlowLog] = {}
     for document in documents.get("flow_log", ()):
         if document.get("FlowLogId") and document.get("ResourceId"):
             log = FlowLog(
@@ -58,8 +62,11 @@ def flow_logs(documents: Mapping[str, Sequence[dict[str, Any]]]) -> list[FlowLog
                 traffic=document.get("TrafficType") or EVERYTHING,
                 interval=int(document.get("MaxAggregationInterval") or 600),
                 created=_seconds(document.get("CreationTime")),
+                deleted=int(document.get(OVER_BY, FAR_FUTURE * 1_000_000)) // 1_000_000,
             )
-            found[log.id, log.resource] = log
+            before = found.get((log.id, log.resource))
+            if before is None or before.deleted <= log.deleted:
+                found[log.id, log.resource] = log
     return sorted(found.values(), key=lambda log: log.rank)
 
 
@@ -74,15 +81,15 @@ def _seconds(text: str | None) -> int:
 
 @dataclass(slots=True)
 class Logged:
-    """Since when each action is logged somewhere; ``FAR_FUTURE``: it is not.
+    """From when until when each action is logged somewhere.
 
     Attributes:
-        accept, reject: By code of the words of ``eni``, ``subnet`` and ``vpc``;
-            seconds since 1970.
+        accept, reject: By code of the words of ``eni``, ``subnet`` and ``vpc``, begin
+            and end; seconds since 1970, the begin ``FAR_FUTURE`` where it never is.
     """
 
-    accept: dict[str, Any]
-    reject: dict[str, Any]
+    accept: dict[str, tuple[Any, Any]]
+    reject: dict[str, tuple[Any, Any]]
 
     def at(self, codes: Mapping[str, Any], when: Any, *, rejects: bool) -> Any:
         """Return which rows' place is logged at their time.
@@ -92,10 +99,12 @@ class Logged:
             when: Seconds since 1970.
             rejects: Whether rejections are asked about, else what was accepted.
         """
-        since = self.reject if rejects else self.accept
+        logged_ = self.reject if rejects else self.accept
         found = np.zeros(len(when), dtype=bool)
         for name, column in codes.items():
-            found |= np.append(since[name], FAR_FUTURE)[column] <= when
+            since, until = logged_[name]
+            there = np.append(since, FAR_FUTURE)[column] <= when
+            found |= there & (when < np.append(until, 0)[column])
         return found
 
 
@@ -103,7 +112,7 @@ def logged(
     words: Mapping[str, Words],
     logs: Sequence[FlowLog],
     seen: pa.Table,
-    reporting: Sequence[str],
+    reporting: Sequence[Silence],
 ) -> Logged:
     """Say which interfaces are logged, by the inventory and by what they reported.
 
@@ -111,40 +120,43 @@ def logged(
         words: The run's words.
         logs: Of the inventory.
         seen: See `transform.facts.Facts.logs`.
-        reporting: Interfaces that reported nothing but silence.
+        reporting: Interfaces and the flow logs that reported their silence.
     """
     heard = _heard(words["eni"], logs, seen, reporting)
-    since: dict[bool, dict[str, Any]] = {False: {}, True: {}}
+    spans: dict[bool, dict[str, tuple[Any, Any]]] = {False: {}, True: {}}
     for name in ("eni", "subnet", "vpc"):
         codes = {log.resource: words[name].code(log.resource) for log in logs
                  if log.resource.startswith(f"{name}-")}  # fmt: skip
         for rejects in (False, True):
-            column = np.full(len(words[name]), FAR_FUTURE, np.int64)
+            since = np.full(len(words[name]), FAR_FUTURE, np.int64)
+            until = np.zeros(len(words[name]), np.int64)
             wanted = "REJECT" if rejects else "ACCEPT"
             for log in logs:
                 if log.resource in codes and log.traffic in (EVERYTHING, wanted):
                     place = codes[log.resource]
-                    column[place] = min(column[place], log.created)
-            since[rejects][name] = column
+                    since[place] = min(since[place], log.created)
+                    until[place] = max(until[place], log.deleted)
+            spans[rejects][name] = since, until
     for rejects, enis in heard.items():
-        since[rejects]["eni"][enis] = 0
-    return Logged(accept=since[False], reject=since[True])
+        since, until = spans[rejects]["eni"]
+        since[enis], until[enis] = 0, FAR_FUTURE
+    return Logged(accept=spans[False], reject=spans[True])
 
 
 def _heard(
-    enis: Words, logs: Sequence[FlowLog], seen: pa.Table, reporting: Sequence[str]
+    enis: Words, logs: Sequence[FlowLog], seen: pa.Table, reporting: Sequence[Silence]
 ) -> dict[bool, list[int]]:
     """Return the interfaces heard of that no known flow log speaks for.
 
     A flow log of which only rejections were ever seen logs only these: one of
-    everything would have shown some that was accepted.
+    everything would have shown some that was accepted. Silence tells no more.
     """
     known = {log.id for log in logs}
     rows = seen.select(["observer", "flow_log_id", "rejected"]).to_pylist()
     accepting = {row["flow_log_id"] for row in rows if not row["rejected"]}
-    quiet = {enis.code(name) for name in reporting}
-    found: dict[bool, set[int]] = {False: set(quiet), True: set(quiet)}
-    for row in rows:
+    found: dict[bool, set[int]] = {False: set(), True: set()}
+    quiet = [{"observer": name, "flow_log_id": log} for name, log in reporting]
+    for row in (*rows, *quiet):
         if row["flow_log_id"] not in known and row["observer"]:
             code = enis.code(row["observer"])
             found[True].add(code)

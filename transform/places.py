@@ -13,10 +13,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from transform.addresses import Addresses, Network, in_any, networks
 
 NOWHERE, SEVERAL = -1, -2
+OVER_BY = "flowlake:over_by"  # in a document, beside what AWS says
+EVER_US = (1 << 63) - 1
 
 
 @dataclass(slots=True)
@@ -134,11 +137,20 @@ def _associated(item: dict[str, Any]) -> bool:
 
 
 def documents_of(configurations: pa.Table) -> dict[str, list[dict[str, Any]]]:
-    """Return the distinct documents of each resource type, read."""
+    """Return the distinct documents of each resource type, read.
+
+    What is over says until when it can have been, as ``OVER_BY``: microseconds.
+    """
     found: dict[str, list[dict[str, Any]]] = {}
+    over_by = configurations["latest"].cast(pa.int64())
     some = configurations.select(["resource_type", "document"])
-    for row in some.group_by(["resource_type", "document"]).aggregate([]).to_pylist():
-        found.setdefault(row["resource_type"], []).append(json.loads(row["document"]))
+    some = some.append_column("over_by", pc.fill_null(over_by, EVER_US))
+    kinds = some.group_by(["resource_type", "document"])
+    for row in kinds.aggregate([("over_by", "max")]).to_pylist():
+        document = json.loads(row["document"])
+        if row["over_by_max"] < EVER_US:
+            document[OVER_BY] = row["over_by_max"]
+        found.setdefault(row["resource_type"], []).append(document)
     return found
 
 

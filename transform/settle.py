@@ -22,7 +22,7 @@ from transform.facts import Facts
 from transform.identify import OURS
 from transform.initiators import initiators
 from transform.judge import by_ports, cause_by_reason, concluded, role_of, scope_of
-from transform.logged import Logged, duplicates, flow_logs, logged
+from transform.logged import Logged, Silence, duplicates, flow_logs, logged
 from transform.outcome import Outcome
 from transform.places import NOWHERE
 from transform.presence import Presence
@@ -76,7 +76,7 @@ def settle(
     attributor: Attributor,
     facts: Facts,
     *,
-    reporting: Sequence[str] = (),
+    reporting: Sequence[Silence] = (),
 ) -> dict[str, Any]:
     """Decide everything for rows of whole conversations.
 
@@ -84,7 +84,7 @@ def settle(
         rows: Of `flows`, in ``batch_schema``'s types.
         attributor: Knows the inventory.
         facts: Of all rows of the hour and its neighbours.
-        reporting: Interfaces that reported in that time, if only silence.
+        reporting: Interfaces of whose silence flow logs told in that time.
 
     Returns:
         The derived columns of all the rows; those of the neighbours are not to be
@@ -100,7 +100,7 @@ def _read(
     attributed: Attributed,
     attributor: Attributor,
     facts: Facts,
-    reporting: Sequence[str],
+    reporting: Sequence[Silence],
 ) -> _Rows:
     records = attributed.records
     rejected = is_text(records.rows, "action", "REJECT")

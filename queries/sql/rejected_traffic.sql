@@ -13,11 +13,16 @@
 -- Note:    By address, pod, workload, namespace or node, a record stands under those of both
 --          its sides, so rows overlap; one without a pod (workload …) is not in such an answer.
 --          By port, the destination's. A protocol without ports is named instead.
---          Sources and destinations are distinct packet addresses. The key is null where
---          the flow log does not carry the field.
+--          Sources and destinations are distinct packet addresses. Instance, subnet, VPC
+--          and zone are the observer's, by the log, else as its side was attributed;
+--          the key is null where neither tells.
 WITH windowed AS (
   SELECT
-    observer, instance_id, subnet_id, vpc_id, az_id, account_id, region,
+    observer, account_id, region,
+    coalesce(instance_id, CASE direction WHEN 'ingress' THEN dst_instance WHEN 'egress' THEN src_instance END) AS instance_id,
+    coalesce(subnet_id, CASE direction WHEN 'ingress' THEN dst_subnet WHEN 'egress' THEN src_subnet END) AS subnet_id,
+    coalesce(vpc_id, CASE direction WHEN 'ingress' THEN dst_vpc WHEN 'egress' THEN src_vpc END) AS vpc_id,
+    coalesce(az_id, CASE direction WHEN 'ingress' THEN dst_az WHEN 'egress' THEN src_az END) AS az_id,
     src_address, dst_address, srcport, dstport, service_port, protocol,
     src_pod, dst_pod, src_workload, dst_workload, src_namespace, dst_namespace,
     src_node, dst_node,
@@ -27,9 +32,18 @@ WITH windowed AS (
     AND action = 'REJECT'
     AND counted IS NOT FALSE
     AND ($eni IS NULL OR observer IN $eni)
-    AND ($instance IS NULL OR instance_id IN $instance)
-    AND ($subnet IS NULL OR subnet_id IN $subnet)
-    AND ($vpc IS NULL OR vpc_id IN $vpc)
+    AND (
+      $instance IS NULL
+      OR coalesce(instance_id, CASE direction WHEN 'ingress' THEN dst_instance WHEN 'egress' THEN src_instance END) IN $instance
+    )
+    AND (
+      $subnet IS NULL
+      OR coalesce(subnet_id, CASE direction WHEN 'ingress' THEN dst_subnet WHEN 'egress' THEN src_subnet END) IN $subnet
+    )
+    AND (
+      $vpc IS NULL
+      OR coalesce(vpc_id, CASE direction WHEN 'ingress' THEN dst_vpc WHEN 'egress' THEN src_vpc END) IN $vpc
+    )
     AND ($account IS NULL OR account_id IN $account)
     AND ($region IS NULL OR region IN $region)
     AND ($pod IS NULL OR dst_pod IN $pod OR src_pod IN $pod)

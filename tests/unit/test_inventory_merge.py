@@ -182,3 +182,20 @@ def test_a_watch_that_broke_off_is_two_spans(at_once):
         state = merge(CONFIGURATIONS, state, some).rows
     found = sorted((r["valid_from"], r["valid_until"]) for r in state.to_pylist())
     assert found == [(at(0), at(9)), (at(20), at(40))]
+
+
+def test_what_never_changes_is_known_whoever_did_not_tell_it():
+    def seen(minute, zone):
+        found = sighting([("eni-1", "10.0.0.1", 0, 60)], minute, complete=False)
+        place = SIGHTED.get_field_index("az")
+        rows = found.identities.set_column(place, "az", pa.array([zone], pa.string()))
+        return Sighting(SCOPE, at(minute), rows)
+
+    looks = [seen(10, "use1-az1"), seen(20, None), seen(30, "use1-az1"), seen(40, None)]
+    state = NOTHING
+    for one in looks:
+        state = known(state, one)
+    for rows in (state, known(NOTHING, *looks)):
+        (row,) = rows.to_pylist()
+        assert (row["valid_from"], row["last_seen"]) == (at(10), at(40))
+        assert row["az"] == "use1-az1"

@@ -187,3 +187,28 @@ def test_options_that_do_not_go_together_are_refused(tmp_path, arguments):
     done = invoke(tmp_path / "lake", "inventory", *arguments)
     assert done.returncode != 0
     assert not (tmp_path / "lake").exists()
+
+
+def test_days_told_again_change_nothing(lake):
+    """A Job's pod that ended on one day is listed for days after it."""
+
+    def listing(day, *, there):
+        pod = {**dict.fromkeys(SIGHTED.names), "source": "kubernetes", "holder": "u1",
+               "address": "10.0.0.5", "kind": "pod", "started_at": BEGIN,
+               "ended_at": BEGIN + timedelta(hours=1)}  # fmt: skip
+        return Sighting(
+            "kubernetes:c",
+            BEGIN + timedelta(days=day),
+            pa.Table.from_pylist([pod] if there else [], schema=SIGHTED),
+            lists=frozenset({"pod", "identities"}),
+        )
+
+    days = [listing(day, there=day < 6) for day in range(1, 8)]
+    for one in days:
+        record(lake, [one])
+    before = rows_of(lake)
+    assert len(before) == 1
+    for told in (days, days[3:6], days[4:], [days[4]]):
+        done = record(lake, told)
+        assert all(each.snapshot is None for each in done.values())
+    assert rows_of(lake) == before

@@ -1,0 +1,123 @@
+"""What is logged decides what counts: of the kinds, silence and end of flow logs."""
+
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pytest
+
+from ingest.enriching import Enricher
+from tests.unit.test_enrich import configured, holder, known, line, rows_of
+from transform.enrich import Attributor, Taught
+from transform.facts import Gathering
+from transform.settle import settle
+
+SOURCE = line("10.0.0.1", "10.0.0.2", eni="eni-1")
+PLACES = [
+    configured("vpc", VpcId="vpc-1", CidrBlock="10.0.0.0/16"),
+    configured("subnet", SubnetId="subnet-1", VpcId="vpc-1", CidrBlock="10.0.0.0/24"),
+]
+
+
+def log(id_, resource, traffic="ALL", **facts):
+    document = {"FlowLogId": id_, "ResourceId": resource, "TrafficType": traffic}
+    return configured("flow_log", **document) | facts
+
+
+def settled(inventory, rows, reporting=()):
+    attributor = Attributor(inventory)
+    gathering = Gathering()
+    gathering.see(rows)
+    seen = gathering.facts()
+    gathering.learn(attributor(rows, Taught(seen.places, seen.shown)))
+    found = settle(rows, attributor, gathering.facts(), reporting=reporting)
+    columns = {
+        name: found[name].to_pylist() if name in found else [None] * rows.num_rows
+        for name in ("counted", "verdict", "role")
+    }
+    return [
+        dict(zip(columns, row, strict=True))
+        for row in zip(*columns.values(), strict=True)
+    ]
+
+
+def world(*logs):
+    return known(
+        holder("10.0.0.1", eni="eni-1"),
+        holder("10.0.0.2", eni="eni-2"),
+        configurations=[*PLACES, log("fl-1", "eni-1"), *logs],
+    )
+
+
+ACCEPTED = {"counted": True, "verdict": "accepted", "role": None}
+UNMATCHED = {"counted": False, "verdict": None, "role": "unmatched"}
+
+
+@pytest.mark.parametrize(
+    ("logs", "expected"),
+    [
+        ([], ACCEPTED),
+        ([log("fl-2", "eni-2")], UNMATCHED),
+        ([log("fl-2", "subnet-1")], UNMATCHED),
+        ([log("fl-2", "eni-2", "REJECT")], ACCEPTED),
+    ],
+)
+def test_a_destination_settles_only_what_is_logged_there(logs, expected):
+    inventory = world(*logs)
+    assert settled(inventory, rows_of([SOURCE])) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("traffic", "expected"), [("REJECT", ACCEPTED), ("ALL", UNMATCHED)]
+)
+def test_silence_says_no_more_than_its_flow_log_is_of(traffic, expected):
+    inventory = world(log("fl-2", "eni-2", traffic))
+    silent = [("eni-2", "fl-2")]
+    assert settled(inventory, rows_of([SOURCE]), silent) == [expected]
+
+
+def test_silence_of_an_unknown_flow_log_is_of_what_it_ever_showed():
+    silent = [("eni-2", "fl-2")]
+    other = line("10.0.0.9", "10.0.0.3", eni="eni-3", way="ingress")
+    for action, expected in (("ACCEPT", UNMATCHED), ("REJECT", ACCEPTED)):
+        shown = rows_of([other.replace("ACCEPT", action)], log="fl-2")
+        rows = pa.concat_tables([rows_of([SOURCE]), shown], promote_options="default")
+        assert settled(world(), rows.unify_dictionaries(), silent)[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("gone", "expected"), [(datetime(2025, 12, 20, tzinfo=UTC), ACCEPTED),
+                           (datetime(2026, 1, 20, tzinfo=UTC), UNMATCHED),
+                           (None, UNMATCHED)],
+)  # fmt: skip
+def test_a_flow_log_that_was_deleted_logs_no_longer(gone, expected):
+    inventory = world(log("fl-2", "eni-2", latest=gone))
+    assert settled(inventory, rows_of([SOURCE])) == [expected]
+
+
+@pytest.mark.parametrize("instance", ["i-1", "i-2"])
+def test_an_interface_that_moved_is_at_the_instance_that_its_record_names(instance):
+    moved = known(
+        holder("10.0.0.1", instance="i-1", eni="eni-1", name="one",
+               valid_from=datetime(2025, 1, 1, tzinfo=UTC),
+               valid_until=datetime(2025, 2, 1, tzinfo=UTC),
+               latest=datetime(2025, 2, 2, tzinfo=UTC)),
+        holder("10.0.0.1", instance="i-2", eni="eni-1", name="two",
+               valid_from=datetime(2026, 6, 1, tzinfo=UTC),
+               earliest=datetime(2025, 2, 1, tzinfo=UTC)),
+    )  # fmt: skip
+    lines = [line("10.0.0.1", "8.8.8.8", instance=i) for i in ("i-1", "i-2", "-")]
+    rows = Enricher(Attributor(moved), (None, None))(rows_of(lines)).to_pylist()
+    found = {row["instance_id"]: row for row in rows}
+    assert found[instance]["src_instance"] == instance
+    assert found[None].get("src_instance") is None
+    assert all(row.get("src_name") is None for row in rows)
+
+
+def test_an_interface_lends_nothing_to_a_time_when_it_was_not_known():
+    later = {"valid_from": datetime(2026, 6, 1, tzinfo=UTC),
+             "earliest": datetime(2026, 5, 1, tzinfo=UTC)}  # fmt: skip
+    inventory = known(holder("10.0.0.1", eni="eni-1", name="new", **later))
+    rows = rows_of([line("10.0.0.1", "8.8.8.8")])
+    (row,) = Enricher(Attributor(inventory), (None, None))(rows).to_pylist()
+    assert (row["src_eni"], row.get("src_name")) == ("eni-1", None)
+    assert row["src_attribution"] == "learned"
