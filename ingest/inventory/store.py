@@ -20,12 +20,13 @@ from pyiceberg.table.snapshots import Snapshot
 
 from ingest.enriching import read_files
 from ingest.inventory.absences import Listings
+from ingest.inventory.kubernetes.saved import DEFAULT_CLUSTER
 from ingest.inventory.merge import Merged, merge
 from ingest.inventory.sighting import CONFIGURED, Sighting
 from ingest.reopened import CHANGED_FROM, CHANGED_UNTIL
 from lake.catalog import Lake
 from lake.datafiles import EPOCH, DataFileWriter
-from lake.errors import CommitConflict
+from lake.errors import CommitConflict, UsageError
 from lake.rewrite import ATTEMPTS, live_files
 from lake.store import Change, commit
 from lake.tables import CONFIGURATIONS, IDENTITIES, INVENTORY, Table
@@ -58,6 +59,7 @@ def record(lake: Lake, sightings: Sequence[Sighting]) -> dict[str, Recorded]:
 
     Raises:
         CommitConflict: Others were faster each time; run it again.
+        UsageError: A cluster without a name is another one than is known.
         LakeError: The lake cannot be read or written.
     """
     if not sightings:
@@ -86,6 +88,8 @@ def _merge_into(
     stored = lake.load(table)
     files = _concerned(stored, sightings)
     before = read_files(table, stored, files)
+    if table is IDENTITIES:
+        _refuse_another_cluster(before, sightings)
     merged = merge(table, before, sightings, listed=listed)
     if not merged.changed:
         return Recorded(rows=_open(merged.rows))
@@ -117,6 +121,26 @@ def _concerned(stored: IcebergTable, sightings: Sequence[Sighting]) -> list[Data
     """
     first = min(s.at for s in sightings).date()
     return [f for f in live_files(stored) if (d := _day_of(f)) is None or d >= first]
+
+
+def _refuse_another_cluster(before: pa.Table, sightings: Sequence[Sighting]) -> None:
+    """Refuse a cluster without a name where that is already taken by another one.
+
+    Two clusters in one scope would be taken for one: what one of them shows would end
+    what the other has, and watching one would prove that nobody else was in the other.
+    """
+    unnamed = f"kubernetes:{DEFAULT_CLUSTER}"
+    known = _nodes(before.filter(pc.equal(before["scope"], unnamed)))
+    told = {n for s in sightings if s.scope == unnamed for n in _nodes(s.identities)}
+    if known and told and known.isdisjoint(told):
+        raise UsageError(
+            f"its nodes ({min(told)}, ...) are none of those of the cluster without a "
+            f"name that the lake knows ({min(known)}, ...): name it with --cluster"
+        )
+
+
+def _nodes(rows: pa.Table) -> set[str]:
+    return {n for n in pc.unique(rows["node"]).to_pylist() if n}
 
 
 def _day_of(file: DataFile) -> date | None:

@@ -13,7 +13,7 @@ from ingest.inventory.sighting import CONFIGURED, SIGHTED, Sighting
 from ingest.inventory.store import record
 from ingest.reopened import CHANGED_FROM, CHANGED_UNTIL, reopened
 from lake.catalog import Lake
-from lake.errors import CommitConflict
+from lake.errors import CommitConflict, UsageError
 from lake.settings import load_settings
 from lake.snapshots import OP, summary
 from lake.store import commit
@@ -212,3 +212,18 @@ def test_days_told_again_change_nothing(lake):
         done = record(lake, told)
         assert all(each.snapshot is None for each in done.values())
     assert rows_of(lake) == before
+
+
+def test_two_clusters_without_a_name_are_not_taken_for_one(lake):
+    def cluster(name, *nodes):
+        rows = [{**dict.fromkeys(SIGHTED.names), "source": "kubernetes", "holder": node,
+                 "address": f"10.0.0.{n}", "kind": "node", "node": node}
+                for n, node in enumerate(nodes)]  # fmt: skip
+        rows = pa.Table.from_pylist(rows, schema=SIGHTED)
+        lists = frozenset({"node", "pod", "identities"})
+        return Sighting(f"kubernetes:{name}", BEGIN, rows, lists=lists)
+
+    record(lake, [cluster("default", "a1", "a2")])
+    record(lake, [cluster("default", "a2", "a3"), cluster("named", "b1")])
+    with pytest.raises(UsageError, match=r"b1.*--cluster"):
+        record(lake, [cluster("default", "b1", "b2")])
