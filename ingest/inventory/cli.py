@@ -20,7 +20,7 @@ from ingest.inventory.store import Recorded, record
 from ingest.options import parse_time
 from ingest.stop import SIGNALS
 from lake.catalog import Lake
-from lake.errors import UsageError
+from lake.errors import SourceError, UsageError
 from lake.settings import load_settings
 from lake.tables import CONFIGURATIONS, IDENTITIES
 
@@ -204,7 +204,11 @@ def kubernetes(
 def _record_all(found: Iterable[Sighting], told: _Told) -> None:
     with Lake(load_settings(), create=True) as lake:
         lake.ensure_all()
-        sightings = list(found)
+        try:
+            sightings = list(found)
+        except SourceError as error:  # of all that was asked for nothing could be done
+            typer.echo(f"flowlake: {error}", err=True)
+            raise typer.Exit(3) from error
         told.take(sightings, record(lake, sightings))
 
 

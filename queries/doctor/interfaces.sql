@@ -25,6 +25,9 @@ held AS (
 seen AS (
   SELECT DISTINCT observer FROM flows
   WHERE start_time >= $since
+  UNION
+  SELECT DISTINCT observer FROM silences  -- one that has nothing to tell is logged
+  WHERE start_time >= $since
 )
 SELECT
   i.eni,

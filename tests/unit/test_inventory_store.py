@@ -227,3 +227,10 @@ def test_two_clusters_without_a_name_are_not_taken_for_one(lake):
     record(lake, [cluster("default", "a2", "a3"), cluster("named", "b1")])
     with pytest.raises(UsageError, match=r"b1.*--cluster"):
         record(lake, [cluster("default", "b1", "b2")])
+
+
+@pytest.mark.parametrize("kind", ["aws", "kubernetes"])
+def test_what_is_not_there_is_nothing_done(tmp_path, kind):
+    done = invoke(tmp_path / "lake", "inventory", kind, "--from", str(tmp_path / "no"))
+    assert done.returncode == 3
+    assert str(tmp_path / "no") in done.stderr
