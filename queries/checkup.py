@@ -21,7 +21,7 @@ from queries.session import Session
 from queries.statements import statement
 from queries.values import Window, iso
 
-TABLES = ("flows", "sources", "identities", "configurations")
+TABLES = ("flows", "silences", "sources", "identities", "configurations")
 STALE = timedelta(hours=1)
 # What `flowlake` asks of a flow log: all that decides, names or explains something.
 WANTED = tuple(f.aws or "" for f in VPC_FIELDS if not f.name.startswith("ecs_"))
@@ -81,7 +81,7 @@ def examine(engine: Engine, *, days: int) -> dict[str, Any]:
     until = (through or datetime.now(UTC)) + timedelta(hours=1)
     since = until - timedelta(days=days)
     plans = [
-        engine.plan(p, Window(since, until) if name == "flows" else None)
+        engine.plan(p, Window(since, until) if name in ("flows", "silences") else None)
         for name, p in pinned.items()
     ]
     with engine.session(plans) as session:
