@@ -177,16 +177,12 @@ def observers(
 
 def _moved(records: Records, told: dict[str, dict[str, str]], names: list[str]) -> Any:
     """Return which interfaces records show at more than one instance."""
-    rows = np.flatnonzero(
-        (records.instance.codes >= 0) & (records.interface.codes >= 0)
-    )
-    interface, instance = records.interface.codes[rows], records.instance.codes[rows]
-    low = np.full(len(names), np.iinfo(np.int32).max)
-    high = np.full(len(names), -1)
-    np.minimum.at(low, interface, instance)
-    np.maximum.at(high, interface, instance)
+    first, _ = distinct(records.interface.codes, records.instance.codes)
+    interface, instance = records.interface.codes[first], records.instance.codes[first]
+    some = np.flatnonzero((interface >= 0) & (instance >= 0))
+    count = np.bincount(interface[some], minlength=len(names))
     several = [SEVERAL_TOLD in told.get(name, {}) for name in names]
-    return (low < high) | np.array(several, dtype=bool)
+    return (count > 1) | np.array(several, dtype=bool)
 
 
 def _told_alone(records: Records, inventory: Inventory) -> dict[str, Coded]:

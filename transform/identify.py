@@ -358,10 +358,16 @@ def _outside(
 
     None: no row is.
     """
-    identity = np.append(observer.identity, -1)[records.interface.codes]
-    eni = inventory.columns["eni"].take(identity)
+    eni = inventory.columns["eni"].take(observer.identity)
     begin = np.append(inventory.enis_from, NEVER)[eni]
     end = np.append(inventory.enis_until, EVER)[eni]
+    if len(records) == 0 or (
+        begin.max(initial=NEVER) <= records.begin.min()
+        and records.end.max() <= end.min(initial=EVER)
+    ):
+        return None
+    mine = records.interface.codes
+    begin, end = np.append(begin, NEVER)[mine], np.append(end, EVER)[mine]
     found = side.own & ((records.begin < begin) | (records.end > end))
     return found.astype(np.int8) if found.any() else None
 

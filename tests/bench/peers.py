@@ -115,8 +115,8 @@ JOBS = {
     "duckdb": duckdb,
 }
 IMPORTS = {
-    "flowlake": ("ingest.job", "lake.catalog", "pyarrow.dataset",
-                 "pyiceberg.io.pyarrow", "pyiceberg.catalog.sql"),
+    "flowlake": ("ingest.job", "ingest.decode.decoder", "lake.catalog",
+                 "pyarrow.dataset", "pyiceberg.io.pyarrow", "pyiceberg.catalog.sql"),
     "settle": ("ingest.settling", "pyiceberg.io.pyarrow", "pyiceberg.catalog.sql"),
     "rollups": ("ingest.rollup.follower", "pyiceberg.io.pyarrow",
                 "pyiceberg.catalog.sql"),
