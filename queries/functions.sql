@@ -193,3 +193,7 @@ CASE WHEN regexp_full_match(CAST(given AS VARCHAR), '[0-9]{1,6}[mhd]|now')
   )
   ELSE CAST(given AS TIMESTAMPTZ)
 END;
+
+-- What a flow log tells of its observer, else what is known of the observer's own side.
+CREATE OR REPLACE MACRO of_observer(logged, direction, src, dst) AS
+coalesce(logged, CASE direction WHEN 'ingress' THEN dst WHEN 'egress' THEN src END);

@@ -13,7 +13,15 @@ import numpy as np
 import pyarrow as pa
 
 from transform.addresses import Addresses, is_global
-from transform.codes import NONE, Coded, column_of, distinct, last_seen, nothing
+from transform.codes import (
+    NONE,
+    Coded,
+    column_of,
+    distinct,
+    last_seen,
+    nothing,
+    several,
+)
 from transform.holders import Layer
 from transform.hops import homes_by_hop, next_hops
 from transform.inventory import OF_ITS_TIME, Inventory
@@ -177,12 +185,10 @@ def observers(
 
 def _moved(records: Records, told: dict[str, dict[str, str]], names: list[str]) -> Any:
     """Return which interfaces records show at more than one instance."""
-    first, _ = distinct(records.interface.codes, records.instance.codes)
-    interface, instance = records.interface.codes[first], records.instance.codes[first]
+    interface, instance = records.interface.codes, records.instance.codes
     some = np.flatnonzero((interface >= 0) & (instance >= 0))
-    count = np.bincount(interface[some], minlength=len(names))
-    several = [SEVERAL_TOLD in told.get(name, {}) for name in names]
-    return (count > 1) | np.array(several, dtype=bool)
+    told_of = np.array([SEVERAL_TOLD in told.get(name, {}) for name in names], bool)
+    return told_of | several(interface[some], instance[some], len(names))
 
 
 def _told_alone(records: Records, inventory: Inventory) -> dict[str, Coded]:

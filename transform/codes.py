@@ -55,6 +55,23 @@ def coded(column: Any) -> Coded:
     return Coded(np.asarray(indices, np.int32), column.dictionary)
 
 
+def texts_equal(column: Any, text: str) -> Any:
+    """Return which rows have a text in a column of texts; null is none."""
+    return np.asarray(pc.fill_null(pc.equal(column, text), False), dtype=bool)
+
+
+def several(keys: Any, values: Any, size: int) -> Any:
+    """Return which keys stand beside more than one value.
+
+    Args:
+        keys: Small non-negative integers.
+        values: Codes beside them.
+        size: How many keys there are.
+    """
+    first, _ = distinct(keys, values)
+    return np.bincount(keys[first], minlength=size) > 1
+
+
 def nothing(rows: int) -> Coded:
     """Return a column of nulls."""
     return Coded(np.full(rows, NONE, np.int32), pa.array([], pa.string()))

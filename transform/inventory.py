@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from lake.tables import CONFIGURATIONS, IDENTITIES, arrow_schema
 from transform.addresses import Addresses, parse
-from transform.codes import NONE, Coded, coded, last_seen
+from transform.codes import NONE, Coded, coded, last_seen, several, texts_equal
 from transform.holders import HOST, Keys, Layer
 from transform.places import Places, documents_of
 from transform.presence import EVER, NEVER
@@ -71,7 +71,7 @@ class Inventory:
         self.security_groups = _with_dictionary(rows["security_groups"])
         self.size = rows.num_rows
         self._is_primary = np.asarray(pc.fill_null(rows["is_primary"], False), bool)
-        self._source = _texts_equal(rows["source"], "kubernetes")
+        self._source = texts_equal(rows["source"], "kubernetes")
         self.vpcs, self._vpc = self._resolved_vpcs()
         self.enis = self._latest_of_enis()
         eni, vpc = self.columns["eni"], self.columns["vpc"]
@@ -149,18 +149,14 @@ class Inventory:
         """Return for each interface whether its identities differ in a column."""
         eni, values = self.columns["eni"], self.columns[name].codes
         mine = np.flatnonzero(~self._source & (eni.codes >= 0))
-        low = np.full(len(eni.words), np.iinfo(np.int32).max)
-        high = np.full(len(eni.words), np.iinfo(np.int32).min)
-        np.minimum.at(low, eni.codes[mine], values[mine])
-        np.maximum.at(high, eni.codes[mine], values[mine])
-        return low < high
+        return several(eni.codes[mine], values[mine], len(eni.words))
 
     def _build(self, rows: pa.Table, configurations: pa.Table) -> None:
         addresses, length = _read_addresses(rows["address"])
         certain, possible = _intervals(rows)
         cluster = self.columns["cluster"]
         spans = _watched(configurations, cluster)
-        is_pod = _texts_equal(rows["kind"], "pod")
+        is_pod = texts_equal(rows["kind"], "pod")
         public = ~self._source & (self._vpc < 0)
 
         def layer(which: Any, *, watched: bool = False) -> Layer:
@@ -198,10 +194,6 @@ def _with_dictionary(lists: Any) -> pa.ListArray:
     return pa.ListArray.from_arrays(
         whole.offsets, whole.values.dictionary_encode(), mask=pc.is_null(whole)
     )
-
-
-def _texts_equal(column: Any, text: str) -> Any:
-    return np.asarray(pc.fill_null(pc.equal(column, text), False), dtype=bool)
 
 
 def _intervals(rows: pa.Table) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
@@ -245,7 +237,9 @@ def _read_addresses(column: Any) -> tuple[Addresses, Any]:
 
 def _watched(configurations: pa.Table, cluster: Coded) -> Spans:
     """Return the spans of unbroken watching, by cluster."""
-    rows = configurations.filter(_mask(configurations["resource_type"], "k8s_watch"))
+    rows = configurations.filter(
+        pa.array(texts_equal(configurations["resource_type"], "k8s_watch"))
+    )
     names = coded(rows["resource_id"])
     codes = [cluster.code_of(name) for name in names.words.to_pylist()]
     by = np.array([*codes, NONE], np.int32)[names.codes]
@@ -254,7 +248,3 @@ def _watched(configurations: pa.Table, cluster: Coded) -> Spans:
     sure = np.asarray(pc.is_valid(rows["valid_from"]), dtype=bool)
     kept = np.flatnonzero(sure & (by >= 0) & (begin < end))
     return Spans(by[kept], begin[kept], end[kept])
-
-
-def _mask(column: Any, text: str) -> Any:
-    return pc.fill_null(pc.equal(column, text), False)

@@ -62,7 +62,7 @@ def flow_logs(documents: Mapping[str, Sequence[dict[str, Any]]]) -> list[FlowLog
                 traffic=document.get("TrafficType") or EVERYTHING,
                 interval=int(document.get("MaxAggregationInterval") or 600),
                 created=_seconds(document.get("CreationTime")),
-                deleted=int(document.get(OVER_BY, FAR_FUTURE * 1_000_000)) // 1_000_000,
+                deleted=document.get(OVER_BY, FAR_FUTURE),
             )
             before = found.get((log.id, log.resource))
             if before is None or before.deleted <= log.deleted:

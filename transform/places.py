@@ -139,7 +139,7 @@ def _associated(item: dict[str, Any]) -> bool:
 def documents_of(configurations: pa.Table) -> dict[str, list[dict[str, Any]]]:
     """Return the distinct documents of each resource type, read.
 
-    What is over says until when it can have been, as ``OVER_BY``: microseconds.
+    What is over says until when it can have been, as ``OVER_BY``: seconds since 1970.
     """
     found: dict[str, list[dict[str, Any]]] = {}
     over_by = configurations["latest"].cast(pa.int64())
@@ -149,7 +149,7 @@ def documents_of(configurations: pa.Table) -> dict[str, list[dict[str, Any]]]:
     for row in kinds.aggregate([("over_by", "max")]).to_pylist():
         document = json.loads(row["document"])
         if row["over_by_max"] < EVER_US:
-            document[OVER_BY] = row["over_by_max"]
+            document[OVER_BY] = row["over_by_max"] // 1_000_000
         found.setdefault(row["resource_type"], []).append(document)
     return found
 

@@ -98,18 +98,16 @@ class Absences:
             since: Microseconds, exclusive.
             until: Microseconds, exclusive.
         """
-        found = np.zeros(len(row), dtype=bool)
-        for (key, _), mine in self._of(self._all, row):
-            first, last = self._known.get(key, (EVER, NEVER))
-            found[mine] |= (since[mine] < last) & (until[mine] > first)
-        return found & (since < until)
+        return self._overlaps_known(row, since, until) & (since < until)
 
     def are_among_known(self, row: Any, at: Any) -> Any:
         """Return which moments are between the first and the newest known listing."""
+        return self._overlaps_known(row, at, at)
+
+    def _overlaps_known(self, row: Any, since: Any, until: Any) -> Any:
         found = np.zeros(len(row), dtype=bool)
-        for (key, _), mine in self._of(self._all, row):
-            first, last = self._known.get(key, (EVER, NEVER))
-            found[mine] |= (first < at[mine]) & (at[mine] < last)
+        for (_, (first, last)), mine in self._of(self._known, row):
+            found[mine] |= (since[mine] < last) & (until[mine] > first)
         return found
 
     def _of(self, listings: Mapping[tuple[str, str], Any], row: Any) -> Any:

@@ -23,6 +23,7 @@ class Chain:
         own: Whether that row's attributes are theirs.
         known: Whether each is of a row of the lake. Its bounds tell of all listings
             before; of looks only the newest and the first are known.
+        doubtful: Whether some row of its key stands apart.
         gone: When each was first found gone after it was shown.
         apart: The moments of the rows that stand apart.
     """

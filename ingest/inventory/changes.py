@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,8 @@ import pyarrow.compute as pc
 
 from ingest.inventory.absences import EVER, NEVER
 from ingest.inventory.moments import KEYS, attributes_of, text_codes, times
+from ingest.reopened import Span
+from lake.datafiles import EPOCH
 from lake.tables import CONFIGURATIONS, IDENTITIES, Table
 from transform.codes import distinct
 from transform.inventory import OF_ITS_TIME
@@ -20,8 +22,6 @@ TIMELESS = (
     "vpc", "subnet", "vpc_peering_connection", "transit_gateway_attachment",
     "flow_log",
 )  # fmt: skip
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-Span = tuple[datetime | None, datetime | None]
 
 
 def changes(
@@ -98,20 +98,25 @@ def _concerned(what: Any, is_new: Any, ends: list[Any]) -> tuple[int, int]:
     size = int(what.max()) + 1
     old, new = (np.bincount(what[side], minlength=size) for side in (~is_new, is_new))
     pairs = ((old == 1) & (new == 1))[what]
-    since, until = EVER, NEVER
-    if not pairs.all():
-        since, until = int(ends[2][~pairs].min()), int(ends[3][~pairs].max())
-    if pairs.any():
-        before, after = (np.flatnonzero(pairs & side) for side in (~is_new, is_new))
-        before = before[np.argsort(what[before], kind="stable")]
-        after = after[np.argsort(what[after], kind="stable")]
-        for end in ends:
-            one, other = end[before], end[after]
-            differ = one != other
-            if differ.any():
-                since = min(since, int(np.minimum(one, other)[differ].min()))
-                until = max(until, int(np.maximum(one, other)[differ].max()))
-    return since, until
+    before, after = (np.flatnonzero(pairs & side) for side in (~is_new, is_new))
+    before = before[np.argsort(what[before], kind="stable")]
+    after = after[np.argsort(what[after], kind="stable")]
+    return _hull(
+        (ends[2][~pairs], ends[3][~pairs]),
+        *(_between(end[before], end[after]) for end in ends),
+    )
+
+
+def _between(one: Any, other: Any, which: Any = True) -> tuple[Any, Any]:
+    """Return from when until when times differ, where they do."""
+    differ = which & (one != other)
+    return np.minimum(one, other)[differ], np.maximum(one, other)[differ]
+
+
+def _hull(*spans: tuple[Any, Any]) -> tuple[int, int]:
+    """Return the earliest begin and the latest end; without any the first is later."""
+    begins, ends = (np.concatenate(side) for side in zip(*spans, strict=True))
+    return int(begins.min(initial=EVER)), int(ends.max(initial=NEVER))
 
 
 def _lent(rows: pa.Table, is_new: Any, left: Any, ends: list[Any]) -> tuple[int, int]:
@@ -125,33 +130,26 @@ def _lent(rows: pa.Table, is_new: Any, left: Any, ends: list[Any]) -> tuple[int,
     holder, new = np.unique(holder[mine], return_inverse=True)[1], is_new[mine]
     what = distinct(*(text_codes(rows, n)[mine] for n in OF_ITS_TIME))[1]
     size = int(holder.max()) + 1
-    spans = []
-    for side in (~new, new):
-        least, most = np.full((3, size), EVER), np.full((3, size), NEVER)
-        for place, values in enumerate((what, ends[2][mine], ends[3][mine])):
-            np.minimum.at(least[place], holder[side], values[side])
-            np.maximum.at(most[place], holder[side], values[side])
-        spans.append((least[0], most[0], least[1], most[2]))
-    old, now = spans
-    known = (old[1] > NEVER) & (now[1] > NEVER)
-    other = known & ((old[0] != now[0]) | (old[1] != now[1]))
-    begins = np.minimum(old[2], now[2])[other]
-    ends_ = np.maximum(old[3], now[3])[other]
-    longer = known & (old[2] != now[2])
-    later = known & (old[3] != now[3])
-    sinces = [
-        begins,
-        np.minimum(old[2], now[2])[longer],
-        np.minimum(old[3], now[3])[later],
-    ]
-    untils = [
-        ends_,
-        np.maximum(old[2], now[2])[longer],
-        np.maximum(old[3], now[3])[later],
-    ]
-    return (
-        int(np.concatenate(sinces).min(initial=EVER)),
-        int(np.concatenate(untils).max(initial=NEVER)),
+
+    def of_holders(side: Any) -> tuple[Any, Any, Any, Any]:
+        """Return the least and greatest code, the begin and the end of each holder."""
+        found = []
+        for reduce, values, start in (
+            (np.minimum, what, EVER), (np.maximum, what, NEVER),
+            (np.minimum, ends[2][mine], EVER), (np.maximum, ends[3][mine], NEVER),
+        ):  # fmt: skip
+            column = np.full(size, start)
+            reduce.at(column, holder[side], values[side].astype(np.int64))
+            found.append(column)
+        return found[0], found[1], found[2], found[3]
+
+    low, high, begin, end = of_holders(~new)
+    low_now, high_now, begin_now, end_now = of_holders(new)
+    known = (high > NEVER) & (high_now > NEVER)
+    other = known & ((low != low_now) | (high != high_now))
+    whole = np.minimum(begin, begin_now)[other], np.maximum(end, end_now)[other]
+    return _hull(
+        whole, _between(begin, begin_now, known), _between(end, end_now, known)
     )
 
 

@@ -17,10 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.inventory.absences import EVER, NEVER, Absences, Listings
-from ingest.inventory.changes import Span, changes
+from ingest.inventory.changes import changes
 from ingest.inventory.moments import ENDED, OBSERVED, STARTED, Source, moments_of
 from ingest.inventory.runs import Runs, runs_of
 from ingest.inventory.sighting import Sighting
+from ingest.reopened import Span
 from lake.tables import IDENTITIES, Table, arrow_schema
 
 DAY_US = 86_400_000_000
@@ -80,11 +81,12 @@ def _concerned(table: Table, state: pa.Table, sightings: Sequence[Sighting]) -> 
         else:
             named |= set(sighting.configurations["resource_id"].to_pylist())
     column = state["holder" if of_identities else "resource_id"]
-    found = pc.is_in(column, pa.array(sorted(named), pa.string()))
-    found = pc.and_(found, pc.is_in(state["scope"], pa.array(sorted(scopes))))
-    return pc.or_(
-        found, pc.is_in(state["scope"], pa.array(sorted(listed), pa.string()))
-    )
+    found = pc.and_(_is_in(column, named), _is_in(state["scope"], scopes))
+    return pc.or_(found, _is_in(state["scope"], listed))
+
+
+def _is_in(column: Any, texts: set[str]) -> Any:
+    return pc.is_in(column, pa.array(sorted(texts), pa.string()))
 
 
 def _rows(table: Table, source: Source, runs: Runs) -> pa.Table:

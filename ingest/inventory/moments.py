@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from ingest.inventory.absences import EVER, NEVER, micros
 from ingest.inventory.sighting import Sighting
 from lake.tables import CONFIGURATIONS, IDENTITIES, Table, arrow_schema
-from transform.codes import coded, distinct
+from transform.codes import coded, distinct, texts_equal
 
 ENDED, STARTED, OBSERVED = "ended_at", "started_at", "observed"
 BOOKKEEPING = (
@@ -105,9 +105,7 @@ def moments_of(table: Table, before: pa.Table, seen: Sequence[Sighting]) -> Sour
     parts = [before.select([f.name for f in kept])]
     looks = [(s, rows) for s in seen if (rows := _rows(table, s)).num_rows]
     for sighting, rows in looks:
-        scope = pa.array([sighting.scope], pa.string()).take(
-            pa.array(np.zeros(rows.num_rows, np.int32))
-        )
+        scope = pa.repeat(sighting.scope, rows.num_rows)
         parts.append(
             pa.table([scope if f.name == "scope" else rows[f.name] for f in kept],
                      names=[f.name for f in kept])
@@ -144,8 +142,8 @@ def _of_known(before: pa.Table) -> dict[str, Any]:
     latest = times(before["latest"], EVER)
     gone = begin == NEVER
     last = np.maximum(np.where(until == NEVER, shown, until), begin)
-    ended = _equal(before["until_known"], ENDED)
-    observed = _equal(before["from_known"], OBSERVED)
+    ended = texts_equal(before["until_known"], ENDED)
+    observed = texts_equal(before["from_known"], OBSERVED)
     is_over = np.asarray(pc.is_valid(before["day"]), dtype=bool)
     two = ~gone & (begin < last)
     row = np.arange(size)
@@ -228,10 +226,6 @@ def times(column: Any, absent: int) -> Any:
     return np.asarray(pc.fill_null(micros_, absent), np.int64)
 
 
-def _equal(column: Any, text: str) -> Any:
-    return np.asarray(pc.fill_null(pc.equal(column, text), False), dtype=bool)
-
-
 def attributes_of(table: Table) -> list[str]:
     """Return the columns that a key's rows may differ in."""
     outside = {*KEYS[table.name], *BOOKKEEPING}
@@ -258,7 +252,7 @@ def _completed(
     """
     if table is not IDENTITIES:
         return told[found.row], {}
-    of_cluster = _equal(rows["source"], "kubernetes")[found.row]
+    of_cluster = texts_equal(rows["source"], "kubernetes")[found.row]
     others = [n for n in attributes_of(table) if n not in REFINED]
     codes = [distinct(*(text_codes(rows, name) for name in others))[1][found.row]]
     completed = {}
@@ -274,17 +268,32 @@ def _completed(
 
 def _ever_told(key: Any, codes: Any) -> Any:
     """Return for each moment without a value where its key has one, the next first."""
-    every = np.ones(len(codes), dtype=bool)
-    places = _next_told(key, codes, every)
-    back = _next_told(key[::-1], codes[::-1], every)[::-1]
-    return np.where(codes[places] >= 0, places, len(codes) - 1 - back)
+    later, earlier = following(key, codes >= 0), preceding(key, codes >= 0)
+    there = np.where(later >= 0, later, earlier)
+    return np.where(there >= 0, there, np.arange(len(codes)))
 
 
 def _next_told(key: Any, codes: Any, which: Any) -> Any:
     """Return for some moments without a value where their key next has one."""
-    own = np.arange(len(codes))
-    places = np.where(codes >= 0, own, len(codes))
-    following = np.minimum.accumulate(places[::-1])[::-1]
-    there = np.minimum(following, max(len(codes) - 1, 0))
-    same = which & (codes < 0) & (following < len(codes)) & (key[there] == key)
-    return np.where(same, there, own)
+    there = following(key, codes >= 0)
+    return np.where(which & (there >= 0), there, np.arange(len(codes)))
+
+
+def following(key: Any, which: Any) -> Any:
+    """Return the first of some places of the same key, here or after; -1 without one.
+
+    Args:
+        key: Of each place, equal ones beside each other.
+        which: The places that are looked for.
+    """
+    size = len(key)
+    places = np.where(which, np.arange(size), size)
+    there = np.minimum.accumulate(places[::-1])[::-1]
+    near = np.minimum(there, max(size - 1, 0))
+    return np.where((there < size) & (key[near] == key), near, -1)
+
+
+def preceding(key: Any, which: Any) -> Any:
+    """Return the last of some places of the same key, here or before; -1: none."""
+    there = following(key[::-1], which[::-1])[::-1]
+    return np.where(there >= 0, len(key) - 1 - there, -1)

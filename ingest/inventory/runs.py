@@ -14,7 +14,15 @@ import numpy as np
 
 from ingest.inventory.absences import EVER, NEVER, Absences
 from ingest.inventory.chain import Chain
-from ingest.inventory.moments import FIRST, GONE, LAST, Moments, Source
+from ingest.inventory.moments import (
+    FIRST,
+    GONE,
+    LAST,
+    Moments,
+    Source,
+    following,
+    preceding,
+)
 from transform.codes import distinct
 
 
@@ -64,15 +72,16 @@ def runs_of(source: Source, absences: Absences) -> Runs:
     end = _most(run, m.at, m.is_seen)
     shown = _most(run, m.shown)
     bound = _bounds(chain, run, starts, anchor, _last_before(m, parted)[starts])
-    begin, observed = _begun(chain, run, bound)
+    torn = _torn(m, run)
+    begin, observed = _begun(chain, torn, run, bound)
     begin = np.where(there, begin, EVER)
     at_end = m.is_seen & (m.at == end[run])
     told = _least(run, m.latest, m.is_told & (m.latest >= end[run]))
     learnt = _least(run, m.latest, ~m.is_told & (m.latest > end[run]))
     gone = chain.gone_after(chain.known[ends], shown, ends)
-    following = _next_begin(key, begin)
-    latest = np.minimum.reduce([np.where(told < EVER, told, gone), learnt, following])
-    is_over = np.minimum.reduce([gone, learnt, following]) < EVER
+    next_ = _next_begin(key, begin)
+    latest = np.minimum.reduce([np.where(told < EVER, told, gone), learnt, next_])
+    is_over = np.minimum.reduce([gone, learnt, next_]) < EVER
     is_over |= ~there | _is_told_over(m, run)
     found = Runs(
         place=ends,
@@ -85,8 +94,8 @@ def runs_of(source: Source, absences: Absences) -> Runs:
         shown=shown,
         is_over=is_over,
     )
-    told = ~(~there & _are_among(m.take(ends), latest, chain.apart))
-    found = _joined(_taken(found, told), _forgotten(m, run, found))
+    fresh = there | ~_are_among(m.take(ends), latest, chain.apart)
+    found = _joined(_taken(found, fresh), _forgotten(m, torn, run, found))
     return _joined(replace(found, place=chain.places[found.place]), known)
 
 
@@ -128,13 +137,12 @@ def _bounds(chain: Chain, run: Any, starts: Any, anchor: Any, before: Any) -> An
         chain.absences.before(m.row[first], anchor, new=True),
         chain.absences.before(m.row[first], anchor),
     )
-    there = anchor < EVER
-    lacked = np.where(there, lacked, NEVER)
+    lacked = np.where(anchor < EVER, lacked, NEVER)
     told = _most(run, m.earliest, possible)
     return np.maximum.reduce([told, before, lacked])
 
 
-def _begun(chain: Chain, run: Any, bound: Any) -> tuple[Any, Any]:
+def _begun(chain: Chain, torn: _Torn, run: Any, bound: Any) -> tuple[Any, Any]:
     """Return when each run surely had begun, and whether it was seen then.
 
     What is said of a begin holds unless something else was so since, or could have
@@ -143,7 +151,7 @@ def _begun(chain: Chain, run: Any, bound: Any) -> tuple[Any, Any]:
     m = chain.moments
     claims = np.flatnonzero(m.begin < m.at)
     refused = m.begin[claims] < bound[run[claims]]
-    refused |= _torn(m, run)[claims]
+    refused |= np.isin(claims, torn.last)
     late = np.flatnonzero(~refused & ~chain.known[claims])
     asked = claims[late]
     refused[late] = chain.absences.are_among_known(m.row[asked], m.at[asked])
@@ -156,46 +164,51 @@ def _begun(chain: Chain, run: Any, bound: Any) -> tuple[Any, Any]:
     return found, _any(run, counts & observed & (begin == found[run]))
 
 
-def _torn(m: Moments, run: Any) -> Any:
-    """Return which moments are the last of known rows that were parted."""
+@dataclass(frozen=True, slots=True)
+class _Torn:
+    """Known rows whose first and last moments are no longer of one run.
+
+    Attributes:
+        last: The last moment of each.
+        run: The run of the first.
+    """
+
+    last: Any
+    run: Any
+
+
+def _torn(m: Moments, run: Any) -> _Torn:
     of_first = np.full(int(m.row.max()) + 1, -1)
     first = m.side == FIRST
     of_first[m.row[first]] = run[first]
     mine = of_first[m.row]
-    return (m.side == LAST) & (mine >= 0) & (mine != run)
+    last = np.flatnonzero((m.side == LAST) & (mine >= 0) & (mine != run))
+    return _Torn(last, mine[last])
 
 
 def _last_before(m: Moments, parted: Any) -> Any:
     """Return when each moment's key was last surely there before what it belongs to."""
     group = np.cumsum(parted) - 1
     key, end = m.key[parted], _most(group, m.at, m.is_seen)
+    there = preceding(key, end > NEVER)[:-1]
     found = np.full(len(key), NEVER)
-    latest = np.maximum.accumulate(np.where(end > NEVER, np.arange(len(key)), -1))[:-1]
-    one = np.maximum(latest, 0)
-    found[1:] = np.where((latest >= 0) & (key[one] == key[1:]), end[one], NEVER)
+    found[1:] = np.where((there >= 0) & (key[:-1] == key[1:]), end[there], NEVER)
     return found[group]
 
 
 def _next_begin(key: Any, begin: Any) -> Any:
     """Return when each run's key was next surely there; ``EVER``: no more."""
-    size = len(key)
-    found = np.full(size, EVER)
-    places = np.where(begin < EVER, np.arange(size), size)
-    following = np.minimum.accumulate(places[::-1])[::-1][1:]
-    there = np.minimum(following, size - 1)
-    same = (following < size) & (key[there] == key[:-1])
-    found[:-1] = np.where(same, begin[there], EVER)
+    there = following(key, begin < EVER)[1:]
+    found = np.full(len(key), EVER)
+    found[:-1] = np.where((there >= 0) & (key[:-1] == key[1:]), begin[there], EVER)
     return found
 
 
-def _forgotten(m: Moments, run: Any, runs: Runs) -> Runs:
+def _forgotten(m: Moments, torn: _Torn, run: Any, runs: Runs) -> Runs:
     """Return what was parted more than once and may have been there in between."""
-    torn = np.flatnonzero(_torn(m, run))
-    first = np.full(int(m.row.max()) + 1, -1)
-    first[m.row[m.side == FIRST]] = run[m.side == FIRST]
-    since, until = runs.latest[first[m.row[torn]]], runs.earliest[run[torn]]
+    since, until = runs.latest[torn.run], runs.earliest[run[torn.last]]
     left = since < until
-    return _never_sure(torn[left], since[left], until[left])
+    return _never_sure(torn.last[left], since[left], until[left])
 
 
 def _never_sure(places: Any, earliest: Any, latest: Any) -> Runs:

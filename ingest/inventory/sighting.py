@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from lake.tables import CONFIGURATIONS, IDENTITIES, arrow_schema
 
+DEFAULT_CLUSTER = "default"  # one whose name nobody tells
 _KEPT_BY_MERGING = {
     "scope", "valid_from", "valid_until", "from_known", "until_known", "earliest",
     "latest", "last_seen", "day",

@@ -20,9 +20,8 @@ from pyiceberg.table.snapshots import Snapshot
 
 from ingest.enriching import read_files
 from ingest.inventory.absences import Listings
-from ingest.inventory.kubernetes.saved import DEFAULT_CLUSTER
 from ingest.inventory.merge import Merged, merge
-from ingest.inventory.sighting import CONFIGURED, Sighting
+from ingest.inventory.sighting import CONFIGURED, DEFAULT_CLUSTER, Sighting
 from ingest.reopened import CHANGED_FROM, CHANGED_UNTIL
 from lake.catalog import Lake
 from lake.datafiles import EPOCH, DataFileWriter

@@ -19,10 +19,10 @@
 WITH windowed AS (
   SELECT
     observer, account_id, region,
-    coalesce(instance_id, CASE direction WHEN 'ingress' THEN dst_instance WHEN 'egress' THEN src_instance END) AS instance_id,
-    coalesce(subnet_id, CASE direction WHEN 'ingress' THEN dst_subnet WHEN 'egress' THEN src_subnet END) AS subnet_id,
-    coalesce(vpc_id, CASE direction WHEN 'ingress' THEN dst_vpc WHEN 'egress' THEN src_vpc END) AS vpc_id,
-    coalesce(az_id, CASE direction WHEN 'ingress' THEN dst_az WHEN 'egress' THEN src_az END) AS az_id,
+    of_observer(instance_id, direction, src_instance, dst_instance) AS instance_id,
+    of_observer(subnet_id, direction, src_subnet, dst_subnet) AS subnet_id,
+    of_observer(vpc_id, direction, src_vpc, dst_vpc) AS vpc_id,
+    of_observer(az_id, direction, src_az, dst_az) AS az_id,
     src_address, dst_address, srcport, dstport, service_port, protocol,
     src_pod, dst_pod, src_workload, dst_workload, src_namespace, dst_namespace,
     src_node, dst_node,
@@ -33,15 +33,15 @@ WITH windowed AS (
     AND ($eni IS NULL OR observer IN $eni)
     AND (
       $instance IS NULL
-      OR coalesce(instance_id, CASE direction WHEN 'ingress' THEN dst_instance WHEN 'egress' THEN src_instance END) IN $instance
+      OR of_observer(instance_id, direction, src_instance, dst_instance) IN $instance
     )
     AND (
       $subnet IS NULL
-      OR coalesce(subnet_id, CASE direction WHEN 'ingress' THEN dst_subnet WHEN 'egress' THEN src_subnet END) IN $subnet
+      OR of_observer(subnet_id, direction, src_subnet, dst_subnet) IN $subnet
     )
     AND (
       $vpc IS NULL
-      OR coalesce(vpc_id, CASE direction WHEN 'ingress' THEN dst_vpc WHEN 'egress' THEN src_vpc END) IN $vpc
+      OR of_observer(vpc_id, direction, src_vpc, dst_vpc) IN $vpc
     )
     AND ($account IS NULL OR account_id IN $account)
     AND ($region IS NULL OR region IN $region)

@@ -18,8 +18,7 @@ from ingest.inventory.kubernetes.feed import Feed, Pace, read_list
 from ingest.inventory.kubernetes.fold import BATCH, Fold
 from ingest.inventory.kubernetes.messages import Gap, Listed, Message
 from ingest.inventory.kubernetes.recording import Recorder
-from ingest.inventory.kubernetes.saved import DEFAULT_CLUSTER
-from ingest.inventory.sighting import Sighting
+from ingest.inventory.sighting import DEFAULT_CLUSTER, Sighting
 from lake.errors import SourceDenied, SourceError, SourceUnavailable
 
 log = structlog.get_logger()

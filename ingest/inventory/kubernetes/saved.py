@@ -23,12 +23,11 @@ from ingest.inventory.kubernetes.recording import messages_of
 from ingest.inventory.kubernetes.rows import configuration_rows, identity_rows
 from ingest.inventory.kubernetes.stamps import taken_at, written_at
 from ingest.inventory.kubernetes.state import State
-from ingest.inventory.sighting import Sighting
+from ingest.inventory.sighting import DEFAULT_CLUSTER, Sighting
 from lake.errors import SourceMissing
 
 log = structlog.get_logger()
 
-DEFAULT_CLUSTER = "default"
 ONE_MOMENT = timedelta(seconds=60)
 _LIGHT = KINDS - {"Pod"}
 
