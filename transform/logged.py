@@ -14,11 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from transform.codes import coded, column_of, distinct, merged
-from transform.enrich import Attributed
 from transform.places import OVER_BY
-from transform.presence import Presence
-from transform.records import BLUR, Records, numbers
 from transform.words import Words
 
 EVERYTHING = "ALL"
@@ -163,63 +159,3 @@ def _heard(
             if row["flow_log_id"] in accepting:
                 found[False].add(code)
     return {rejects: sorted(codes) for rejects, codes in found.items()}
-
-
-def duplicates(
-    attributed: Attributed, logs: Sequence[FlowLog], rejected: Any, seen: pa.Table
-) -> Any:
-    """Return which rows another flow log counts: one for each interface and action.
-
-    The preferred log counts wherever it was writing of the interface and action; what
-    lies before its first record there and after its last is left to the next one.
-    """
-    records = attributed.records
-    found = np.zeros(len(records), dtype=bool)
-    log, theirs = column_of(records.rows, "flow_log_id"), coded(seen["flow_log_id"])
-    names = sorted({*log.words.to_pylist(), *theirs.words.to_pylist()})
-    if len(names) < 2:
-        return found
-    order = {entry.id: place for place, entry in enumerate(logs)}
-    ranked = sorted(names, key=lambda name: (order.get(name, len(order)), name))
-    place_of = {name: place for place, name in enumerate(ranked)}
-    rank, ranks = (
-        np.array([*(place_of[n] for n in c.words.to_pylist()), len(ranked)])[c.codes]
-        for c in (log, theirs)
-    )
-    observer, observers = column_of(records.rows, "observer"), coded(seen["observer"])
-    _, (mine, their) = merged(observer, observers)
-    actions = np.asarray(seen["rejected"], dtype=np.int8)
-    spots = distinct(
-        np.concatenate([mine, their]),
-        np.concatenate([rejected.astype(np.int8), actions]),
-    )[1]
-    spot, known = spots[: len(mine)], spots[len(mine) :]
-    size = int(spots.max(initial=-1)) + 1
-    for place in np.unique(ranks).tolist():
-        first, last = np.full(size, FAR_FUTURE, np.int64), np.zeros(size, np.int64)
-        those = np.flatnonzero(ranks == place)
-        first[known[those]] = np.asarray(seen["first"])[those]
-        last[known[those]] = np.asarray(seen["last"])[those]
-        worse = rank > place
-        within = (records.begin >= first[spot]) & (records.begin < last[spot])
-        found |= worse & within
-        # At the ends of its writing each log may show the same packets a blur apart.
-        edge = np.flatnonzero(worse & ~found & (last[spot] > 0))
-        if len(edge):
-            found[edge] = _told_again(
-                records, spot, np.flatnonzero(rank == place), edge
-            )
-    return found
-
-
-def _told_again(records: Records, spot: Any, rows: Any, edge: Any) -> Any:
-    """Return which of the rows at an edge a preferred log has a record of, near by."""
-    names = ("srcport", "dstport", "protocol")
-    some = np.concatenate([rows, edge])
-    key = distinct(
-        *(c[some] for c in (spot, records.src.codes, records.dst.codes)),
-        *(numbers(records.rows, name)[some] for name in names),
-    )[1]
-    begin, end = records.begin + BLUR, records.end - 1
-    there = Presence(key[: len(rows)], begin[rows], end[rows])
-    return there.near(key[len(rows) :], begin[edge], end[edge], before=2 * BLUR)

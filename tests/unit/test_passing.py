@@ -1,0 +1,136 @@
+"""Of each packet one record counts: on the way, and where a flow log was replaced."""
+
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pytest
+
+from tests.unit.test_enrich import AT, configured, holder, known, rows_of
+from tests.unit.test_logged import log, settled
+
+PLACES = [
+    configured("vpc", VpcId="vpc-1", CidrBlock="10.0.0.0/16"),
+    configured("subnet", SubnetId="subnet-1", VpcId="vpc-1", CidrBlock="10.0.0.0/24"),
+]
+HOW_MANY = pytest.mark.parametrize(
+    "packets", [lambda minute: 3 + minute, lambda minute: 3], ids=["more", "as many"]
+)
+CLIENT, SERVER = "10.0.0.1", "10.0.0.2"
+
+
+def at(eni, minute, packets=3, *, way="egress", action="ACCEPT", late=0):
+    start = AT + 60 * minute + late
+    hop = eni.startswith("eni-hop")
+    own = f"10.0.1.{eni[-1]}"
+    src = own if hop and way == "egress" else CLIENT
+    dst = own if hop and way == "ingress" else SERVER
+    return (
+        f"{eni} {src} {dst} 40000 443 6 {packets} {packets * 60} {start} "
+        f"{start + 50} {action} OK vpc-1 {'subnet-2' if hop else 'subnet-1'} - 16 "
+        f"{CLIENT} {SERVER} {way}"
+    )
+
+
+HOPS = ("transit_gateway", "gateway_load_balancer_endpoint")
+
+
+def world(*logs):
+    hops = [
+        holder(f"10.0.1.{n}", eni=f"eni-hop{n}", kind=kind, forwards="transit",
+               subnet="subnet-2")
+        for n, kind in enumerate(HOPS)
+    ]  # fmt: skip
+    owners = [holder(CLIENT, eni="eni-1"), holder(SERVER, eni="eni-2")]
+    return known(*hops, *owners, configurations=[*PLACES, *logs])
+
+
+def counted(inventory, lines):
+    found = settled(inventory, rows_of(lines))
+    return [row["verdict"] if row["counted"] else row["role"] for row in found]
+
+
+@pytest.mark.parametrize("late", [0, 25, 60])
+def test_of_two_hops_as_near_one_counts(late):
+    lines = [
+        at(f"eni-hop{hop}", minute, 3 + minute, late=late * hop)
+        for hop in (0, 1)
+        for minute in range(5)
+    ]
+    found = counted(world(), lines)
+    assert found == ["accepted"] * 5 + ["transit"] * 5
+    assert counted(world(), lines[::-1]) == found[::-1]
+
+
+@pytest.mark.parametrize("late", [0, 20])
+@HOW_MANY
+def test_a_nearer_hop_logged_later_leaves_what_was_before_to_the_other(late, packets):
+    far = [at("eni-hop1", m, packets(m), way="ingress") for m in range(6)]
+    near = [at("eni-hop0", m, packets(m), late=late) for m in range(3, 6)]
+    found = counted(world(), far + near)
+    assert found == ["accepted"] * 3 + ["transit"] * 3 + ["accepted"] * 3
+
+
+def test_what_only_one_of_two_hops_saw_counts_there():
+    lines = [at("eni-hop0", 0), at("eni-hop1", 5, 7)]
+    assert counted(world(), lines) == ["accepted", "accepted"]
+
+
+@pytest.mark.parametrize("late", [0, 20])
+@HOW_MANY
+def test_a_hop_that_stopped_some_let_others_pass(late, packets):
+    sent = [at("eni-1", m, packets(m)) for m in range(4)]
+    stopped = [
+        at("eni-hop0", m, packets(m), action="REJECT", late=late) for m in (0, 1)
+    ]
+    let_go = [at("eni-hop0", m, packets(m), late=late) for m in (2, 3)]
+    found = counted(world(log("fl-1", "eni-1")), sent + stopped + let_go)
+    assert found[:4] == [None, None, "accepted", "accepted"]
+    assert found[4:] == ["rejected", "rejected", "transit", "transit"]
+
+
+def two_logs(old, new, *logs):
+    rows = [rows_of(lines, log=name) for name, lines in (("fl-1", old), ("fl-2", new))]
+    both = pa.concat_tables(rows, promote_options="default").unify_dictionaries()
+    found = settled(world(*logs), both)
+    return [row["role"] for row in found][len(old) :]
+
+
+def replaced(created):
+    return [
+        configured("flow_log", FlowLogId=name, ResourceId="eni-1", CreationTime=when)
+        for name, when in (("fl-1", "2025-12-01T00:00:00Z"), ("fl-2", created))
+    ]
+
+
+@HOW_MANY
+def test_a_flow_log_that_replaced_another_repeats_nothing(packets):
+    created = datetime.fromtimestamp(AT + 5 * 60, UTC).isoformat()
+    old = [at("eni-1", m, packets(m)) for m in range(5)]
+    new = [at("eni-1", m, packets(m)) for m in range(5, 9)]
+    assert two_logs(old, new, *replaced(created)) == [None] * 4
+
+
+@pytest.mark.parametrize("late", [0, 25])
+@HOW_MANY
+def test_a_flow_log_beside_another_goes_on_when_that_ends(packets, late):
+    old = [at("eni-1", m, packets(m)) for m in range(5)]
+    new = [at("eni-1", m, packets(m), late=late) for m in range(1, 9)]
+    found = two_logs(old, new, *replaced("2025-12-20T00:00:00Z"))
+    assert found == ["duplicate"] * 4 + [None] * 4
+
+
+def test_what_two_flow_logs_show_a_blur_apart_counts_once():
+    old = [at("eni-1", 0, 4)]
+    new = [at("eni-1", 0, 4, late=58)]
+    assert two_logs(old, new, *replaced("2025-12-20T00:00:00Z")) == ["duplicate"]
+    assert two_logs(new, old, *replaced("2025-12-20T00:00:00Z")) == ["duplicate"]
+
+
+def test_what_one_flow_log_shows_in_pieces_counts_once():
+    pieces = [at("eni-1", 0, 4), at("eni-1", 1, 5)]
+    whole = [at("eni-1", 0, 9, late=120).replace(str(AT + 170), str(AT + 229))]
+    logs = replaced("2025-12-20T00:00:00Z")
+    assert two_logs(pieces, whole, *logs) == [None]  # too late to be the same
+    whole = [at("eni-1", 0, 9, late=59).replace(str(AT + 109), str(AT + 169))]
+    soon = [at("eni-1", 0, 4, late=-1), at("eni-1", 0, 5, late=8)]
+    assert two_logs(soon, whole, *logs) == ["duplicate"]

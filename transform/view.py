@@ -1,0 +1,105 @@
+"""All rows of an hour and its neighbours, as settling sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from transform import outcome as o
+from transform.codes import column_of, distinct
+from transform.duplicates import duplicates
+from transform.enrich import Attributed, Attributor
+from transform.facts import Facts
+from transform.judge import role_of
+from transform.logged import Logged, Silence, flow_logs, logged
+from transform.records import BLUR, UNKNOWN, is_text, numbers
+from transform.streams import Streams, streams_of
+from transform.twins import Windows
+
+
+@dataclass
+class View:
+    """All rows at hand: what is told by each row and by the inventory.
+
+    Attributes:
+        begin, end: As logged, seconds, both inclusive.
+        passing: Records of packets on their way.
+        at_dst: Records at the destination's own interface.
+        at_src: Records of accepted packets at the source's own interface.
+    """
+
+    attributed: Attributed
+    streams: Streams
+    logged: Logged
+    rejected: Any
+    role: Any
+    begin: Any
+    end: Any
+    passing: Any
+    at_dst: Any
+    at_src: Any
+
+    def __len__(self) -> int:
+        return len(self.begin)
+
+    @cached_property
+    def windows(self) -> Windows:
+        """All records as windows of their tuples."""
+        rows = self.attributed.records.rows
+        amounts = (numbers(rows, name) for name in ("packets", "bytes"))
+        return Windows(self.streams.tuple_, self.begin, self.end, *amounts)
+
+    @cached_property
+    def observer(self) -> Any:
+        """Who recorded each row, numbered in the order of their names; -1: nobody."""
+        observer = column_of(self.attributed.records.rows, "observer")
+        names = np.argsort(observer.words.to_numpy(zero_copy_only=False))
+        return np.append(np.argsort(names), -1)[observer.codes]
+
+    @cached_property
+    def spot(self) -> Any:
+        """Tuple and observer of each row, as one number."""
+        return distinct(self.streams.tuple_, self.observer)[1]
+
+    def place(self, *, is_src: bool) -> dict[str, Any]:
+        """Return interface, subnet and VPC of one side of each row, as far as known."""
+        side = self.attributed.src if is_src else self.attributed.dst
+        return {
+            "eni": side.eni,
+            "subnet": side.subnet,
+            "vpc": np.maximum(side.home, -1),
+        }
+
+
+def view_of(
+    attributed: Attributed,
+    attributor: Attributor,
+    facts: Facts,
+    reporting: Sequence[Silence],
+) -> View:
+    """Read all rows at hand."""
+    records = attributed.records
+    rejected = is_text(records.rows, "action", "REJECT")
+    logs = flow_logs(attributor.inventory.documents)
+    role = role_of(attributed)
+    twice = duplicates(records, logs, rejected, facts.logs)
+    role = np.where(twice & (role != o.ENCAPSULATED), o.DUPLICATE, role).astype(np.int8)
+    known = attributed.direction != UNKNOWN
+    end = (role == o.NULL) & known
+    begin = records.begin + BLUR
+    return View(
+        attributed=attributed,
+        streams=streams_of(attributed),
+        logged=logged(attributed.words, logs, facts.logs, reporting),
+        rejected=rejected,
+        role=role,
+        begin=begin,
+        end=np.maximum(records.end - 1, begin),
+        passing=role == o.TRANSIT,
+        at_dst=end & attributed.own_dst,
+        at_src=end & attributed.own_src & ~rejected,
+    )
