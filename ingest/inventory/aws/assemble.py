@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -41,7 +41,7 @@ def sighting_of(
     at: datetime,
     listing: Listing,
     *,
-    complete: Iterable[str],
+    complete: Set[str],
     beside: Listing | None = None,
     owner_tag: str | None = None,
     report: Report,
@@ -74,7 +74,7 @@ def sighting_of(
         held,
         account=account,
         owner_tag=owner_tag,
-        attached="NetworkInterfaces" in listing or "NetworkInterfaces" not in known,
+        attached="NetworkInterfaces" in complete or "NetworkInterfaces" not in known,
     )
     documents = configurations(
         {name: known[name] for name in listing},
