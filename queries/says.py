@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -24,17 +24,23 @@ def sentence(found: Row, vpc: str | None) -> str:
     listings = found["listings"].to_pylist()
     if not listings:
         return _nothing_listed(vpc)
-    held = found["identities"]
-    parts = [_held(held, found["at"])] if held.num_rows else [*_nobody(found)]
-    parts.append(_freshness(listings))
-    if not held.num_rows:
-        parts.append(_next(found, listings))
+    held, nearest = found["identities"], found["nearest"].to_pylist()
+    parts = [_held(held, found["at"]) if held.num_rows else _nobody(found)]
+    if nearest and held.num_rows:
+        parts.append(f"no {_either(map(_kind_of, nearest))} was seen at it then")
+    parts += [*_beside(nearest), *_home(found), _freshness(listings)]
+    if nearest or not held.num_rows:
+        parts.append(_next(found["at"], listings))
     return "; ".join(parts)
 
 
 def name_of(row: Row) -> str | None:
     """Return what a holder is called."""
     return next((row[name] for name in _NAMES if row.get(name)), None)
+
+
+def _kind_of(row: Row) -> str:
+    return row.get("kind") or "holder"
 
 
 def _nothing_listed(vpc: str | None) -> str:
@@ -52,29 +58,48 @@ def _held(identities: pa.Table, at: datetime | None) -> str:
     return f"{identities.num_rows} can have held it then, {sure} surely did"
 
 
-def _nobody(found: Row) -> Iterator[str]:
-    """Say that nobody was seen, where it lies, and who was at other times."""
-    nearest, homes = found["nearest"].to_pylist(), found["homes"].to_pylist()
-    if not nearest and not homes:
-        yield "nothing is known of it"
-        return
-    yield "nobody was seen at it" + (" then" if nearest else "")
-    for row in sorted(nearest, key=lambda row: row["at_that_time"], reverse=True):
-        yield _beside(row)
-    if homes:
+def _nobody(found: Row) -> str:
+    if found["nearest"].num_rows:
+        return "nobody was seen at it then"
+    return (
+        "nobody was seen at it" if found["homes"].num_rows else "nothing is known of it"
+    )
+
+
+def _beside(nearest: list[Row]) -> Iterator[str]:
+    """Say who held it before, until when, and after, from when."""
+    for side, which, ends in (
+        ("before", "until", ("held_until", "last_seen", "latest")),
+        ("after", "from", ("held_from", "earliest")),
+    ):
+        told = [
+            f"{_holder(row)} {which} {_first(row, ends)}"
+            for row in nearest
+            if row["at_that_time"] == side
+        ]
+        if told:
+            yield f"{side} that {', '.join(told)}"
+
+
+def _holder(row: Row) -> str:
+    return f"{name_of(row) or 'somebody'} ({_kind_of(row)})"
+
+
+def _first(row: Row, names: tuple[str, ...]) -> str:
+    return next((iso(row[name]) for name in names if row.get(name)), "an unknown time")
+
+
+def _home(found: Row) -> Iterator[str]:
+    """Say in which subnets nobody was seen, or VPCs if no subnet is known."""
+    homes = found["homes"].to_pylist()
+    if homes and not found["identities"].num_rows:
         smallest = homes[0]["resource_type"]
-        places = [h["resource_id"] for h in homes if h["resource_type"] == smallest]
-        yield f"it lies in {' or '.join(dict.fromkeys(places))}"
+        places = (h["resource_id"] for h in homes if h["resource_type"] == smallest)
+        yield f"it lies in {_either(places)}"
 
 
-def _beside(row: Row) -> str:
-    """Say who held it before, until when, or after, from when."""
-    who = f"{name_of(row) or 'somebody'} ({row.get('kind') or 'unknown'})"
-    if row["at_that_time"] == "after":
-        begin = row.get("held_from") or row.get("earliest")
-        return f"after that {who} from {_time(begin)}"
-    end = row.get("held_until") or row.get("last_seen") or row.get("latest")
-    return f"before that {who} until {_time(end)}"
+def _either(texts: Iterable[str]) -> str:
+    return " or ".join(dict.fromkeys(texts))
 
 
 def _freshness(listings: list[Row]) -> str:
@@ -86,16 +111,12 @@ def _freshness(listings: list[Row]) -> str:
     return f"of {len(listings)} scopes {scope} is the stalest, {listed}"
 
 
-def _next(found: Row, listings: list[Row]) -> str:
+def _next(at: datetime | None, listings: list[Row]) -> str:
     """Say what may bring more to light."""
-    scope, last, at = listings[0]["scope"], listings[0]["last_seen"], found["at"]
+    scope, last = listings[0]["scope"], listings[0]["last_seen"]
     if at and last and at <= last:
         return (
             "leave --at out to see every interval, or add what was saved of that time "
             "with `flowlake inventory … --from`"
         )
     return f"`flowlake inventory {scope.partition(':')[0]}` looks again"
-
-
-def _time(time: datetime | None) -> str:
-    return iso(time) if time else "an unknown time"

@@ -68,9 +68,9 @@ def look_up(
 
     Returns:
         ``address``, ``at``, ``identities`` (a table), ``nearest`` (if nobody held it
-        then, who did before and after), ``homes`` (subnets and VPCs whose ranges hold
-        it), ``listings`` (when the scopes that can know of it were last listed, the
-        longest ago first) and ``says``: what came out, in words.
+        then, or no pod, who did before and after), ``homes`` (subnets and VPCs whose
+        ranges hold it), ``listings`` (when the scopes that can know of it were last
+        listed, the longest ago first) and ``says``: what came out, in words.
     """
     pinned = engine.pin(list(TABLES))
     plans = [engine.plan(p) for p in pinned.values()]
@@ -111,12 +111,12 @@ def _who_knows(
 ) -> dict[str, list[str]]:
     """Return the scopes that know of an address, and the VPCs it can lie in.
 
-    Of who held it the scopes that say so; else those, and whoever knows its VPC.
+    The scopes that tell who held it; where nobody did, all that know its VPC too.
     """
+    scopes = _distinct(pa.concat_tables([identities, nearest])["scope"])
     if identities.num_rows:
-        return {"scopes": _distinct(identities["scope"]), "vpcs": []}
-    vpcs = [vpc] if vpc else _distinct(homes["vpc"])
-    return {"scopes": _distinct(nearest["scope"]), "vpcs": vpcs}
+        return {"scopes": scopes, "vpcs": []}
+    return {"scopes": scopes, "vpcs": [vpc] if vpc else _distinct(homes["vpc"])}
 
 
 def _distinct(texts: Any) -> list[str]:

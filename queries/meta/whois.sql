@@ -1,8 +1,9 @@
 -- Who held an address: every interval of it, and of the ranges that hold it.
 --
 -- Asked of a time ($at), the intervals that surely or possibly hold then; if there is
--- none, the nearest one before it and the nearest after it, which at_that_time says. A
--- pod lies in its instance's VPC, as only AWS tells where an address lies.
+-- none, the nearest before it and the nearest after it, which at_that_time says. So too
+-- if only the interface is known, and pods of other times are. A pod lies in its
+-- instance's VPC, as only AWS tells where an address lies.
 WITH placed AS (
   SELECT instance, min(vpc) AS its_vpc
   FROM identities
@@ -22,7 +23,8 @@ holders AS (
       WHEN valid_from <= $at AND $at <= coalesce(valid_until, TIMESTAMPTZ '9999-01-01') THEN 'possibly'
       WHEN coalesce(earliest, valid_from) > $at THEN 'after'
       ELSE 'before'
-    END AS at_that_time
+    END AS at_that_time,
+    at_that_time IN ('surely', 'possibly') AS is_then
   FROM identities
   LEFT JOIN placed USING (instance)
   WHERE (
@@ -59,16 +61,17 @@ SELECT
   scope
 FROM holders
 QUALIFY $at IS NULL
-  OR at_that_time IN ('surely', 'possibly')
+  OR is_then
   OR (
-    count(*) FILTER (at_that_time IN ('surely', 'possibly')) OVER () = 0
+    count(*) FILTER (is_then AND source = 'kubernetes') OVER () = 0
+    AND (source = 'kubernetes' OR count(*) FILTER (is_then) OVER () = 0)
     AND row_number() OVER (
-      PARTITION BY at_that_time
+      PARTITION BY source, at_that_time
       ORDER BY
         CASE at_that_time WHEN 'after' THEN begin END ASC,
         CASE at_that_time WHEN 'before' THEN until END DESC,
-        pod ASC NULLS LAST, scope ASC, eni ASC
+        scope ASC, holder ASC
     ) = 1
   )
-ORDER BY held_from DESC NULLS LAST, address ASC, scope ASC, eni ASC
+ORDER BY is_then DESC, held_from DESC NULLS LAST, address ASC, scope ASC, eni ASC
 LIMIT $limit

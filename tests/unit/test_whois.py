@@ -44,9 +44,9 @@ def cluster(minute, *pods):
                     lists=frozenset({"identities", "pod", "node"}))  # fmt: skip
 
 
-def network(scope, minute, vpc, instance):
+def network(scope, minute, vpc, instance, *, address="10.0.0.4"):
     eni = {"source": "aws", "kind": "instance", "holder": f"eni-{vpc}",
-           "eni": f"eni-{vpc}", "address": "10.0.0.4", "vpc": vpc,
+           "eni": f"eni-{vpc}", "address": address, "vpc": vpc,
            "instance": instance}  # fmt: skip
     documents = (("vpc", vpc, {"CidrBlock": "10.0.0.0/16"}),
                  ("subnet", f"subnet-{vpc}", {"CidrBlock": "10.0.1.0/24"}))  # fmt: skip
@@ -212,6 +212,33 @@ def test_where_nobody_was_seen_the_nearest_before_and_after_are_named(asked):
     # Who can have held it is not told as one of another time.
     assert asked("10.0.1.5", minute=15)["nearest"].num_rows == 0
     assert asked("10.0.1.5")["nearest"].num_rows == 0
+
+
+def test_where_only_the_nodes_interface_is_known_the_nearest_pods_are_named(tmp_path):
+    """A node's interface keeps addresses for pods that are still to come."""
+    settings = load_settings(lake=str(tmp_path))
+    with Lake(settings, create=True) as lake:
+        lake.ensure_all()
+        record(lake, [
+            network(EAST, 0, "vpc-1", "i-1", address="10.0.1.5"),
+            network(EAST, 60, "vpc-1", "i-1", address="10.0.1.5"),
+            cluster(10, pod("web-1", "10.0.1.5", "i-1")),
+            cluster(20),
+            cluster(60),
+        ])  # fmt: skip
+    with Engine(settings) as engine:
+        found = look_up(engine, "10.0.1.5", at=at(40), vpc=None, limit=5)
+        one = look_up(engine, "10.0.1.5", at=at(40), vpc=None, limit=1)
+        with_pod = look_up(engine, "10.0.1.5", at=at(10), vpc=None, limit=5)
+    assert found["identities"]["eni"].to_pylist() == ["eni-vpc-1"]
+    assert found["nearest"]["pod"].to_pylist() == ["web-1"]
+    assert found["says"].startswith(
+        f"one held it then; no pod was seen at it then; before that web-1 (pod) until "
+        f"{iso(10)}; of 2 scopes {EAST} is the stalest"
+    )
+    assert one["identities"].num_rows == 1
+    assert with_pod["identities"].num_rows == 2
+    assert with_pod["nearest"].num_rows == 0
 
 
 def test_after_the_last_of_all_there_is_none_and_a_table_shows_who_was(settings):
