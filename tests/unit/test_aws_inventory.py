@@ -894,6 +894,27 @@ def test_what_was_filtered_is_seen_and_tells_nothing_of_the_rest(tmp_path):
     assert looks(tmp_path, at=AT, partial=True) == [(AT, ["10.0.0.1", "3.0.0.1"], [])]
 
 
+def test_what_a_part_of_a_list_lacks_is_explained_by_earlier_ones(tmp_path):
+    def named(number):
+        return {"InstanceId": f"i-{number}",
+                "Tags": [{"Key": "Name", "Value": f"web-{number}"}]}  # fmt: skip
+
+    enis = [interface(n, Attachment={"InstanceId": f"i-{n}"}) for n in (1, 2)]
+    for stamp, some in (("20260101T000000Z", (1, 2)), ("20260101T003000Z", (2,))):
+        instances = [{"Instances": [named(n) for n in some]}]
+        folder = save(tmp_path / stamp, NetworkInterfaces=enis)
+        page = {
+            "Reservations": instances,
+            **({"NextToken": "x"} if some == (2,) else {}),
+        }
+        (folder / "instances.json").write_text(json.dumps(page))
+    first, second = read_saved([tmp_path])
+    names = {a: r["name"] for a, r in by_address(second).items()}
+    assert names == {"10.0.0.1": "web-1", "10.0.0.2": "web-2"}
+    assert ("instance", "i-1") in documents(first)
+    assert ("instance", "i-1") not in documents(second)  # it was not shown again
+
+
 def test_beside_a_broken_file_nothing_is_complete(tmp_path):
     save(tmp_path, NetworkInterfaces=[interface(1)])
     (tmp_path / "page2.json.gz").write_bytes(gzip.compress(b'{"NetworkInt')[:-3])

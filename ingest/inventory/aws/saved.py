@@ -12,7 +12,7 @@ from ingest.inventory.aws.columns import uncollected
 from ingest.inventory.aws.files import Moment, SavedFile, find, load, moments
 from ingest.inventory.aws.history import history
 from ingest.inventory.aws.items import Items
-from ingest.inventory.aws.listing import CALLER, Listing, lists_of, merge
+from ingest.inventory.aws.listing import CALLER, Listing, lists_of, merge, with_earlier
 from ingest.inventory.aws.report import Report
 from ingest.inventory.aws.scopes import Answer, Places
 from ingest.inventory.sighting import Sighting
@@ -122,7 +122,7 @@ class _Reader:
                     report=self._report,
                 )
             yield sighting
-            beside.update(_explaining(listing))
+            self._beside[scope] = with_earlier(_explaining(listing), beside, complete)
 
     def _known_of(self, scope: Scope) -> Listing:
         """Return what explains a scope: of earlier moments, at first of the last."""
