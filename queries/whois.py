@@ -93,7 +93,7 @@ def look_up(
         "homes": homes,
         "listings": listings,
     }
-    return {**found, "says": sentence(found, vpc)}
+    return {"address": address, "at": at, "says": sentence(found, vpc), **found}
 
 
 def _canonical(text: str) -> str:
