@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import typer
 
 from lake.errors import UsageError
@@ -15,10 +16,12 @@ from lake.settings import load_settings
 from queries import formats, tables
 from queries.engine import Engine
 from queries.output import opened
+from queries.says import name_of, sentence
 from queries.statements import statement
 from queries.values import iso, parse_moment
 
 TABLES = ("identities", "configurations")
+BESIDE = ("before", "after")  # not at that time
 MOST = 200
 
 
@@ -44,8 +47,9 @@ def whois(
         raise UsageError(f"--format {kind}: whois is table or json")
     now = datetime.now(UTC)
     moment = parse_moment("at", at, now) if at else None
+    canonical = _canonical(address)
     with Engine(load_settings()) as engine:
-        found = look_up(engine, _canonical(address), at=moment, vpc=vpc, limit=limit)
+        found = look_up(engine, canonical, at=moment, vpc=vpc, limit=limit)
     with opened(None) as out:
         out.write((_text(found) if kind == "table" else _json(found)).encode())
 
@@ -63,54 +67,60 @@ def look_up(
         limit: The most intervals, the newest first.
 
     Returns:
-        ``address``, ``at``, ``identities`` (a table), ``homes`` (subnets and VPCs whose
-        ranges hold it), ``listings`` (when what was last listed) and ``says``: one
-        sentence.
+        ``address``, ``at``, ``identities`` (a table), ``nearest`` (if nobody held it
+        then, or no pod, who did before and after), ``homes`` (subnets and VPCs whose
+        ranges hold it), ``listings`` (when the scopes that can know of it were last
+        listed, the longest ago first) and ``says``: what came out, in words.
     """
     pinned = engine.pin(list(TABLES))
     plans = [engine.plan(p) for p in pinned.values()]
-    given = {"addresses": [address]}
+    given = {"addresses": [address], "vpc": vpc}
     with engine.session(plans) as session:
-        identities = session.query(
-            statement("meta/whois"), {**given, "at": at, "vpc": vpc, "limit": limit}
+        rows = session.query(
+            statement("meta/whois"), {**given, "at": at, "limit": limit}
         )
         homes = session.query(statement("meta/homes"), given)
-        listings = session.query(statement("meta/listings"))
-    return {
+        beside = pc.is_in(rows["at_that_time"], pa.array(BESIDE))
+        identities, nearest = rows.filter(pc.invert(beside)), rows.filter(beside)
+        listings = session.query(
+            statement("meta/listings"), _who_knows(identities, nearest, homes, vpc)
+        )
+    found = {
         "address": address,
         "at": at,
-        "says": _sentence(identities, homes, listings, at),
         "identities": _filled(identities),
+        "nearest": _filled(nearest),
         "homes": homes,
         "listings": listings,
     }
+    return {"address": address, "at": at, "says": sentence(found, vpc), **found}
 
 
 def _canonical(text: str) -> str:
+    """Return an address as the inventory spells it; IPv4 in IPv6 is that IPv4."""
     try:
-        return str(ipaddress.ip_address(text.strip()))
+        address = ipaddress.ip_address(text.strip())
     except ValueError:
         raise UsageError(f"{text!r} is no IPv4 or IPv6 address") from None
+    carried = getattr(address, "ipv4_mapped", None)
+    return str(carried or address).partition("%")[0]  # a zone means something on a host
 
 
-def _sentence(
-    identities: pa.Table, homes: pa.Table, listings: pa.Table, at: datetime | None
-) -> str:
-    """Say what came out, and what to do if that is nothing."""
+def _who_knows(
+    identities: pa.Table, nearest: pa.Table, homes: pa.Table, vpc: str | None
+) -> dict[str, list[str]]:
+    """Return the scopes that know of an address, and the VPCs it can lie in.
+
+    The scopes that tell who held it; where nobody did, all that know its VPC too.
+    """
+    scopes = _distinct(pa.concat_tables([identities, nearest])["scope"])
     if identities.num_rows:
-        sure = identities["at_that_time"].to_pylist().count("surely")
-        if at is None:
-            return f"{identities.num_rows} intervals, the newest first"
-        if sure == 1:
-            return "one held it then"
-        return f"{identities.num_rows} can have held it then, {sure} surely did"
-    if listings.num_rows == 0:
-        return "there is no inventory: `flowlake inventory aws|kubernetes` fills it"
-    last = max(row["last_seen"] for row in listings.to_pylist())
-    if homes.num_rows:
-        place = homes["resource_id"][0].as_py()
-        return f"nobody was seen at it; it lies in {place}, last listed {iso(last)}"
-    return f"nothing is known of it; the inventory was last listed {iso(last)}"
+        return {"scopes": scopes, "vpcs": []}
+    return {"scopes": scopes, "vpcs": [vpc] if vpc else _distinct(homes["vpc"])}
+
+
+def _distinct(texts: Any) -> list[str]:
+    return sorted(filter(None, pc.unique(texts).to_pylist()))
 
 
 def _filled(rows: pa.Table) -> pa.Table:
@@ -121,8 +131,9 @@ def _filled(rows: pa.Table) -> pa.Table:
 
 def _text(found: dict[str, Any]) -> str:
     text = f"{found['address']}: {found['says']}\n"
-    if found["identities"].num_rows:
-        text += tables.rows_text(_brief(found["identities"]).to_reader())
+    for rows in (found["identities"], found["nearest"]):
+        if rows.num_rows:
+            text += tables.rows_text(_brief(rows).to_reader())
     if found["homes"].num_rows:
         text += "\n" + tables.rows_text(found["homes"].to_reader())
     return text
@@ -136,15 +147,12 @@ def _brief(rows: pa.Table) -> pa.Table:
             return [None] * len(rows)
         return list(rows[name].to_pylist())
 
-    def first(*names: str) -> list[Any]:
-        several = zip(*map(column, names), strict=True)
-        return [next((v for v in values if v), None) for values in several]
-
+    places = zip(column("vpc"), column("cluster"), strict=True)
     made = {
-        "who": first("pod", "node", "name", "eni"),
+        "who": [name_of(row) for row in rows.to_pylist()],
         "kind": column("kind"),
         "workload": column("workload"),
-        "in": first("vpc", "cluster"),
+        "in": [vpc or cluster for vpc, cluster in places],
         "held_from": column("held_from"),
         "known_by": column("from_known"),
         "held_until": column("held_until"),

@@ -44,7 +44,16 @@ FromOption = Annotated[
 ]
 AtOption = Annotated[
     str | None,
-    typer.Option("--at", help="When it was taken; else the stamps in names, file time"),
+    typer.Option(
+        "--at", help="When all of it was taken; else as names tell, else file time"
+    ),
+]
+PartialOption = Annotated[
+    bool,
+    typer.Option(
+        "--partial",
+        help="Lists were filtered: what they lack may be there",
+    ),
 ]
 
 
@@ -103,6 +112,7 @@ def aws(
     *,
     from_: FromOption = None,
     at: AtOption = None,
+    partial: PartialOption = False,
     region: Annotated[
         list[str] | None, typer.Option(help="Repeatable; none: every enabled Region")
     ] = None,
@@ -120,7 +130,9 @@ def aws(
     """List interfaces, VPCs, gateways, groups, flow logs … of AWS accounts.
 
     Live with the credentials of the AWS tools, or from saved `aws ec2 describe-*
-    --output json` files and AWS Config's history items (--from).
+    --output json` files and AWS Config's history items (--from). A saved list tells of
+    what is not in it that it is gone, but for one without its last page: say --partial
+    if it was made with --filters or the like.
     """
     from ingest.inventory.aws.live import collect
     from ingest.inventory.aws.report import Report
@@ -132,11 +144,14 @@ def aws(
     if from_:
         _live_options_are_absent(region, role_arn, external_id, profile)
         found: Iterable[Sighting] = read_saved(
-            from_, at=moment, owner_tag=settings.owner_key, report=report
+            from_,
+            at=moment,
+            partial=partial,
+            owner_tag=settings.owner_key,
+            report=report,
         )
     else:
-        if moment:
-            raise UsageError("--at is the time of saved output: add --from PATH")
+        _saved_options_are_absent(at, partial)
         found = collect(
             regions=tuple(region or ()),
             roles=tuple(role_arn or (None,)),
@@ -156,6 +171,7 @@ def kubernetes(
     *,
     from_: FromOption = None,
     at: AtOption = None,
+    partial: PartialOption = False,
     watch: Annotated[
         bool, typer.Option("--watch", help="List, then watch until told to stop")
     ] = False,
@@ -175,7 +191,8 @@ def kubernetes(
 
     Only a watch knows that nobody else had an address in between; run one for each
     cluster. From saved `kubectl get … -o json` files and recorded watches with --from;
-    their files are of one cluster each time.
+    their files are of one cluster each time. A saved list of several namespaces tells
+    of what is not in it that it is gone: say --partial if a selector made it.
     """
     from ingest.inventory.kubernetes.saved import Saved
 
@@ -185,11 +202,18 @@ def kubernetes(
     if from_:
         if watch or context or record_:
             raise UsageError("--from reads saved output: leave --watch, --context out")
-        saved = Saved(from_, cluster=cluster, at=moment, owner_label=settings.owner_key)
+        saved = Saved(
+            from_,
+            cluster=cluster,
+            at=moment,
+            partial=partial,
+            owner_label=settings.owner_key,
+        )
         _record_all(saved, told)
         told.ignored = sum(s.reason == "not_kubernetes" for s in saved.skipped)
         told.failed = len(saved.skipped) - told.ignored
         raise typer.Exit(told.tell())
+    _saved_options_are_absent(at, partial)
     from ingest.inventory.kubernetes.api import connect
     from ingest.inventory.kubernetes.live import collect
 
@@ -249,6 +273,11 @@ def _live_options_are_absent(*options: object) -> None:
             "--from reads saved output: leave --region, --role-arn, --external-id and "
             "--profile out"
         )
+
+
+def _saved_options_are_absent(*options: object) -> None:
+    if any(options):
+        raise UsageError("--at and --partial are of saved output: add --from PATH")
 
 
 def _sessions(profile: str | None) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
--- The subnets and VPCs whose ranges hold an address, the smallest first.
+-- The subnets and VPCs whose ranges hold an address, the smallest first; $vpc: its own.
 WITH ranges AS (
   SELECT
     resource_type,
@@ -7,6 +7,7 @@ WITH ranges AS (
     unnest(regexp_extract_all(document, '"(?:Ipv6)?CidrBlock":"([^"]+)"', 1)) AS range
   FROM configurations
   WHERE resource_type IN ('subnet', 'vpc') AND valid_until IS NULL
+    AND ($vpc IS NULL OR vpc = $vpc)
 )
 SELECT DISTINCT resource_type, resource_id, vpc, range
 FROM ranges

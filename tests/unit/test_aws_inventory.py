@@ -819,7 +819,7 @@ def test_folders_called_after_moments_are_looks_in_the_order_of_time(tmp_path):
     save(tmp_path / "20260101T003000Z", NetworkInterfaces=[interface(2)])
     save(tmp_path / "2026-01-01T00:00:00Z", NetworkInterfaces=[interface(1)])
     lists = ["identities", "network_interface"]
-    assert looks(tmp_path, at=AT) == [
+    assert looks(tmp_path) == [
         (T0, ["10.0.0.1"], lists),
         (T1, ["10.0.0.2"], lists),
     ]
@@ -882,6 +882,37 @@ def test_a_list_without_its_last_page_claims_nothing_about_what_it_lacks(tmp_pat
     assert looks(tmp_path, at=AT) == [
         (AT, ["10.0.0.1", "10.0.0.2"], ["identities", "network_interface"])
     ]
+
+
+def test_what_was_filtered_is_seen_and_tells_nothing_of_the_rest(tmp_path):
+    elastic = {"PublicIp": "3.0.0.4", "AllocationId": "eipalloc-4",
+               "NetworkInterfaceId": "eni-404"}  # fmt: skip
+    mine = {"PublicIp": "3.0.0.1", "NetworkInterfaceId": "eni-1"}
+    save(tmp_path, NetworkInterfaces=[interface(1)], Addresses=[elastic, mine])
+    assert looks(tmp_path, at=AT)[0][1] == ["10.0.0.1", "3.0.0.1", "3.0.0.4"]
+    # That no interface has it is not known: what is known of it may say whose it is.
+    assert looks(tmp_path, at=AT, partial=True) == [(AT, ["10.0.0.1", "3.0.0.1"], [])]
+
+
+def test_what_a_part_of_a_list_lacks_is_explained_by_earlier_ones(tmp_path):
+    def named(number):
+        return {"InstanceId": f"i-{number}",
+                "Tags": [{"Key": "Name", "Value": f"web-{number}"}]}  # fmt: skip
+
+    enis = [interface(n, Attachment={"InstanceId": f"i-{n}"}) for n in (1, 2)]
+    for stamp, some in (("20260101T000000Z", (1, 2)), ("20260101T003000Z", (2,))):
+        instances = [{"Instances": [named(n) for n in some]}]
+        folder = save(tmp_path / stamp, NetworkInterfaces=enis)
+        page = {
+            "Reservations": instances,
+            **({"NextToken": "x"} if some == (2,) else {}),
+        }
+        (folder / "instances.json").write_text(json.dumps(page))
+    first, second = read_saved([tmp_path])
+    names = {a: r["name"] for a, r in by_address(second).items()}
+    assert names == {"10.0.0.1": "web-1", "10.0.0.2": "web-2"}
+    assert ("instance", "i-1") in documents(first)
+    assert ("instance", "i-1") not in documents(second)  # it was not shown again
 
 
 def test_beside_a_broken_file_nothing_is_complete(tmp_path):

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -18,6 +19,7 @@ from lake.settings import load_settings
 from lake.snapshots import OP, summary
 from lake.store import commit
 from lake.tables import CONFIGURATIONS, FLOWS, IDENTITIES, INVENTORY
+from tests.kube_objects import pod
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 SCOPE = "aws:111111111111:us-east-1"
@@ -167,6 +169,39 @@ def test_the_command_ends_with_one_line_of_json(tmp_path):
     assert line["configurations"] == 2  # the VPC, and that VPCs were listed
 
 
+WHOLE_AND_PART: dict[str, list[dict[str, Any]]] = {
+    "aws": [
+        {"NetworkInterfaces": [{"NetworkInterfaceId": f"eni-{n}", "VpcId": "vpc-1",
+                                "PrivateIpAddress": f"10.0.0.{n}"} for n in some]}
+        for some in ((1, 2), (2,))
+    ],
+    "kubernetes": [
+        {"kind": "List", "items": [pod(f"web-{n}", f"10.0.0.{n}", namespace=f"n{n}")
+                                   for n in some]}
+        for some in ((1, 2, 3), (2, 3))
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", sorted(WHOLE_AND_PART))
+def test_what_a_filtered_list_lacks_is_not_gone(tmp_path, kind):
+    def told(at, content, *options):
+        file = tmp_path / f"{kind}.json"
+        file.write_text(json.dumps(content))
+        done = invoke(tmp_path / "lake", "inventory", kind, "--from", str(file),
+                      "--at", at, *options)  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+    whole, part = WHOLE_AND_PART[kind]
+    first = told("2026-01-01T00:10:00Z", whole)
+    filtered = told("2026-01-01T00:20:00Z", part, "--partial")
+    assert (filtered["closed"], filtered["identities"]) == (0, first["identities"])
+    all_ = told("2026-01-01T00:30:00Z", part)
+    assert all_["closed"] > 0
+    assert all_["identities"] == first["identities"] - 1
+
+
 def test_files_without_an_inventory_are_nothing_done(tmp_path):
     other = tmp_path / "other.json"
     other.write_text('{"something": []}')
@@ -180,12 +215,15 @@ def test_files_without_an_inventory_are_nothing_done(tmp_path):
     [
         ("aws", "--from", "x.json", "--region", "eu-west-1"),
         ("aws", "--at", "2026-01-01"),
+        ("aws", "--partial"),
+        ("kubernetes", "--at", "2026-01-01"),
+        ("kubernetes", "--partial", "--watch"),
         ("kubernetes", "--from", "x.json", "--watch"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(tmp_path, arguments):
     done = invoke(tmp_path / "lake", "inventory", *arguments)
-    assert done.returncode != 0
+    assert done.returncode == 2
     assert not (tmp_path / "lake").exists()
 
 

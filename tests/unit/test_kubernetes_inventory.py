@@ -19,7 +19,6 @@ from ingest.inventory.kubernetes.lifetime import life_at_deletion, life_of
 from ingest.inventory.kubernetes.messages import Event
 from ingest.inventory.kubernetes.owners import workload_of
 from ingest.inventory.kubernetes.saved import Saved
-from ingest.inventory.kubernetes.stamps import stamp_in
 from lake.errors import SourceMissing, UsageError
 from tests.kube_objects import (
     SECRET,
@@ -571,16 +570,22 @@ def test_a_list_of_one_namespace_or_page_is_not_taken_for_all(tmp_path):
     save(tmp_path, pods=listed(pod("web-0")))
     ((sighting,), _) = read(tmp_path)
     assert sighting.lists == frozenset()
-    ((sighting,), _) = read(tmp_path, whole=True)
-    assert sighting.lists == {"pod"}
     page = everywhere(pod("web-0"))
     save(tmp_path, pods=page)
     ((sighting,), _) = read(tmp_path)
     assert sighting.lists == {"pod"}
-    page["metadata"] = {"continue": "token"}
-    save(tmp_path, pods=page)
-    ((sighting,), _) = read(tmp_path)
-    assert sighting.lists == frozenset()
+    for sign in ({"continue": "token"}, {"remainingItemCount": 7}):
+        save(tmp_path, pods={**page, "metadata": sign})
+        ((sighting,), _) = read(tmp_path)
+        assert sighting.lists == frozenset()
+
+
+def test_what_was_filtered_is_seen_and_tells_nothing_of_the_rest(tmp_path):
+    save(tmp_path, pods=everywhere(pod("web-0")), nodes=listed(node()))
+    ((whole,), _) = read(tmp_path)
+    ((part,), _) = read(tmp_path, partial=True)
+    assert part.identities == whole.identities
+    assert (len(whole.lists), len(part.lists)) == (3, 0)
 
 
 def test_a_file_that_was_cut_off_is_read_as_far_as_it_goes_and_not_as_all(tmp_path):
@@ -643,24 +648,6 @@ def test_saved_json_needs_neither_library(tmp_path):
 
 
 # -- times and names ---------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("pods-20260101T003000Z.json", "2026-01-01T00:30:00+00:00"),
-        ("2026-01-01T00:30:00Z.json", "2026-01-01T00:30:00+00:00"),
-        ("2026-01-01T00-30-00Z-pods.json", "2026-01-01T00:30:00+00:00"),
-        ("pods_20260101T0030Z.yaml", "2026-01-01T00:30:00+00:00"),
-        ("20250101T000000Z-20260101T003000Z", "2026-01-01T00:30:00+00:00"),
-        ("pods-20261341T003000Z.json", None),
-        ("pods-2026-01-01.json", None),
-        ("e2e-29707813.json", None),
-    ],
-)
-def test_a_name_tells_when_a_file_was_taken(name, expected):
-    found = stamp_in(name)
-    assert (found and found.isoformat()) == expected
 
 
 def test_files_of_one_moment_are_one_sighting_and_moments_are_in_order(tmp_path):

@@ -1,25 +1,97 @@
-"""When a file was taken, by its name: in UTC, whatever the offset it is told with."""
+"""When a file was taken: one rule for what AWS and what Kubernetes printed."""
 
-from datetime import UTC, datetime
+import json
+import os
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ingest.inventory.aws.times import stamp_of
-from ingest.inventory.kubernetes.stamps import stamp_in
+from ingest.inventory.aws import read_saved
+from ingest.inventory.kubernetes.saved import Saved
+from ingest.inventory.stamps import stamp_in, without_stamps
+from lake.errors import UsageError
+from tests.kube_objects import node
+
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+T0 = datetime(2026, 1, 1, 0, 30, tzinfo=UTC)
+T1 = T0 + timedelta(hours=1)
+STAMP0, STAMP1 = "20260101T003000Z", "2026-01-01T01-30-00"
 
 
 @pytest.mark.parametrize(
-    "name",
+    ("name", "expected"),
     [
-        "pods-20260101T003000Z",
-        "pods-2026-01-01T00:30:00Z",
-        "pods-2026-01-01T00-30-00",
-        "pods-2026-01-01T02:30:00+02:00",
-        "pods-2026-01-01T02:30:00+0200",
-        "pods-2025-12-31T19:00:00-05:30",
+        ("pods-20260101T003000Z.json", T0),
+        ("2026-01-01T00:30:00Z.json", T0),
+        ("2026-01-01 00:30:00.json", T0),
+        ("2026-01-01T00-30-00Z-pods.json", T0),
+        ("pods-2026-01-01T02:30:00+02:00.json", T0),
+        ("pods-2026-01-01T02:30:00+0200.json", T0),
+        ("pods-2025-12-31T19:00:00-05:30.json", T0),
+        ("pods_20260101T0030Z.yaml", T0),
+        ("20250101T000000Z-20260101T003000Z", T0),
+        ("pods-20261341T003000Z.json", None),
+        ("pods-2026-01-01.json", None),
+        ("e2e-29707813.json", None),
     ],
 )
-def test_both_readers_of_names_know_the_same_moment(name):
-    at = datetime(2026, 1, 1, 0, 30, tzinfo=UTC)
-    assert stamp_in(f"{name}.json") == at
-    assert stamp_of(name) == at
+def test_a_name_tells_when_a_file_was_taken(name, expected):
+    assert stamp_in(name) == expected
+
+
+def test_what_is_left_of_a_name_is_the_same_at_all_moments():
+    assert without_stamps(f"prod-{STAMP0}") == "prod"
+    assert without_stamps(f"{STAMP1}_prod") == "prod"
+    assert without_stamps("20261341T003000Z") == "20261341T003000Z"
+
+
+# What was saved of AWS and of Kubernetes is read by the same rule.
+CONTENTS = {
+    "aws": {"Vpcs": [{"VpcId": "vpc-1", "OwnerId": "111122223333"}]},
+    "kubernetes": {"kind": "List", "items": [node()]},
+}
+
+
+@pytest.fixture(params=sorted(CONTENTS))
+def saved(request, tmp_path):
+    def save(name, written=AT):
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(CONTENTS[request.param]))
+        os.utime(file, (written.timestamp(), written.timestamp()))
+        return file
+
+    def times(*places, **options):
+        read = Saved if request.param == "kubernetes" else read_saved
+        return [sighting.at for sighting in read(places, **options)]
+
+    return save, times
+
+
+def test_without_a_word_the_nearest_name_tells_else_the_time_of_writing(
+    saved,
+):
+    save, times = saved
+    assert times(save("a/list.json", T0)) == [T0]
+    assert times(save(f"b-{STAMP1}/list-{STAMP0}.json")) == [T0]
+    named = save(f"c-{STAMP0}/list.json")
+    for place in (named, named.parent, named.parent.parent / f"c-{STAMP0}"):
+        assert times(place) == [T0]
+
+
+def test_what_the_user_says_counts_before_any_name(saved):
+    save, times = saved
+    file = save(f"look/list-{STAMP0}.json")
+    assert times(file, at=AT) == [AT]
+    assert times(file.parent, at=AT) == [AT]
+    save("look/list-20260101T003030Z.json")  # of the same look: seconds later
+    assert times(file.parent, at=AT) == [AT]
+
+
+def test_looks_of_several_times_are_not_said_to_be_of_one(saved, tmp_path):
+    save, times = saved
+    for stamp in (STAMP0, STAMP1):
+        save(f"{stamp}/list.json")
+    with pytest.raises(UsageError, match=r"2026-01-01T00:30:00Z to 2026-01-01T01:30"):
+        times(tmp_path, at=AT)
+    assert times(tmp_path) == [T0, T1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,7 @@ from ingest.inventory.aws.identities import identities_of
 from ingest.inventory.aws.interfaces import interfaces_of
 from ingest.inventory.aws.joined import joined
 from ingest.inventory.aws.kinds import resource_types
-from ingest.inventory.aws.listing import Document, Listing
+from ingest.inventory.aws.listing import Document, Listing, with_earlier
 from ingest.inventory.aws.report import Report
 from ingest.inventory.sighting import CONFIGURED, SIGHTED, Sighting
 
@@ -41,7 +41,7 @@ def sighting_of(
     at: datetime,
     listing: Listing,
     *,
-    complete: Iterable[str],
+    complete: Set[str],
     beside: Listing | None = None,
     owner_tag: str | None = None,
     report: Report,
@@ -59,7 +59,7 @@ def sighting_of(
         report: Gets what is odd.
     """
     account, region = scope.account or None, scope.region or None
-    known = joined({**(beside or {}), **listing}, report=report)
+    known = joined(with_earlier(listing, beside or {}, complete), report=report)
     context = context_of(known, owner_tag=owner_tag, report=report)
     interfaces = interfaces_of(
         _once(listing.get("NetworkInterfaces", ()), "NetworkInterfaceId"),
@@ -74,10 +74,11 @@ def sighting_of(
         held,
         account=account,
         owner_tag=owner_tag,
-        attached="NetworkInterfaces" in listing or "NetworkInterfaces" not in known,
+        attached="NetworkInterfaces" in complete or "NetworkInterfaces" not in known,
     )
+    whole = joined({**(beside or {}), **listing}, report=Report())
     documents = configurations(
-        {name: known[name] for name in listing},
+        {name: whole[name] for name in listing},
         account=account,
         region=region,
         tag_keys=tag_keys(owner_tag),

@@ -37,19 +37,21 @@ def elastic_of(
         interfaces: The identities of the interfaces, in ``SIGHTED``'s columns.
         account: Whose scope it is.
         owner_tag: The tag that names an owner.
-        attached: Also the Elastic IPs of interfaces that are not among these.
+        attached: Also the Elastic IPs of interfaces that are not among these: others'
+            own, where these are all that there are.
 
     Returns:
         ``SIGHTED``'s columns (scope null).
     """
     addresses = listing.get("Addresses", ())
     holders = _holders(interfaces, addresses)
+    known = {None, *holders}
     rows = [
         *_regional(listing.get("NatGateways", ()), context, account),
         *(
             _elastic(address, holders, account, owner_tag)
             for address in addresses
-            if attached or not text(address, "NetworkInterfaceId")
+            if attached or text(address, "NetworkInterfaceId") in known
         ),
     ]
     return _without(rows, interfaces)

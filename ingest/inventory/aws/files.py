@@ -7,12 +7,12 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path, PurePath
 from typing import Any
 
 from ingest.inventory.aws.columns import uncollected
-from ingest.inventory.aws.times import stamp_of, without_stamp
+from ingest.inventory.stamps import named_at, told, without_stamps, written_at
 from lake.errors import SourceDenied, SourceMissing
 
 ENDINGS = (".json", ".json.gz")
@@ -29,7 +29,7 @@ class SavedFile:
     Attributes:
         path: Where it is.
         folder: Its folder, less the parts that are moments.
-        stamp: The moment in its name or its folder's; UTC.
+        stamp: The moment that its name or its folders' tell; UTC.
         written: When it was last written; UTC.
         head: Its first bytes, decompressed.
     """
@@ -82,30 +82,20 @@ def find(places: Iterable[str | Path]) -> list[SavedFile]:
 
 
 def _described(file: Path, place: Path) -> SavedFile:
-    """Describe a file; only names below the place that was given are read as moments.
-
-    What was given by name may be given a time by name too.
-    """
     below = file.relative_to(place).parts
-    stamps = [stamp_of(_bare(part)) for part in below]
-    told = [stamp for stamp in stamps if stamp is not None]
-    folders = (without_stamp(part) for part in below[:-1])
+    folders = (without_stamps(part) for part in below[:-1])
     try:
-        written = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+        written = written_at(file)
         head = _head(file)
     except OSError as error:
         raise SourceDenied(str(file), error.strerror or "") from error
     return SavedFile(
         path=file,
         folder=PurePath(place if below else place.parent, *filter(None, folders)),
-        stamp=told[-1] if told else None,
+        stamp=named_at(file, place),
         written=written,
         head=head,
     )
-
-
-def _bare(name: str) -> str:
-    return name.removesuffix(".gz").removesuffix(".json")
 
 
 def _head(file: Path) -> bytes:
@@ -134,18 +124,24 @@ def load(file: SavedFile) -> Any:
 def moments(files: Sequence[SavedFile], at: datetime | None) -> list[Moment]:
     """Return the moments that files show, in the order of time.
 
-    A moment in a name counts before ``at``, which counts before the time at which a
-    file was written. Files without either are of one moment if they were written
-    together: when the first file with interfaces was, else the first of all.
+    Files of which nothing is told are of one moment if they were written together: when
+    the first file with interfaces was, else the first of all.
+
+    Args:
+        files: In any order.
+        at: When all of them were taken; UTC. None: as their names tell.
+
+    Raises:
+        UsageError: Names tell of several moments, and so ``at`` cannot be right.
     """
     by_time: dict[datetime, list[SavedFile]] = {}
     unnamed = []
-    for file in files:
-        named = file.stamp or at
-        if named is None:
+    moments_told = told([file.stamp for file in files], at)
+    for file, moment in zip(files, moments_told, strict=True):
+        if moment is None:
             unnamed.append(file)
         else:
-            by_time.setdefault(named, []).append(file)
+            by_time.setdefault(moment, []).append(file)
     for saved in _saves(unnamed):
         listed = [f.written for f in saved if f.lists_interfaces]
         first = min(listed, default=saved[0].written)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 from ingest.inventory.aws.kinds import kinds
@@ -142,6 +142,25 @@ def merge(listings: Iterable[Listing], report: Report) -> Listing:
                 before = []
             merged[name] = [*before, *documents]
     return merged
+
+
+def with_earlier(listing: Listing, earlier: Listing, complete: Set[str]) -> Listing:
+    """Return what is known by a listing and by earlier ones.
+
+    Of a list that may lack some, what it lacks stays as it was.
+
+    Args:
+        listing: Documents now.
+        earlier: Documents before.
+        complete: The lists of now that show everything that there is.
+    """
+    known = {**earlier, **listing}
+    for name in (listing.keys() & earlier.keys()) - complete:
+        if kind := kinds().get(name):
+            now = _ids(name, listing[name])
+            rest = (d for d in earlier[name] if text(d, kind.ids[0]) not in now)
+            known[name] = [*rest, *listing[name]]
+    return known
 
 
 def _ids(name: str, documents: Iterable[Document]) -> set[str]:

@@ -12,7 +12,7 @@ from ingest.inventory.aws.columns import uncollected
 from ingest.inventory.aws.files import Moment, SavedFile, find, load, moments
 from ingest.inventory.aws.history import history
 from ingest.inventory.aws.items import Items
-from ingest.inventory.aws.listing import CALLER, Listing, lists_of, merge
+from ingest.inventory.aws.listing import CALLER, Listing, lists_of, merge, with_earlier
 from ingest.inventory.aws.report import Report
 from ingest.inventory.aws.scopes import Answer, Places
 from ingest.inventory.sighting import Sighting
@@ -24,6 +24,7 @@ def read_saved(
     places: Iterable[str | Path],
     *,
     at: datetime | None = None,
+    partial: bool = False,
     owner_tag: str | None = None,
     account: str | None = None,
     region: str | None = None,
@@ -31,13 +32,16 @@ def read_saved(
 ) -> Iterator[Sighting]:
     """Read saved answers, of one moment or of many.
 
-    A file's kind is its top-level key, whatever its name. The moment is the one that a
-    file's or a folder's name below the given place ends in
-    (``20260101T003000Z``), else ``at``, else when it was written.
+    A file's kind is its top-level key, whatever its name; its moment is found as that
+    of all saved output is (`stamps`).
 
     Args:
         places: Directories with all their folders, ``.json`` and ``.json.gz`` files.
-        at: When they were taken, best when the listing was begun; UTC.
+        at: When all were taken, best when the listing was begun; UTC. None: as names
+            tell.
+        partial: Whether lists are known to lack some resources (filters): then none of
+            them tells that anything is gone. Else a list is complete if its last page
+            is there.
         owner_tag: The tag that names an owner.
         account: Whose they are, where the documents do not show it rightly.
         region: Where they are of, likewise.
@@ -49,10 +53,12 @@ def read_saved(
     Raises:
         SourceMissing: There is no such file or directory.
         SourceDenied: A file may not be read.
+        UsageError: Names tell of several moments, and ``at`` is given.
     """
     report = Report() if report is None else report
     files = find(places)
-    reader = _Reader(Places(account=account, region=region), owner_tag, report)
+    places_of = Places(account=account, region=region)
+    reader = _Reader(places_of, owner_tag, report, partial=partial)
     past = [file for file in files if file.is_history]
     order = moments([file for file in files if not file.is_history], at)
     if order and (past or len(order) > 1):
@@ -66,10 +72,13 @@ def read_saved(
 class _Reader:
     """Reads moment by moment, and keeps of each only what explains the next."""
 
-    def __init__(self, places: Places, owner_tag: str | None, report: Report) -> None:
+    def __init__(
+        self, places: Places, owner_tag: str | None, report: Report, *, partial: bool
+    ) -> None:
         self._places = places
         self._owner_tag = owner_tag
         self._report = report
+        self._partial = partial
         self._beside: dict[Scope, Listing] = {}
         self._ahead: list[Answer] = []
 
@@ -113,7 +122,7 @@ class _Reader:
                     report=self._report,
                 )
             yield sighting
-            beside.update(_explaining(listing))
+            self._beside[scope] = with_earlier(_explaining(listing), beside, complete)
 
     def _known_of(self, scope: Scope) -> Listing:
         """Return what explains a scope: of earlier moments, at first of the last."""
@@ -158,7 +167,7 @@ class _Reader:
 
         Where a file could not be read, none is: it may have held a part of any.
         """
-        if broken & {answer.folder for answer in answers}:
+        if self._partial or broken & {answer.folder for answer in answers}:
             return set()
         ended = {n for a in answers for n in a.listing.keys() - a.partial}
         started = {n for a in answers for n in a.partial}

@@ -15,6 +15,7 @@ from ingest.inventory.kubernetes.spans import HOLDERS
 from ingest.inventory.kubernetes.state import State
 
 Facts = dict[Any, Any]
+_MORE = ("continue", "remainingItemCount")
 
 
 def listed(kinds: Iterable[str]) -> frozenset[str]:
@@ -56,18 +57,19 @@ class Listing:
         parts: Iterable[Part],
         state: State,
         *,
-        whole: bool | None = None,
+        partial: bool = False,
         keep: frozenset[str] = KINDS,
     ) -> None:
         """Add what a file holds.
 
         A list says nowhere whether it was asked of one namespace or of all. It counts
-        as complete if its objects are of several namespaces, or of none.
+        as complete if its objects are of several namespaces, or of none, and nothing
+        says that there is more: it does itself, or the user.
 
         Args:
             parts: Of its documents.
             state: Reads objects.
-            whole: Whether its lists are complete, if that is known.
+            partial: Whether its lists are known to lack some objects.
             keep: Kinds to keep; objects of others are passed over.
 
         Raises:
@@ -89,8 +91,8 @@ class Listing:
             if in_list or kind.endswith("List"):
                 for late in unnamed:
                     self._add(kind.removesuffix("List"), late, state, keep, listed)
-                if not (header.get("metadata") or {}).get("continue"):
-                    self._complete(listed, whole)
+                if not partial and not _is_cut(header):
+                    self._complete(listed)
                 listed, unnamed, in_list = {}, [], False
             else:
                 self._add_alone(kind, header, state, keep)
@@ -139,11 +141,15 @@ class Listing:
             )
         found[key] = fact
 
-    def _complete(self, listed: dict[str, set[str]], whole: bool | None) -> None:
+    def _complete(self, listed: dict[str, set[str]]) -> None:
         several = len(set().union(*listed.values()) - {""}) > 1
-        for kind, namespaces in listed.items():
-            if whole if whole is not None else (several or namespaces == {""}):
-                self.complete.add(kind)
+        self.complete |= {k for k, found in listed.items() if several or found == {""}}
+
+
+def _is_cut(header: Document) -> bool:
+    """Return whether a list says itself that it goes on."""
+    told = header.get("metadata")
+    return isinstance(told, dict) and any(told.get(sign) for sign in _MORE)
 
 
 def _kind(document: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from operator import attrgetter
 from pathlib import Path
 
@@ -21,14 +21,13 @@ from ingest.inventory.kubernetes.fold import Fold
 from ingest.inventory.kubernetes.listing import Listing
 from ingest.inventory.kubernetes.recording import messages_of
 from ingest.inventory.kubernetes.rows import configuration_rows, identity_rows
-from ingest.inventory.kubernetes.stamps import taken_at, written_at
 from ingest.inventory.kubernetes.state import State
 from ingest.inventory.sighting import DEFAULT_CLUSTER, Sighting
+from ingest.inventory.stamps import ONE_MOMENT, named_at, told, written_at
 from lake.errors import SourceMissing
 
 log = structlog.get_logger()
 
-ONE_MOMENT = timedelta(seconds=60)
 _LIGHT = KINDS - {"Pod"}
 
 
@@ -72,10 +71,12 @@ class Saved:
         paths: Files and folders.
         cluster: The cluster's name; else what nodes or a recording tell, else
             ``default``.
-        at: When all lists were taken; UTC. Else as their names say, or their age.
+        at: When all lists were taken; UTC. None: as names tell (`stamps`).
         owner_label: The label that names owners.
-        whole: Whether lists are complete; else a list is if its objects are of several
-            namespaces.
+        partial: Whether the lists are known to lack some objects (a selector, a part of
+            a cluster): then none of them tells that anything is gone. Else a list is
+            complete if its objects are of several namespaces. A recorded watch tells
+            for itself.
 
     Attributes:
         skipped: What was not read, once everything has been.
@@ -88,13 +89,13 @@ class Saved:
         cluster: str | None = None,
         at: datetime | None = None,
         owner_label: str | None = None,
-        whole: bool | None = None,
+        partial: bool = False,
     ) -> None:
         self._paths = paths
         self._cluster = cluster
         self._at = at
         self._owner_label = owner_label
-        self._whole = whole
+        self._partial = partial
         self.skipped: list[Skipped] = []
 
     def __iter__(self) -> Iterator[Sighting]:
@@ -102,7 +103,8 @@ class Saved:
 
         Raises:
             SourceMissing: A path is not there.
-            UsageError: The nodes are of several clusters.
+            UsageError: The nodes are of several clusters; or ``at`` is given, and names
+                tell of several moments.
             SettingsError: A file is YAML, and PyYAML is not installed.
         """
         self.skipped.clear()
@@ -118,8 +120,9 @@ class Saved:
         yield from heapq.merge(*streams, key=attrgetter("at"))
 
     def _files(self) -> tuple[list[Path], list[_File]]:
-        watches, files = [], []
-        for path in self._expanded():
+        watches: list[Path] = []
+        lists: list[tuple[Path, str, datetime | None]] = []
+        for path, stamp in self._expanded():
             try:
                 kind = kind_in(path)
             except (BrokenDocument, OSError) as error:
@@ -128,23 +131,27 @@ class Saved:
             if kind == "watch":
                 watches.append(path)
             elif kind in KINDS:
-                files.append(self._file(path, kind))
+                lists.append((path, kind, stamp))
             else:
                 self.skipped.append(Skipped(path, "not_kubernetes", kind or ""))
-        return watches, files
+        moments = told([stamp for *_, stamp in lists], self._at)
+        return watches, [
+            self._file(path, kind, at or written_at(path))
+            for (path, kind, _), at in zip(lists, moments, strict=True)
+        ]
 
-    def _expanded(self) -> Iterator[Path]:
+    def _expanded(self) -> Iterator[tuple[Path, datetime | None]]:
+        """Give the files, and what their names tell of when they were taken."""
         for path in self._paths:
             if not path.exists():
                 raise SourceMissing(str(path))
             yield from (
-                file
+                (file, named_at(file, path))
                 for file in (sorted(path.rglob("*")) if path.is_dir() else [path])
                 if file.is_file() and not file.name.startswith(".")
             )
 
-    def _file(self, path: Path, kind: str) -> _File:
-        at = self._at or taken_at(path)
+    def _file(self, path: Path, kind: str, at: datetime) -> _File:
         if kind == "Pod":
             return _File(path, at, kind)
         ahead = Listing()
@@ -155,7 +162,7 @@ class Saved:
         self, path: Path, into: Listing, state: State, *, keep: frozenset[str] = KINDS
     ) -> None:
         try:
-            into.read(open_documents(path), state, whole=self._whole, keep=keep)
+            into.read(open_documents(path), state, partial=self._partial, keep=keep)
         except (BrokenDocument, OSError) as error:
             self._skip(path, error)
 

@@ -1,0 +1,122 @@
+"""What `flowlake whois` found, in words: who, where, how fresh, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from queries.values import iso
+
+Row = Mapping[str, Any]
+_NAMES = ("pod", "node", "name", "eni")
+
+
+def sentence(found: Row, vpc: str | None) -> str:
+    """Say what came out, how fresh it is, and what to do if that is nothing.
+
+    Args:
+        found: As `whois.look_up` returns it.
+        vpc: The VPC that was asked for.
+    """
+    listings = found["listings"].to_pylist()
+    if not listings:
+        return _nothing_listed(vpc)
+    held, nearest = found["identities"], found["nearest"].to_pylist()
+    parts = [_held(held, found["at"]) if held.num_rows else _nobody(found)]
+    if nearest and held.num_rows:
+        parts.append(f"no {_either(map(_kind_of, nearest))} was seen at it then")
+    parts += [*_beside(nearest), *_home(found), _freshness(listings)]
+    if nearest or not held.num_rows:
+        parts.append(_next(found["at"], listings))
+    return "; ".join(parts)
+
+
+def name_of(row: Row) -> str | None:
+    """Return what a holder is called."""
+    return next((row[name] for name in _NAMES if row.get(name)), None)
+
+
+def _kind_of(row: Row) -> str:
+    return row.get("kind") or "holder"
+
+
+def _nothing_listed(vpc: str | None) -> str:
+    if vpc:
+        return f"nothing is known of {vpc}: `flowlake inventory aws` lists its account"
+    return "there is no inventory: `flowlake inventory aws|kubernetes` fills it"
+
+
+def _held(identities: pa.Table, at: datetime | None) -> str:
+    if at is None:
+        return f"{identities.num_rows} intervals, the newest first"
+    sure = identities["at_that_time"].to_pylist().count("surely")
+    if sure == 1:
+        return "one held it then"
+    return f"{identities.num_rows} can have held it then, {sure} surely did"
+
+
+def _nobody(found: Row) -> str:
+    if found["nearest"].num_rows:
+        return "nobody was seen at it then"
+    return (
+        "nobody was seen at it" if found["homes"].num_rows else "nothing is known of it"
+    )
+
+
+def _beside(nearest: list[Row]) -> Iterator[str]:
+    """Say who held it before, until when, and after, from when."""
+    for side, which, ends in (
+        ("before", "until", ("held_until", "last_seen", "latest")),
+        ("after", "from", ("held_from", "earliest")),
+    ):
+        told = [
+            f"{_holder(row)} {which} {_first(row, ends)}"
+            for row in nearest
+            if row["at_that_time"] == side
+        ]
+        if told:
+            yield f"{side} that {', '.join(told)}"
+
+
+def _holder(row: Row) -> str:
+    return f"{name_of(row) or 'somebody'} ({_kind_of(row)})"
+
+
+def _first(row: Row, names: tuple[str, ...]) -> str:
+    return next((iso(row[name]) for name in names if row.get(name)), "an unknown time")
+
+
+def _home(found: Row) -> Iterator[str]:
+    """Say in which subnets nobody was seen, or VPCs if no subnet is known."""
+    homes = found["homes"].to_pylist()
+    if homes and not found["identities"].num_rows:
+        smallest = homes[0]["resource_type"]
+        places = (h["resource_id"] for h in homes if h["resource_type"] == smallest)
+        yield f"it lies in {_either(places)}"
+
+
+def _either(texts: Iterable[str]) -> str:
+    return " or ".join(dict.fromkeys(texts))
+
+
+def _freshness(listings: list[Row]) -> str:
+    """Say when the scope that was listed the longest ago was; it comes first."""
+    scope, last = listings[0]["scope"], listings[0]["last_seen"]
+    listed = f"last listed {iso(last)}" if last else "never listed completely"
+    if len(listings) == 1:
+        return f"{scope} was {listed}"
+    return f"of {len(listings)} scopes {scope} is the stalest, {listed}"
+
+
+def _next(at: datetime | None, listings: list[Row]) -> str:
+    """Say what may bring more to light."""
+    scope, last = listings[0]["scope"], listings[0]["last_seen"]
+    if at and last and at <= last:
+        return (
+            "leave --at out to see every interval, or add what was saved of that time "
+            "with `flowlake inventory … --from`"
+        )
+    return f"`flowlake inventory {scope.partition(':')[0]}` looks again"

@@ -1,0 +1,251 @@
+"""`flowlake whois` says who an address was, how fresh that is, and what to do next."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pytest
+
+from ingest.inventory.sighting import CONFIGURED, SIGHTED, Sighting
+from ingest.inventory.store import record
+from lake.catalog import Lake
+from lake.settings import load_settings
+from queries.engine import Engine
+from queries.whois import look_up
+
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+EAST, WEST = "aws:111111111111:us-east-1", "aws:222222222222:eu-west-1"
+SHOP = "kubernetes:shop"
+POD6 = "2001:db8::a:1"
+
+
+def at(minute):
+    return BEGIN + timedelta(minutes=minute)
+
+
+def iso(minute):
+    return at(minute).isoformat().replace("+00:00", "Z")
+
+
+def rows(schema, *told):
+    blank = dict.fromkeys(schema.names)
+    return pa.Table.from_pylist([{**blank, **row} for row in told], schema=schema)
+
+
+def pod(name, address, instance):
+    return {"source": "kubernetes", "kind": "pod", "holder": name, "pod": name,
+            "cluster": "shop", "address": address, "instance": instance}  # fmt: skip
+
+
+def cluster(minute, *pods):
+    return Sighting(SHOP, at(minute), rows(SIGHTED, *pods),
+                    lists=frozenset({"identities", "pod", "node"}))  # fmt: skip
+
+
+def network(scope, minute, vpc, instance, *, address="10.0.0.4"):
+    eni = {"source": "aws", "kind": "instance", "holder": f"eni-{vpc}",
+           "eni": f"eni-{vpc}", "address": address, "vpc": vpc,
+           "instance": instance}  # fmt: skip
+    documents = (("vpc", vpc, {"CidrBlock": "10.0.0.0/16"}),
+                 ("subnet", f"subnet-{vpc}", {"CidrBlock": "10.0.1.0/24"}))  # fmt: skip
+    return Sighting(
+        scope,
+        at(minute),
+        rows(SIGHTED, eni),
+        rows(CONFIGURED, *(
+            {"resource_type": type_, "resource_id": id_, "vpc": vpc,
+             "document": json.dumps(document, separators=(",", ":"))}
+            for type_, id_, document in documents
+        )),
+        lists=frozenset({"identities", "vpc", "subnet"}),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    """Two VPCs of the same ranges, the first one's listing stale; a cluster in it."""
+    settings = load_settings(lake=str(tmp_path_factory.mktemp("lake")))
+    first, other = (pod(f"web-{n}", "10.0.1.5", "i-1") for n in (1, 2))
+    with Lake(settings, create=True) as lake:
+        lake.ensure_all()
+        record(lake, [
+            network(EAST, 0, "vpc-1", "i-1"),
+            network(WEST, 90, "vpc-2", "i-2"),
+            cluster(0, first, pod("db-6", POD6, "i-1")),
+            cluster(10, first),
+            cluster(20),
+            cluster(25),
+            cluster(30, other),
+            cluster(40, other),
+        ])  # fmt: skip
+    return settings
+
+
+@pytest.fixture(scope="module")
+def asked(settings):
+    with Engine(settings) as engine:
+
+        def ask(address, minute=None, vpc=None):
+            time = None if minute is None else at(minute)
+            return look_up(engine, address, at=time, vpc=vpc, limit=50)
+
+        yield ask
+
+
+def scopes(found):
+    return dict(zip(*found["listings"].to_pydict().values(), strict=True))
+
+
+def flowlake(lake, *arguments):
+    command = [sys.executable, "-m", "flowlake", "--lake", str(lake), "whois"]
+    return subprocess.run(
+        [*command, *arguments], capture_output=True, text=True, check=False
+    )
+
+
+# -- how fresh it is -----------------------------------------------------------------
+
+
+def test_a_fresh_scope_does_not_hide_that_the_one_that_knows_is_stale(asked):
+    found = asked("10.0.1.5")
+    assert scopes(found) == {SHOP: at(40)}
+    assert f"{SHOP} was last listed {iso(40)}" in found["says"]
+    found = asked("10.0.1.9", vpc="vpc-1")
+    assert scopes(found) == {EAST: at(0), SHOP: at(40)}
+    assert f"of 2 scopes {EAST} is the stalest, last listed {iso(0)}" in found["says"]
+    assert list(scopes(asked("10.0.1.9", vpc="vpc-2"))) == [WEST]
+
+
+def test_of_what_lies_nowhere_each_scope_is_asked_the_stalest_first(asked):
+    found = asked("203.0.113.254")
+    assert list(scopes(found)) == [EAST, SHOP, WEST]
+    assert found["says"].startswith("nothing is known of it; of 3 scopes aws:1111")
+
+
+def test_a_vpc_that_nobody_listed_is_said_to_be_unknown(asked):
+    found = asked("10.0.1.9", vpc="vpc-404")
+    assert scopes(found) == {}
+    assert found["says"].startswith("nothing is known of vpc-404")
+
+
+def test_a_scope_that_was_seen_in_part_was_never_listed(tmp_path):
+    settings = load_settings(lake=str(tmp_path))
+    with Lake(settings, create=True) as lake:
+        lake.ensure_all()
+        seen = rows(SIGHTED, pod("web-1", "10.0.1.5", "i-1"))
+        record(lake, [Sighting(SHOP, at(0), seen)])
+    with Engine(settings) as engine:
+        found = look_up(engine, "10.0.1.5", at=None, vpc=None, limit=5)
+        assert f"{SHOP} was never listed completely" in found["says"]
+
+
+def test_a_watch_looks_for_as_long_as_it_is_unbroken(tmp_path):
+    settings = load_settings(lake=str(tmp_path))
+    watched = {"resource_type": "k8s_watch", "resource_id": "shop", "document": "{}",
+               "started_at": at(0), "ended_at": at(50)}  # fmt: skip
+    with Lake(settings, create=True) as lake:
+        lake.ensure_all()
+        record(lake, [cluster(0, pod("web-1", "10.0.1.5", "i-1"))])
+        span = rows(CONFIGURED, watched)
+        record(lake, [Sighting(SHOP, at(55), configurations=span)])
+    with Engine(settings) as engine:
+        found = look_up(engine, "10.0.1.5", at=None, vpc=None, limit=5)
+        assert scopes(found) == {SHOP: at(50)}
+
+
+# -- inside a VPC --------------------------------------------------------------------
+
+
+def test_an_answer_for_a_vpc_is_of_its_own_subnets_and_holders(asked):
+    found = asked("10.0.1.9", vpc="vpc-2")
+    assert set(found["homes"]["vpc"].to_pylist()) == {"vpc-2"}
+    assert "it lies in subnet-vpc-2;" in found["says"]
+    assert "it lies in subnet-vpc-1 or subnet-vpc-2;" in asked("10.0.1.9")["says"]
+    # A pod lies where its instance does.
+    assert asked("10.0.1.5", vpc="vpc-1")["identities"].num_rows == 2
+    assert asked("10.0.1.5", vpc="vpc-2")["identities"].num_rows == 0
+
+
+# -- spellings -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("canonical", "spelled"),
+    [
+        ("10.0.1.5", "::ffff:10.0.1.5"),
+        ("10.0.1.5", "::FFFF:0a00:105"),
+        (POD6, "2001:DB8::A:1"),
+        (POD6, "2001:db8:0:0:0:0:a:1"),
+        (POD6, "2001:0db8:0000:0000:0000:0000:000a:0001"),
+        (POD6, " 2001:db8::a:1%eth0"),
+    ],
+)
+def test_however_it_is_spelled_it_is_the_same_address(settings, canonical, spelled):
+    told = [flowlake(settings.lake_path, text) for text in (canonical, spelled)]
+    assert json.loads(told[0].stdout)["identities"]
+    assert told[0].stdout == told[1].stdout
+
+
+@pytest.mark.parametrize("text", ["10.0.0.300", "010.0.1.5", "2001:db8::1::2", ""])
+def test_what_is_no_address_is_wrong_usage(tmp_path, text):
+    done = flowlake(tmp_path / "none", text)
+    assert done.returncode == 2
+    assert f"{text!r} is no IPv4 or IPv6 address" in done.stderr
+
+
+# -- somebody, but not then ----------------------------------------------------------
+
+
+def test_where_nobody_was_seen_the_nearest_before_and_after_are_named(asked):
+    found = asked("10.0.1.5", minute=22)
+    assert found["identities"].num_rows == 0
+    nearest = {r["at_that_time"]: r["pod"] for r in found["nearest"].to_pylist()}
+    assert nearest == {"before": "web-1", "after": "web-2"}
+    assert found["says"].startswith(
+        f"nobody was seen at it then; before that web-1 (pod) until {iso(10)}; "
+        f"after that web-2 (pod) from {iso(30)}; it lies in subnet-vpc-1"
+    )
+    # The listing of one scope that can know is older than that.
+    assert found["says"].endswith("`flowlake inventory aws` looks again")
+    # Who can have held it is not told as one of another time.
+    assert asked("10.0.1.5", minute=15)["nearest"].num_rows == 0
+    assert asked("10.0.1.5")["nearest"].num_rows == 0
+
+
+def test_where_only_the_nodes_interface_is_known_the_nearest_pods_are_named(tmp_path):
+    """A node's interface keeps addresses for pods that are still to come."""
+    settings = load_settings(lake=str(tmp_path))
+    with Lake(settings, create=True) as lake:
+        lake.ensure_all()
+        record(lake, [
+            network(EAST, 0, "vpc-1", "i-1", address="10.0.1.5"),
+            network(EAST, 60, "vpc-1", "i-1", address="10.0.1.5"),
+            cluster(10, pod("web-1", "10.0.1.5", "i-1")),
+            cluster(20),
+            cluster(60),
+        ])  # fmt: skip
+    with Engine(settings) as engine:
+        found = look_up(engine, "10.0.1.5", at=at(40), vpc=None, limit=5)
+        one = look_up(engine, "10.0.1.5", at=at(40), vpc=None, limit=1)
+        with_pod = look_up(engine, "10.0.1.5", at=at(10), vpc=None, limit=5)
+    assert found["identities"]["eni"].to_pylist() == ["eni-vpc-1"]
+    assert found["nearest"]["pod"].to_pylist() == ["web-1"]
+    assert found["says"].startswith(
+        f"one held it then; no pod was seen at it then; before that web-1 (pod) until "
+        f"{iso(10)}; of 2 scopes {EAST} is the stalest"
+    )
+    assert one["identities"].num_rows == 1
+    assert with_pod["identities"].num_rows == 2
+    assert with_pod["nearest"].num_rows == 0
+
+
+def test_after_the_last_of_all_there_is_none_and_a_table_shows_who_was(settings):
+    done = flowlake(settings.lake_path, POD6, "--at", iso(60), "--format", "table")
+    assert done.returncode == 0, done.stderr
+    says, header, *_ = done.stdout.splitlines()
+    assert "before that db-6 (pod) until 2026-01-01T00:00:00Z" in says
+    assert "after that" not in says
+    assert "who" in header
+    assert "before" in done.stdout
