@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -165,7 +167,8 @@ class Ingest:
         self._settle()
 
     def _load_listed(self) -> None:
-        known, plan = self.plan()
+        with decoding_made_ready():
+            known, plan = self.plan()
         self._on_plan(plan)
         self._loader.load(known, plan, ended=lambda: self._stop.asked)
 
@@ -256,11 +259,28 @@ def listed(
             summary.fail(error)
 
 
+@contextmanager
+def decoding_made_ready() -> Iterator[None]:
+    """Load the compiled decoder meanwhile: half a second that listing has to spare."""
+
+    def make_ready() -> None:
+        from ingest.decode.scan import make_ready as load
+
+        load()
+
+    thread = threading.Thread(target=make_ready, name="decoder")
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
 def decoder_for(
     settings: Settings, request: Request, formats: Mapping[str, str]
 ) -> Decoder:
     """Return a decoder with the settings' limits and the request's window."""
-    # Only a run that has something to decode pays for the compiler's import.
+    # Importing the compiler takes half a second; see `decoding_made_ready`.
     from ingest.decode.decoder import Decoder, Limits
 
     return Decoder(

@@ -21,17 +21,13 @@ from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.typedef import Record
 
+from lake.encoding import ROW_GROUP_ROWS, options
 from lake.errors import BadDataFile
 from lake.ordering import HOUR_US, sort_rows, trim_dictionary
 from lake.tables import DICTIONARY, Table
 
 log = structlog.get_logger()
 
-ROW_GROUP_ROWS = 262_144
-BLOOM_FALSE_POSITIVES = 0.02
-NEVER_REPEATING = {"bytes", "srcport"}
-WRITE_BATCH_ROWS = 16_384  # a tenth less time than with Arrow's 1,024
-ZSTD_LEVEL = 1  # 3 costs a tenth more time for 1 % fewer bytes on v5 records
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -181,21 +177,24 @@ class DataFileWriter:
                 column = rows[stored.name]
             else:
                 column = pa.nulls(rows.num_rows, stored.type)
-            type_ = _written(stored.type, column.type)
+            type_ = _written(stored.type)
             arrays.append(trim_dictionary(_as(column, type_)))
             nullable = stored.nullable and stored.name not in complete
             fields.append(stored.with_type(type_).with_nullable(nullable))
         return pa.table(arrays, schema=pa.schema(fields))
 
 
-def _written(stored: pa.DataType, given: pa.DataType) -> pa.DataType:
+def _written(stored: pa.DataType) -> pa.DataType:
     """Return the type that a column is written from: texts are dictionaries."""
     if _is_text(stored):
         return DICTIONARY
-    both_lists = pa.types.is_list(stored) and pa.types.is_list(given)
-    if both_lists and pa.types.is_dictionary(given.value_type):
+    if _is_list(stored) and _is_text(stored.value_type):
         return pa.list_(stored.value_field.with_type(DICTIONARY))
     return stored
+
+
+def _is_list(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_list(type_) or pa.types.is_large_list(type_))
 
 
 def _is_text(type_: pa.DataType) -> bool:
@@ -228,50 +227,13 @@ def _write_parquet(
     io: FileIO, path: str, runs: Iterator[pa.Table], table: Table
 ) -> tuple[pq.FileMetaData, int]:
     first = next(runs)
-    filters = {
-        name: {"ndv": _distinct(first[name]), "fpp": BLOOM_FALSE_POSITIVES}
-        for name in table.bloom
-        if name in first.column_names
-    }
     with io.new_output(path).create(overwrite=True) as sink:
-        writer = pq.ParquetWriter(
-            sink,
-            first.schema,
-            compression="zstd",
-            compression_level=ZSTD_LEVEL,
-            store_schema=False,
-            write_batch_size=WRITE_BATCH_ROWS,
-            use_dictionary=_repeating(first.schema),
-            write_statistics=[n for n in table.metrics if n in first.column_names],
-            bloom_filter_options=filters or None,
-        )
+        writer = pq.ParquetWriter(sink, first.schema, **options(table, first))
         with writer:
             for run in itertools.chain([first], runs):
                 writer.write_table(run, row_group_size=ROW_GROUP_ROWS)
         size = sink.tell()
     return writer.writer.metadata, size
-
-
-def _repeating(schema: pa.Schema) -> list[str]:
-    """Return the columns worth a dictionary page: not byte counts and client ports.
-
-    A dictionary that is given up half-way costs 15 ms a column of 250,000 rows;
-    statistics of columns that prune nothing cost half as much as all the rest.
-    """
-    return [
-        field.name
-        for field in schema
-        if field.name not in NEVER_REPEATING and not pa.types.is_nested(field.type)
-    ]
-
-
-def _distinct(column: pa.ChunkedArray) -> int:
-    """Bound the number of distinct values in one row group from above, cheaply."""
-    if pa.types.is_dictionary(column.type):
-        known = sum(len(chunk.dictionary) for chunk in column.chunks)
-    else:
-        known = len(column)
-    return max(1, min(known, len(column), ROW_GROUP_ROWS))
 
 
 def open_parquet(

@@ -44,15 +44,38 @@ def coded(column: Any) -> Coded:
     if isinstance(column, pa.ChunkedArray):
         if pa.types.is_dictionary(column.type) and column.num_chunks > 1:
             column = column.unify_dictionaries()
-        column = column.combine_chunks()
-        if isinstance(column, pa.ChunkedArray):
-            column = column.chunk(0) if column.num_chunks else pa.array([], column.type)
+        column = _one(column)
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
-    indices = column.indices
-    if indices.null_count:
-        indices = pc.fill_null(indices, NONE)
-    return Coded(np.asarray(indices, np.int32), column.dictionary)
+    codes = filled(column.indices, NONE).astype(np.int32, copy=False)
+    return Coded(codes, column.dictionary)
+
+
+def _one(column: pa.ChunkedArray) -> pa.Array:
+    """Return a column's chunks as one array; a single one is not copied."""
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    joined = column.combine_chunks()
+    if not isinstance(joined, pa.ChunkedArray):
+        return joined
+    return joined.chunk(0) if joined.num_chunks else pa.array([], joined.type)
+
+
+def filled(column: Any, absent: int) -> Any:
+    """Return a column of integers as an array, ``absent`` where null.
+
+    Arrow's own ``fill_null`` takes ten times as long where nulls are scattered.
+    """
+    if isinstance(column, pa.ChunkedArray):
+        column = _one(column)
+    if column.null_count == 0:
+        return np.asarray(column)
+    validity, data = column.buffers()
+    rows = slice(column.offset, column.offset + len(column))
+    values = np.frombuffer(data, column.type.to_pandas_dtype())[rows]
+    bits = np.frombuffer(validity, np.uint8)
+    valid = np.unpackbits(bits, count=rows.stop, bitorder="little")[rows]
+    return np.where(valid.view(bool), values, values.dtype.type(absent))
 
 
 def texts_equal(column: Any, text: str) -> Any:
@@ -93,7 +116,7 @@ def last_seen(keys: Any, values: Any, size: int) -> Any:
         size: How many keys there are.
     """
     found = np.full(size + 1, NONE, np.int32)
-    if len(values) == 0 or values.max() < 0:
+    if values.max(initial=NONE) < 0:
         return found[:size]
     if values.min() < 0:
         told = values >= 0

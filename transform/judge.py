@@ -27,6 +27,9 @@ REGISTERED = np.array(
 RANKS = np.zeros(65_536, np.int8)
 RANKS[REGISTERED] = 1
 RANKS[1:WELL_KNOWN] = 2
+SCOPES = np.full((3, 3), o.NULL, np.int8)  # by whose source and destination are
+SCOPES[OURS, OURS], SCOPES[OUTSIDE, OURS] = o.INTERNAL, o.INBOUND
+SCOPES[OURS, OUTSIDE], SCOPES[OUTSIDE, OUTSIDE] = o.OUTBOUND, o.EXTERNAL
 
 
 def judge(attributed: Attributed) -> Outcome:
@@ -102,17 +105,7 @@ def _counted(attributed: Attributed, role: Any, rejected: Any) -> tuple[Any, Any
 
 def scope_of(attributed: Attributed) -> Any:
     """Return which ends are ours; null where that is not known of both."""
-    src, dst = attributed.src.ours, attributed.dst.ours
-    return np.select(
-        [
-            (src == OURS) & (dst == OURS),
-            (src == OUTSIDE) & (dst == OURS),
-            (src == OURS) & (dst == OUTSIDE),
-            (src == OUTSIDE) & (dst == OUTSIDE),
-        ],
-        [o.INTERNAL, o.INBOUND, o.OUTBOUND, o.EXTERNAL],
-        o.NULL,
-    ).astype(np.int8)
+    return SCOPES[attributed.src.ours, attributed.dst.ours]
 
 
 def cause_by_reason(attributed: Attributed, rejected: Any) -> Any:
@@ -155,11 +148,8 @@ def by_ports(attributed: Attributed, initiator: Any) -> tuple[Any, Any]:
         ranks = _rank(srcport[open_]), _rank(dstport[open_])
         found[open_[ranks[1] > ranks[0]]] = o.BY_SRC
         found[open_[ranks[0] > ranks[1]]] = o.BY_DST
-    port = np.select(
-        [with_ports & (found == o.BY_SRC), with_ports & (found == o.BY_DST)],
-        [dstport, srcport],
-        o.NULL,
-    )
+    port = np.where(found == o.BY_SRC, dstport, srcport)
+    port[~with_ports | (found < 0)] = o.NULL
     return found, port.astype(np.int32)
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from transform.addresses import Addresses, parse
-from transform.codes import NONE, Coded, column_of
+from transform.codes import NONE, Coded, column_of, filled
 
 UNKNOWN, INGRESS, EGRESS = 0, 1, 2
 ELSE = -2  # a text that is not among the words
@@ -82,10 +82,7 @@ def read_records(rows: pa.Table) -> Records:
 
 def seconds(column: Any) -> Any:
     """Return UTC timestamps in microseconds as whole seconds since 1970; int64."""
-    micros = column.cast(pa.int64())
-    if micros.null_count:
-        micros = pc.fill_null(micros, 0)
-    return np.asarray(micros, np.int64) // 1_000_000
+    return filled(column.cast(pa.int64()), 0) // 1_000_000
 
 
 def _ends(rows: pa.Table, start: Any) -> Any:
@@ -116,10 +113,7 @@ def numbers(rows: pa.Table, name: str, absent: int = -1) -> Any:
     """Return an integer column, ``absent`` where null; int64."""
     if name not in rows.column_names:
         return np.full(rows.num_rows, absent, np.int64)
-    column = rows[name]
-    if column.null_count:
-        column = pc.fill_null(column, absent)
-    return np.asarray(column, np.int64)
+    return filled(rows[name], absent).astype(np.int64, copy=False)
 
 
 def is_text(rows: pa.Table, name: str, text: str) -> Any:

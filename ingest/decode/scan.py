@@ -70,6 +70,18 @@ def word_of(token: str) -> int:
     return int.from_bytes(data.rjust(8, b"\0"), "little", signed=True)
 
 
+def make_ready() -> None:
+    """Load what is compiled, or compile it, without reading anything."""
+    text = np.frombuffer(bytes(PADDING), np.uint8)
+    numbers, cells = np.zeros((1, 9), np.int64), np.zeros((1, 1), np.int32)
+    slots, bytes_ = np.zeros(2, np.int32), np.zeros(2, np.uint8)
+    used = np.zeros(5, np.int64)
+    scan(
+        text, 0, numbers, cells, numbers, numbers, slots, numbers, bytes_, numbers,
+        used, 0,
+    )  # fmt: skip
+
+
 @compiled
 def scan(
     text: Any,
