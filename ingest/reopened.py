@@ -6,10 +6,9 @@ Its mark is a property of `flows`: the last snapshots of `identities` and
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from pyiceberg.table import Table as IcebergTable
@@ -18,7 +17,7 @@ from pyiceberg.table.snapshots import Snapshot
 from lake.catalog import Lake
 from lake.datafiles import EPOCH
 from lake.snapshots import above, head_id, mark_of, mark_property, summary
-from lake.store import Change, commit
+from lake.store import set_properties
 from lake.tables import FLOWS, INVENTORY
 
 log = structlog.get_logger()
@@ -55,13 +54,7 @@ class Reopened:
         if not self.is_new:
             return
         properties = {mark_property(t): str(s) for t, s in self.marks.items()}
-        change = Change(
-            op="attribute",
-            commit_id=uuid.uuid4().hex,
-            begun=datetime.now(UTC),
-            properties=properties,
-        )
-        commit(lake, FLOWS, change, base=lake.load(FLOWS), check=_nothing_more)
+        set_properties(lake, FLOWS, properties, op="attribute")
 
 
 def reopened(lake: Lake, stored: IcebergTable) -> Reopened:
@@ -108,8 +101,3 @@ def _touches(begins: datetime, span: Span) -> bool:
     return (since is None or begins + 2 * HOUR >= since) and (
         until is None or begins - HOUR <= until
     )
-
-
-def _nothing_more(table: IcebergTable, since: object) -> None:
-    """Refuse nothing: a mark holds whatever was committed beside it."""
-    del table, since

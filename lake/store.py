@@ -8,6 +8,7 @@ own snapshot producers and handed to the catalog directly; only `flowlake gc` de
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -222,6 +223,23 @@ def refuse(table: IcebergTable, since: Sequence[Snapshot]) -> None:
         CommitConflict: Always.
     """
     raise CommitConflict(f"{'.'.join(table.name())} moved on while it was absorbed")
+
+
+def set_properties(
+    lake: Lake, table: Table, properties: dict[str, str], *, op: str
+) -> None:
+    """Set properties of a table in a commit of their own, whatever comes beside it."""
+
+    def accept(found: IcebergTable, since: Sequence[Snapshot]) -> None:
+        """Refuse nothing."""
+
+    change = Change(
+        op=op,
+        commit_id=uuid.uuid4().hex,
+        begun=datetime.now(UTC),
+        properties=properties,
+    )
+    commit(lake, table, change, base=lake.load(table), check=accept)
 
 
 def drop_snapshots(table: IcebergTable, ids: list[int]) -> None:

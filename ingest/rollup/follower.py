@@ -24,9 +24,9 @@ from ingest.rollup.touched import (
     Touched,
     first_hour,
     hours_by_file,
-    hours_of_silences,
     touched,
 )
+from ingest.silent import hours_of_silences
 from lake.catalog import Lake
 from lake.datafiles import EPOCH, DataFileWriter
 from lake.errors import CommitConflict, FollowerStopped
