@@ -21,6 +21,7 @@ from ingest.reopened import attributed_mark, reopened
 from ingest.silent import reporting
 from ingest.unheard import nothing_came_near, unheard
 from lake.catalog import Lake
+from lake.compact import compact, within, worth_merging
 from lake.datafiles import EPOCH
 from lake.errors import CommitConflict
 from lake.follow import follow
@@ -75,7 +76,7 @@ class Settler:
     ) -> Rewritten:
         """Settle again whatever lies in ``[since, until)`` and is old enough."""
         hours, newest = hours_of(self._lake.load(FLOWS)), self._newest_old(now)
-        wanted = [h for h in hours if h <= newest and _within(h, since, until)]
+        wanted = [h for h in hours if h <= newest and within(h, since, until)]
         return self._each(with_neighbours(hours, wanted, newest=newest), op="settle")
 
     def attribute(self, *, now: datetime, everything: bool = False) -> Rewritten:
@@ -97,6 +98,30 @@ class Settler:
         if not self._left_alone:  # else the next run does them
             change.absorb(self._lake)
         return done
+
+    def compact(
+        self, *, since: datetime | None, until: datetime | None, now: datetime
+    ) -> Rewritten:
+        """Make one file of each hour, attributed and settled in the same pass.
+
+        Of hours that are too young to be settled small files are only merged: nothing
+        is said to be unmatched that may be on its way.
+
+        Args:
+            since: Only hours from here on; UTC. What the inventory reopens is
+                attributed all the same.
+            until: Only hours before this; UTC.
+            now: The present; UTC.
+        """
+        done = self.attribute(now=now)
+        hours, newest = hours_of(self._lake.load(FLOWS)), self._newest_old(now)
+        many = worth_merging(self._lake, FLOWS)
+        old = [h for h in hours if h <= newest and within(h, since, until)]
+        wanted = [h for h in old if hours[h].open or h in many]
+        done += self._each(with_neighbours(hours, wanted, newest=newest), op="settle")
+        young = EPOCH + (newest + 1) * HOUR
+        first = young if since is None else max(since, young)
+        return done + compact(self._lake, FLOWS, since=first, until=until)
 
     def _newest_old(self, now: datetime) -> int:
         return newest_old(now=now, lateness=self._lateness)
@@ -157,10 +182,3 @@ class Settler:
             check=still_holds,
             planned=stored,
         )
-
-
-def _within(hour: int, since: datetime | None, until: datetime | None) -> bool:
-    begins = EPOCH + hour * HOUR
-    return (since is None or begins + HOUR > since) and (
-        until is None or begins < until
-    )

@@ -1,6 +1,9 @@
 """Hours are settled by all that came, in whatever order it came, and no oftener."""
 
 import itertools
+import json
+import subprocess
+import sys
 from contextlib import suppress
 from datetime import timedelta
 
@@ -10,12 +13,15 @@ import lake.rewrite
 from ingest.enriching import Inventories
 from ingest.inventory.store import record
 from ingest.job import Ingest, Request
+from ingest.reopened import reopened
 from ingest.settling import Settler
 from lake.catalog import Lake
 from lake.expire import expire
+from lake.rewrite import live_files
 from lake.settings import load_settings
-from lake.tables import FLOWS, SILENCES
-from tests.estate import NOON, listed, put, received, sent, silent
+from lake.snapshots import head_id, mark_of
+from lake.tables import EDGES_HOURLY, FLOWS, SILENCES
+from tests.estate import ENDS, NOON, listed, put, received, sent, silent
 from tests.samples import rows_of
 
 
@@ -200,3 +206,78 @@ def test_a_silence_that_a_replaced_object_no_longer_tells_is_forgotten(lake_, tm
     load(lake_, put(place, 1, sent(600, port=1)), replace=True)
     assert roles(lake_)[40_000] is None
     assert settle(lake_, minute=6000) == 0
+
+
+def compacted(lake_, *, minute, since=None):
+    settler = Settler(lake_, Inventories(lake_, {}))
+    first = None if since is None else NOON + timedelta(minutes=since)
+    return settler.compact(
+        since=first, until=None, now=NOON + timedelta(minutes=minute)
+    )
+
+
+def files(lake_):
+    return sorted(f.record_count for f in live_files(lake_.load(FLOWS)))
+
+
+def test_compacting_settles_what_is_old_enough_and_merges_the_rest(lake_, tmp_path):
+    place = tmp_path / "objects"
+    load(lake_, put(place, 0, sent(0), silent(1, "eni-2")), settle=False)
+    load(lake_, put(place, 1, sent(2, port=1), sent(62, port=2)), settle=False)
+    load(lake_, put(place, 2, sent(64, port=3)), settle=False)
+    assert files(lake_) == [1, 1, 1, 1]
+    assert compacted(lake_, minute=120).added == 2
+    assert files(lake_) == [2, 2]
+    assert roles(lake_) == {40_000: "unmatched", 1: "unmatched", 2: None, 3: None}
+    assert settle(lake_, minute=120) == 0
+    settled = lake_.load(FLOWS).scan().to_arrow()["settled"].to_pylist()
+    assert sorted(settled) == [False, False, True, True]
+    assert compacted(lake_, minute=120).added == 0
+
+
+def test_compacting_attributes_with_the_newest_inventory(lake_, tmp_path):
+    place = tmp_path / "objects"
+    load(lake_, put(place, 0, sent(0)), settle=False)
+    load(lake_, put(place, 1, sent(2, port=1)), settle=False)
+    load(lake_, put(place, 2, sent(182, port=2)), settle=False)
+    named = {**ENDS, "eni-3": "10.0.0.3"}
+    record(lake_, [listed(610, holders=named), listed(620, holders=named)])
+    record(lake_, [listed(-610, holders=named)])
+    assert compacted(lake_, minute=200).added == 2
+    assert files(lake_) == [1, 2]
+    assert settle(lake_, minute=200) == 0
+    change = reopened(lake_, lake_.load(FLOWS))
+    assert not change.is_new
+
+
+def test_an_hour_that_is_settled_is_never_only_merged(lake_, tmp_path):
+    """Merged, it would look newer than what came beside it since."""
+    place = tmp_path / "objects"
+    load(lake_, put(place, 0, sent(59), silent(1, "eni-2")))
+    assert roles(lake_)[40_000] == "unmatched"
+    load(lake_, put(place, 1, received(60)), put(place, 2, sent(58, port=1)),
+         settle=False)  # fmt: skip
+    compacted(lake_, minute=6000, since=-60)
+    assert settle(lake_, minute=6000) == 0
+    rows = lake_.load(FLOWS).scan().to_arrow().to_pylist()
+    assert {r["srcport"]: r["role"] for r in rows if r["observer"] == "eni-1"} == {
+        40_000: None, 1: "unmatched",
+    }  # fmt: skip
+
+
+def test_the_command_compacts_settles_and_rolls_up(tmp_path):
+    place = tmp_path / "objects"
+    with new_lake(tmp_path / "lake") as opened:
+        load(opened, put(place, 0, sent(0), silent(1, "eni-2")), settle=False)
+        load(opened, put(place, 1, sent(2, port=1)), settle=False)
+        command = [sys.executable, "-m", "flowlake", "--lake", str(tmp_path / "lake")]
+        done = subprocess.run(
+            [*command, "compact", "flows", "silences"],
+            check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        told = json.loads(done.stdout)
+        assert list(told) == ["flows", "silences"]
+        assert told["flows"] == {"removed": 2, "added": 1, "rows": 2}
+        assert set(roles(opened).values()) == {"unmatched"}
+        mark = mark_of(opened.load(EDGES_HOURLY), FLOWS.name)
+        assert mark == head_id(opened.load(FLOWS))
