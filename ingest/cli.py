@@ -21,6 +21,7 @@ from ingest.progress import ProgressBar
 from ingest.rollup.follower import roll_up, stopped
 from ingest.stop import Stop, on_signals
 from ingest.summary import Summary
+from ingest.unheard import heed_later
 from lake.catalog import Lake
 from lake.errors import LakeError, UsageError
 from lake.expire import collect
@@ -175,6 +176,7 @@ def repair(
 def _follow(lake: Lake) -> None:
     follow_all(lake)
     roll_up(lake)
+    heed_later(lake)
 
 
 def _check_words(

@@ -1,14 +1,16 @@
 """What came after hours were settled and no open row tells of: silences, and losses.
 
 A follower of `flows` that marks `flows` itself: its mark is the last snapshot of which
-settling has heeded all that it brought. It waits until the hours of the silences are
-old enough, as settling does with records: most then reopen nothing that is not due.
+settling has heeded what it brought. It waits until the hours of the silences are old
+enough, as settling does with records: most then reopen nothing that is not due. What
+waits is noted beside the mark.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.snapshots import Snapshot
@@ -24,6 +26,7 @@ from lake.snapshots import (
     OP,
     above,
     ancestry,
+    head_id,
     heeded_mark,
     hours_touched,
     summary,
@@ -32,6 +35,7 @@ from lake.store import Check, set_properties
 from lake.tables import FLOWS, SILENCES
 
 ARRIVING = ("ingest", "replace")
+UNHEARD = "flowlake.unheard"  # a property of `flows`: what waits, see `_Left`
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +44,33 @@ class Unheard:
 
     Attributes:
         hours: Settled before something came that they depend on.
-        mark: The snapshot up to which all is heeded then; None: there is none.
-        is_news: Whether a mark there spares later runs to look at silences again.
+        mark: The snapshot up to which all is heeded then, but what is left.
+        left: What is still to be heeded.
+        is_news: Whether a mark there spares later runs to look at it again.
     """
 
     hours: tuple[int, ...]
     mark: int | None
+    left: _Left
     is_news: bool
 
     def absorb(self, lake: Lake) -> None:
         """Mark it as done, on `flows`."""
         if self.mark is not None:
-            set_properties(lake, FLOWS, {HEEDED: str(self.mark)}, op="settle")
+            _set_mark(lake, self.mark, self.left)
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """What was brought up to the mark and is still to be heeded.
+
+    Attributes:
+        hours: The last sequence number by which something came for each hour.
+        before: Whatever was settled before that number may lack anything.
+    """
+
+    hours: Mapping[int, int] = field(default_factory=dict)
+    before: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +84,6 @@ class _Brought:
             what that was is gone.
     """
 
-    id: int
     number: int
     hours: frozenset[int] | None
     batch: str | None
@@ -88,13 +106,13 @@ def unheard(
         newest: The newest hour that is old enough to be settled.
         due: Hours that will be settled anyway.
     """
-    known_from, brought = _history(flows)
+    before, brought = _history(flows)
     settled = {
         hour: files
         for hour, files in hours.items()
         if hour <= newest and not files.open and hour not in due
     }
-    again = {hour for hour, files in settled.items() if files.oldest < known_from}
+    again = {hour for hour, files in settled.items() if files.oldest < before}
     near = _by_hour(brought, newest=newest)
     asked = {
         hour: [each for each in near[hour] if each.number >= settled[hour].oldest]
@@ -103,12 +121,26 @@ def unheard(
     if any(asked.values()):
         follow(lake, SILENCES)  # after the head: it then holds all that this brought
     again |= {h for h, later in asked.items() if later and _is_other(lake, h, later)}
-    heeded = list(_heeded(brought, newest=newest))
+    left = _last_of_hours(brought)
+    young = {hour: number for hour, number in left.items() if hour >= newest}
     return Unheard(
         hours=tuple(sorted(again)),
-        mark=heeded[-1].id if heeded else None,
-        is_news=any(each.hours != frozenset() for each in heeded),
+        mark=head_id(flows),
+        left=_Left(young),
+        is_news=before > 0 or len(young) < len(left),
     )
+
+
+def heed_later(lake: Lake) -> None:
+    """Move the mark to the head, and note what is still to be heeded.
+
+    So that no history has to be kept for it: what is dropped is to be gone.
+    """
+    flows = lake.load(FLOWS)
+    before, brought = _history(flows)
+    head = head_id(flows)
+    if head is not None and head != heeded_mark(flows):
+        _set_mark(lake, head, _Left(_last_of_hours(brought), before))
 
 
 def nothing_came_near(hour: int) -> Check:
@@ -131,16 +163,17 @@ def nothing_came_near(hour: int) -> Check:
 
 
 def _history(flows: IcebergTable) -> tuple[int, list[_Brought]]:
-    """Return what came above the mark, and since when all that came is known of.
+    """Return since when all that came is known of, and what came that is not heeded.
 
     What was settled before that sequence number may lack anything.
     """
-    snapshots = above(flows, heeded_mark(flows))
-    known_from = 0
+    left = _left(flows)
+    known_from, snapshots = left.before, above(flows, heeded_mark(flows))
     if snapshots is None:
         snapshots = ancestry(flows)[::-1]
         known_from = int(snapshots[0].sequence_number or 0) if snapshots else 0
-    brought = [_brought(flows, snapshot) for snapshot in snapshots]
+    brought = [_Brought(n, frozenset({h}), None) for h, n in left.hours.items()]
+    brought += [_brought(flows, snapshot) for snapshot in snapshots]
     lost = [each.number + 1 for each in brought if each.hours is None]
     return max(known_from, *lost, 0), brought
 
@@ -149,16 +182,26 @@ def _brought(flows: IcebergTable, snapshot: Snapshot) -> _Brought:
     number = int(snapshot.sequence_number or 0)
     op = summary(snapshot, OP)
     if op not in ARRIVING:
-        return _Brought(snapshot.snapshot_id, number, frozenset(), None)
+        return _Brought(number, frozenset(), None)
     silent = silent_hours(flows, snapshot)
     taken = hours_touched([snapshot]) if op == "replace" else set[int]()
     lost = silent is None or taken is None
     return _Brought(
-        id=snapshot.snapshot_id,
         number=number,
         hours=None if lost else frozenset((silent or set()) | (taken or set())),
         batch=None if op == "replace" else summary(snapshot, COMMIT_ID),
     )
+
+
+def _left(flows: IcebergTable) -> _Left:
+    told = json.loads(flows.properties.get(UNHEARD) or "{}")
+    hours = {int(hour): number for hour, number in told.get("hours", {}).items()}
+    return _Left(hours, told.get("before", 0))
+
+
+def _set_mark(lake: Lake, mark: int, left: _Left) -> None:
+    properties = {HEEDED: str(mark), UNHEARD: json.dumps(asdict(left))}
+    set_properties(lake, FLOWS, properties)
 
 
 def _by_hour(brought: Sequence[_Brought], *, newest: int) -> dict[int, list[_Brought]]:
@@ -170,15 +213,13 @@ def _by_hour(brought: Sequence[_Brought], *, newest: int) -> dict[int, list[_Bro
     return found
 
 
-def _heeded(brought: Sequence[_Brought], *, newest: int) -> Iterator[_Brought]:
-    """Yield the first of what was brought: all that is old enough, to all it concerns.
-
-    What concerns a younger hour too is looked at again when that is old.
-    """
+def _last_of_hours(brought: Sequence[_Brought]) -> dict[int, int]:
+    """Return by which sequence number something last came for each hour."""
+    found: dict[int, int] = {}
     for each in brought:
-        if max(beside(each.hours or ()), default=newest) > newest:
-            return
-        yield each
+        for hour in each.hours or ():
+            found[hour] = max(found.get(hour, 0), each.number)
+    return found
 
 
 def _is_other(lake: Lake, hour: int, later: Sequence[_Brought]) -> bool:

@@ -15,11 +15,12 @@ from ingest.inventory.store import record
 from ingest.job import Ingest, Request
 from ingest.reopened import reopened
 from ingest.settling import Settler
+from ingest.unheard import heed_later
 from lake.catalog import Lake
 from lake.expire import expire
 from lake.rewrite import live_files
 from lake.settings import load_settings
-from lake.snapshots import head_id, mark_of
+from lake.snapshots import ancestry, head_id, mark_of
 from lake.tables import EDGES_HOURLY, FLOWS, SILENCES
 from tests.estate import ENDS, NOON, listed, put, received, sent, silent
 from tests.samples import rows_of
@@ -152,7 +153,7 @@ def kill_at(patch, number):
 
         return commit_
 
-    for place in ("lake.rewrite.commit", "lake.store.commit"):
+    for place in ("lake.rewrite.commit", "ingest.unheard.set_properties"):
         module, name = place.rsplit(".", 1)
         real = getattr(__import__(module, fromlist=[name]), name)
         patch.setattr(place, counted(real))
@@ -197,6 +198,24 @@ def test_what_is_yet_to_be_heeded_survives_expiry(lake_, tmp_path):
     expire(lake_, SILENCES, keep=1, slack=0)
     settle(lake_, minute=6000)
     assert roles(lake_)[40_000] == "unmatched"
+
+
+def test_what_waits_to_be_heeded_needs_no_history(lake_, tmp_path):
+    place = tmp_path / "objects"
+    load(lake_, put(place, 0, sent(0), sent(60, port=1)), settle=False)
+    assert settle(lake_, minute=120) == 1
+    load(lake_, put(place, 1, silent(1, "eni-2")), settle=False)
+    heed_later(lake_)
+    expire(lake_, FLOWS, keep=1, slack=0)
+    assert settle(lake_, minute=120) == 1
+    load(lake_, put(place, 2, silent(61, "eni-1")), settle=False)
+    heed_later(lake_)
+    expire(lake_, FLOWS, keep=1, slack=0)
+    assert len(ancestry(lake_.load(FLOWS))) == 1
+    assert settle(lake_, minute=130) == 0
+    assert settle(lake_, minute=6000) == 2
+    assert settle(lake_, minute=6000) == 0
+    assert set(roles(lake_).values()) == {"unmatched"}
 
 
 def test_a_silence_that_a_replaced_object_no_longer_tells_is_forgotten(lake_, tmp_path):
