@@ -6,19 +6,21 @@ Its mark is a property of `flows`: the last snapshots of `identities` and
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.snapshots import Snapshot
 
+from ingest.inferred import changed
 from lake.catalog import Lake
 from lake.datafiles import EPOCH
 from lake.snapshots import above, head_id, mark_of, mark_property, summary
-from lake.store import set_properties
-from lake.tables import FLOWS, INVENTORY
+from lake.store import Change, commit
+from lake.tables import FLOWS, IDENTITIES, INVENTORY
 
 log = structlog.get_logger()
 
@@ -54,7 +56,13 @@ class Reopened:
         if not self.is_new:
             return
         properties = {mark_property(t): str(s) for t, s in self.marks.items()}
-        set_properties(lake, FLOWS, properties, op="attribute")
+        change = Change(
+            op="attribute",
+            commit_id=uuid.uuid4().hex,
+            begun=datetime.now(UTC),
+            properties=properties,
+        )
+        commit(lake, FLOWS, change, base=lake.load(FLOWS), check=_nothing_more)
 
 
 def reopened(lake: Lake, stored: IcebergTable) -> Reopened:
@@ -75,6 +83,8 @@ def reopened(lake: Lake, stored: IcebergTable) -> Reopened:
             spans.append((None, None))
         else:
             spans.extend(span for s in newer if (span := _span(s)) is not None)
+            if table is IDENTITIES and mark is not None and newer:
+                spans.extend(filter(None, [changed(found, mark)]))
     return Reopened(tuple(spans), marks, is_new)
 
 
@@ -101,3 +111,8 @@ def _touches(begins: datetime, span: Span) -> bool:
     return (since is None or begins + 2 * HOUR >= since) and (
         until is None or begins - HOUR <= until
     )
+
+
+def _nothing_more(table: IcebergTable, since: object) -> None:
+    """Refuse nothing: a mark holds whatever was committed beside it."""
+    del table, since
