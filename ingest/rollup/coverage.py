@@ -17,6 +17,7 @@ from pyiceberg.table import Table as IcebergTable
 
 from ingest.rollup.sums import Sums
 from lake.datafiles import EPOCH
+from lake.follow import bounded
 from lake.rewrite import batches
 from lake.tables import COVERAGE_HOURLY, arrow_schema
 
@@ -59,9 +60,13 @@ class Coverage:
             added: Hours since 1970 that were added up, be it to nothing.
         """
         around = _around(added)
-        for hour in sorted(_around(around) - added):
-            for rows in batches(COVERAGE_HOURLY, self._stored, self._old.get(hour, ())):
-                self._sums.run("cover_beside.sql", given_rows=_whole(rows))
+        files = [
+            file
+            for hour in sorted(_around(around) - added)
+            for file in self._old.get(hour, ())
+        ]
+        for rows in bounded(map(_whole, batches(COVERAGE_HOURLY, self._stored, files))):
+            self._sums.run("cover_beside.sql", given_rows=rows)
         self._sums.run("cover.sql", params={"reach_h": REACH_H})
         changed = self._sums.rows("cover_changed.sql")["hour"].to_pylist()
         others = {(hour - EPOCH) // HOUR for hour in changed} & around
