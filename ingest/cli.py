@@ -15,21 +15,21 @@ from rich.console import Console
 
 from ingest.job import Ingest, Request, settle_memory
 from ingest.job import dry_run as plan_only
-from ingest.options import parse_shard, parse_span, parse_time, parse_window
+from ingest.options import chosen_tables, parse_shard, parse_span, parse_window
 from ingest.plan import Plan
 from ingest.progress import ProgressBar
 from ingest.rollup.follower import roll_up, stopped
 from ingest.stop import Stop, on_signals
 from ingest.summary import Summary
+from ingest.unheard import heed_later
 from lake.catalog import Lake
-from lake.compact import compact as compact_table
 from lake.errors import LakeError, UsageError
 from lake.expire import collect
 from lake.follow import follow_all
 from lake.repair import repair as repair_ledger
 from lake.retain import retain as retain_days
 from lake.settings import Settings, load_settings
-from lake.tables import LEDGERS, ROLLUPS, TABLES, Table
+from lake.tables import LEDGERS, ROLLUPS, TABLES
 
 CONTRACT = ("objects", "skipped", "failed", "lines", "headers", "flows", "silences",
             "quarantined", "snapshot", "elapsed_s")  # fmt: skip
@@ -111,30 +111,6 @@ def ingest(
     raise typer.Exit(_run(request, settings))
 
 
-def compact(
-    tables: Annotated[
-        list[str] | None, typer.Argument(metavar="[TABLE...]", help="Default: all")
-    ] = None,
-    *,
-    since: Annotated[str | None, typer.Option(help="Only hours from here on")] = None,
-    until: Annotated[str | None, typer.Option(help="Only hours before this")] = None,
-) -> None:
-    """Merge the small files of each hour into few."""
-    now = datetime.now(UTC)
-    with Lake(load_settings()) as lake:
-        lake.ensure_all()
-        done = {
-            table.name: compact_table(
-                lake,
-                table,
-                since=parse_time(since, now, name="--since"),
-                until=parse_time(until, now, name="--until"),
-            )
-            for table in _chosen(tables)
-        }
-    _print_json({name: asdict(result) for name, result in done.items()})
-
-
 def retain(
     days: Annotated[int, typer.Option(min=1, help="Keep this many days")],
     tables: Annotated[
@@ -151,7 +127,7 @@ def retain(
     name them too, or drop theirs first.
     """
     before = (datetime.now(UTC) - timedelta(days=days)).date()
-    wanted = _chosen(tables or [name for name in TABLES if name != "sources"])
+    wanted = chosen_tables(tables or [name for name in TABLES if name != "sources"])
     with Lake(load_settings()) as lake:
         lake.ensure_all()
         done = retain_days(lake, wanted, before, dry_run=dry_run, follow=_follow)
@@ -200,6 +176,7 @@ def repair(
 def _follow(lake: Lake) -> None:
     follow_all(lake)
     roll_up(lake)
+    heed_later(lake)
 
 
 def _check_words(
@@ -220,16 +197,6 @@ def _check_words(
         raise UsageError(
             "--dry-run lists and receives no messages: leave --follow-sqs out"
         )
-
-
-def _chosen(names: list[str] | None) -> list[Table]:
-    unknown = set(names or ()) - set(TABLES)
-    if unknown:
-        raise UsageError(
-            f"no table is called {', '.join(sorted(unknown))}: "
-            f"there are {', '.join(TABLES)}"
-        )
-    return [table for name, table in TABLES.items() if name in (names or TABLES)]
 
 
 def _run(request: Request, settings: Settings) -> int:

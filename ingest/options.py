@@ -1,10 +1,11 @@
-"""What the values of the command's options mean: times, spans, parts."""
+"""What the values of the command's options mean: times, spans, parts, tables."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
 from lake.errors import UsageError
+from lake.tables import TABLES, Table
 
 LONGEST_SPAN = timedelta(days=36_500)  # beyond that no calendar can follow
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
@@ -73,3 +74,18 @@ def parse_shard(text: str | None) -> tuple[int, int] | None:
     if part.isdecimal() and of.isdecimal() and 1 <= int(part) <= int(of):
         return int(part) - 1, int(of)
     raise UsageError(f"--shard {text!r} is not I/N with 1 <= I <= N, such as 2/4")
+
+
+def chosen_tables(names: list[str] | None) -> list[Table]:
+    """Return the tables of some names, in their order; all, without names.
+
+    Raises:
+        UsageError: There is no such table.
+    """
+    unknown = set(names or ()) - set(TABLES)
+    if unknown:
+        raise UsageError(
+            f"no table is called {', '.join(sorted(unknown))}: "
+            f"there are {', '.join(TABLES)}"
+        )
+    return [table for name, table in TABLES.items() if name in (names or TABLES)]

@@ -15,11 +15,12 @@ import structlog
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.snapshots import Snapshot
 
+from ingest.inferred import changed
 from lake.catalog import Lake
 from lake.datafiles import EPOCH
 from lake.snapshots import above, head_id, mark_of, mark_property, summary
 from lake.store import Change, commit
-from lake.tables import FLOWS, INVENTORY
+from lake.tables import FLOWS, IDENTITIES, INVENTORY
 
 log = structlog.get_logger()
 
@@ -82,6 +83,8 @@ def reopened(lake: Lake, stored: IcebergTable) -> Reopened:
             spans.append((None, None))
         else:
             spans.extend(span for s in newer if (span := _span(s)) is not None)
+            if table is IDENTITIES and mark is not None and newer:
+                spans.extend(filter(None, [changed(found, mark)]))
     return Reopened(tuple(spans), marks, is_new)
 
 

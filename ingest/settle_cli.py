@@ -1,4 +1,4 @@
-"""The commands that decide again: settle and attribute."""
+"""The commands that decide again: settle, attribute, compact."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -16,13 +17,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from ingest.enriching import Inventories
 from ingest.networks import read_networks
-from ingest.options import parse_window
+from ingest.options import chosen_tables, parse_window
 from ingest.rollup.follower import roll_up
 from ingest.settling import Settler
 from lake.catalog import Lake
+from lake.compact import compact as compact_table
 from lake.follow import follow_all
 from lake.rewrite import Rewritten
 from lake.settings import load_settings
+from lake.tables import FLOWS
 
 
 def settle(
@@ -61,6 +64,34 @@ def attribute(
     """
     with _settler() as settler:
         _tell(lambda: settler.attribute(now=datetime.now(UTC), everything=everything))
+
+
+def compact(
+    tables: Annotated[
+        list[str] | None, typer.Argument(metavar="[TABLE...]", help="Default: all")
+    ] = None,
+    *,
+    since: Annotated[str | None, typer.Option(help="Only hours from here on")] = None,
+    until: Annotated[str | None, typer.Option(help="Only hours before this")] = None,
+) -> None:
+    """Merge the small files of each hour into few.
+
+    Hours of flows are attributed and settled in the same pass where they are old
+    enough for that (FLOWLAKE_LATENESS_MINUTES).
+    """
+    now = datetime.now(UTC)
+    first, last = parse_window(since, until, now)
+    chosen = chosen_tables(tables)
+    done: dict[str, Rewritten] = {}
+    if FLOWS in chosen:
+        with _settler() as settler:
+            done[FLOWS.name] = settler.compact(since=first, until=last, now=now)
+    with Lake(load_settings()) as lake:
+        lake.ensure_all()
+        for table in chosen:
+            if table is not FLOWS:
+                done[table.name] = compact_table(lake, table, since=first, until=last)
+    typer.echo(json.dumps({name: asdict(each) for name, each in done.items()}))
 
 
 @contextmanager

@@ -30,6 +30,8 @@ def compact(
 ) -> Rewritten:
     """Merge the small files of each hour (of each day, for a ledger).
 
+    No row changes; so an hour of `flows` that may be settled is better settled, which
+    makes it one file too: merged, it would look newer than what it was settled by.
     An hour whose files another rewrite takes is planned again, a few times; then it is
     left to the other, and to the next compaction.
 
@@ -40,14 +42,18 @@ def compact(
         until: Only hours before this; UTC.
     """
     done = Rewritten()
-    for span, files in sorted(_small_files(lake, table).items()):
-        begins = EPOCH + timedelta(hours=span)
-        if (since and begins + timedelta(hours=1) <= since) or (
-            until and begins >= until
-        ):
-            continue
-        done += _merge(lake, table, span, files)
+    for span, files in sorted(worth_merging(lake, table).items()):
+        if within(span, since, until):
+            done += _merge(lake, table, span, files)
     return done
+
+
+def within(span: int, since: datetime | None, until: datetime | None) -> bool:
+    """Whether an hour since 1970 touches ``[since, until)``."""
+    begins = EPOCH + timedelta(hours=span)
+    return (since is None or begins + timedelta(hours=1) > since) and (
+        until is None or begins < until
+    )
 
 
 def _merge(lake: Lake, table: Table, span: int, files: Sequence[DataFile]) -> Rewritten:
@@ -60,15 +66,15 @@ def _merge(lake: Lake, table: Table, span: int, files: Sequence[DataFile]) -> Re
                     done += swap(lake, table, lot, op="compact")
         except CommitConflict as error:
             log.info("hour_planned_again", table=table.name, why=str(error))
-            files = _small_files(lake, table).get(span, [])
+            files = worth_merging(lake, table).get(span, [])
         else:
             return done
     log.warning("hour_left_alone", table=table.name, files=len(files))
     return done
 
 
-def _small_files(lake: Lake, table: Table) -> dict[int, list[DataFile]]:
-    """Group the files worth merging by the hour in which their rows begin."""
+def worth_merging(lake: Lake, table: Table) -> dict[int, list[DataFile]]:
+    """Return the files worth merging, by the hour in which their rows begin."""
     stored = lake.load(table)
     limit = int(lake.settings.target_file_bytes * FULL_ENOUGH)
     groups: dict[int, list[DataFile]] = {}

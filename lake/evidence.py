@@ -22,8 +22,9 @@ from pyiceberg.io import FileIO
 from pyiceberg.table.snapshots import Snapshot
 
 from lake.errors import LakeError
+from lake.ordering import hours_in
 from lake.snapshots import EVIDENCE, summary
-from lake.tables import Table, arrow_schema
+from lake.tables import SILENCES, Table, arrow_schema
 
 log = structlog.get_logger()
 
@@ -39,6 +40,8 @@ class EvidenceFile:
         ledger: The table that its rows are for.
         size: Bytes.
         sha256: Checksum of the whole file, in hex.
+        hours: Hours since 1970 in which its silences begin, so that who asks only for
+            these need not read it; None: it holds no silences, or does not tell.
     """
 
     ledger: str
@@ -46,6 +49,7 @@ class EvidenceFile:
     rows: int
     size: int
     sha256: str
+    hours: Sequence[int] | None = None
 
 
 class EvidenceWriter:
@@ -89,7 +93,10 @@ class EvidenceWriter:
         with self._io.new_output(path).create() as out:
             out.write(body)
         digest = hashlib.sha256(body).hexdigest()
-        self.files.append(EvidenceFile(name, path, rows.num_rows, len(body), digest))
+        hours = sorted(hours_in(rows)) if name == SILENCES.name else None
+        self.files.append(
+            EvidenceFile(name, path, rows.num_rows, len(body), digest, hours)
+        )
         log.debug("evidence_written", ledger=name, rows=rows.num_rows)
 
 

@@ -13,7 +13,7 @@ from lake import evidence
 from lake.catalog import Lake
 from lake.errors import CommitConflict, LakeError
 from lake.places import Found, Place, name_of, outermost
-from lake.snapshots import ancestry, mark_of
+from lake.snapshots import ancestry, heeded_mark, mark_of
 from lake.store import drop_snapshots
 from lake.tables import FLOWS, HEADS, LEDGERS, ROLLUPS, TABLES, Table
 
@@ -70,7 +70,8 @@ def _above_slowest_mark(lake: Lake, table: Table, ids: list[int]) -> int:
         return 0
     marks = [mark_of(lake.load(ledger), table.name) for ledger in LEDGERS]
     if table is FLOWS:  # a roll-up without a mark reads all files, and no history
-        found = (mark_of(lake.load(rollup), table.name) for rollup in ROLLUPS)
+        found = [mark_of(lake.load(rollup), table.name) for rollup in ROLLUPS]
+        found.append(heeded_mark(lake.load(FLOWS)))
         marks += [mark for mark in found if mark is not None]
     return max(ids.index(m) if m in ids else len(ids) for m in marks)
 

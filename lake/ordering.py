@@ -42,6 +42,14 @@ def by_hour(rows: pa.Table, table: Table) -> Iterator[pa.Table]:
         yield rows.slice(start, end - start)
 
 
+def hours_in(rows: pa.Table) -> set[int]:
+    """Return the hours since 1970 in which rows begin; none where no row says when."""
+    if "start_time" not in rows.column_names:
+        return set()
+    times = pc.drop_null(rows["start_time"]).cast(pa.int64())
+    return set(pc.unique(pc.divide(times, HOUR_US)).to_pylist())
+
+
 def _taken(rows: pa.Table, order: Any) -> pa.Table:
     """Return the rows in an order; a column of one text alone stays as it is."""
     places = pa.array(order)

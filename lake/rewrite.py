@@ -123,6 +123,7 @@ def exchange(
     keeps_all: bool = True,
     summary: dict[str, str] | None = None,
     check: Check | None = None,
+    planned: IcebergTable | None = None,
 ) -> Rewritten:
     """Write one file of other rows for files of one hour and swap them.
 
@@ -134,13 +135,15 @@ def exchange(
         op: Goes into the snapshot's summary.
         keeps_all: As many rows must be written as are taken out.
         summary: More properties of the snapshot.
-        check: What else must still hold when it is committed.
+        check: What else must still hold when it is committed: asked of all that came
+            since the table was as planned.
+        planned: The table as it was when this was planned; None: as it is now.
 
     Raises:
         CommitConflict: One of the files has gone since it was planned.
         LakeError: The rows written are not the rows read.
     """
-    stored = lake.load(table)
+    stored = lake.load(table) if planned is None else planned
     still_planned = still_there(files)
     still_planned(stored, ())
     change_id, begun = uuid.uuid4().hex, datetime.now(UTC)

@@ -130,7 +130,7 @@ COVERAGE_HOURLY_FIELDS: tuple[Field, ...] = (
     Field("interval_s", "int", "Length of a window: 60, or 600 if any record of the "
           "hour and flow log is longer than 120.", unit="s"),
     Field("windows_expected", "long", "Windows heard of, and those that are missing "
-          "between two of them."),
+          "between two of them, of this hour or of hours within a day."),
     Field("windows_seen", "long", "Windows with records, by the clock."),
     Field("windows_silent", "long", "Windows reported as NODATA."),
     Field("windows_skipped", "long", "Windows of which AWS skipped records."),
@@ -143,4 +143,9 @@ COVERAGE_HOURLY_FIELDS: tuple[Field, ...] = (
     Field("sides_attributed", "long", "Those of them with a known identity."),
     Field("worst_lag_s", "long", "The most by which the time in an object's name is "
           "later than a record's end; null: no such name.", unit="s"),
+    Field("windows_between", "long", "Of the expected, those missing between two that "
+          "were heard of within the hour."),
+    Field("first_heard", "timestamp", "Earliest start of a record or silence; null: "
+          "nothing was heard in the hour, but before and after it."),
+    Field("last_heard", "timestamp", "Latest end of a record or silence; UTC."),
 )  # fmt: skip

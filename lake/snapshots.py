@@ -13,6 +13,7 @@ OP = "flowlake.op"
 HOURS = "flowlake.hours"
 EVIDENCE = "flowlake.evidence"
 ABSORBED = "flowlake.absorbed"
+HEEDED = "flowlake.heeded"  # of `flows`: up to here settling heeded what it brought
 RETAINED = "flowlake.retained-from"
 FIRST_SEQUENCE_NUMBER = 1  # of a table's very first snapshot, in format 2
 TOUCHING = ("ingest", "replace", "settle", "attribute")
@@ -92,6 +93,15 @@ def mark_property(head: str) -> str:
 def mark_of(table: IcebergTable, head: str) -> int | None:
     """Return the last snapshot of ``head`` that the follower has absorbed."""
     value = table.properties.get(mark_property(head))
+    return int(value) if value else None
+
+
+def heeded_mark(flows: IcebergTable) -> int | None:
+    """Return the last snapshot of `flows` of which settling has heeded all it brought.
+
+    Records that came are told by open files; this is for what no file tells.
+    """
+    value = flows.properties.get(HEEDED)
     return int(value) if value else None
 
 

@@ -224,6 +224,23 @@ def refuse(table: IcebergTable, since: Sequence[Snapshot]) -> None:
     raise CommitConflict(f"{'.'.join(table.name())} moved on while it was absorbed")
 
 
+def set_properties(lake: Lake, table: Table, properties: dict[str, str]) -> None:
+    """Set properties of a table and nothing else: that is no snapshot of its own.
+
+    For what may as well be set later: where others are faster each time, nothing is.
+    """
+    for _ in range(FAILED_ATTEMPTS):
+        stored = lake.load(table)
+        if properties.items() <= stored.properties.items():
+            return
+        try:
+            update = SetPropertiesUpdate(updates=properties)
+            stored.catalog.commit_table(stored, (), (update,))
+        except Exception as error:  # any failure leaves the outcome unknown
+            log.info("properties_unclear", table=table.name, error=str(error)[:200])
+    log.info("properties_postponed", table=table.name)
+
+
 def drop_snapshots(table: IcebergTable, ids: list[int]) -> None:
     """Forget snapshots, metadata only; their files stay until `flowlake gc`.
 

@@ -23,7 +23,9 @@ from queries.values import Window, bind, iso, window_of
 
 COVERAGE = COVERAGE_HOURLY.name
 META_TABLES = ("sources", "silences", COVERAGE)  # what `meta` is made from
-NO_COVERAGE = "the window's hours are not rolled up: `flowlake settle` does that"
+NO_COVERAGE = "hours of it are not rolled up: the next `flowlake ingest` does that"
+NOT_HEARD = "no interface was heard of in the window, nor within a day on both sides"
+NO_FLOWS = "nothing has been ingested yet: `flowlake ingest` does that"
 # What `meta` says, by name; the documentation is made from it.
 META_NAMES: Mapping[str, str] = {
     "report": "The report's name.",
@@ -161,13 +163,15 @@ class _Facts:
     data_through: datetime | None
     skipped: int
     coverage: Mapping[str, int]
-    not_covered: int = 0  # hours that have changed since their coverage was added up
+    not_covered: int | None = None  # hours changed since they were added up; None: all
+    has_flows: bool = True
 
 
 def _facts(session: Session, question: Question) -> _Facts:
     through = session.query(statement("meta/data_through"))["data_through"][0].as_py()
+    has_flows = question.pinned[FLOWS.name].snapshot is not None
     if question.window is None:
-        return _Facts(through, 0, {})
+        return _Facts(through, 0, {}, has_flows=has_flows)
     window = {"since": question.window.since, "until": question.window.until}
     skipped = session.query(statement("meta/skipped"), window)["skipped"][0].as_py()
     (found,) = session.query(statement("meta/coverage"), window).to_pylist()
@@ -175,14 +179,21 @@ def _facts(session: Session, question: Question) -> _Facts:
     behind = hours_not_absorbed(
         question.pinned[COVERAGE], question.pinned[FLOWS.name], question.window
     )
-    return _Facts(through, skipped, coverage, behind or 0)
+    return _Facts(through, skipped, coverage, behind, has_flows)
+
+
+def _unknown(facts: _Facts) -> str:
+    """Return why nobody knows how complete the answer is."""
+    if not facts.has_flows:
+        return NO_FLOWS
+    return NOT_HEARD if facts.not_covered == 0 else NO_COVERAGE
 
 
 def _completeness(facts: _Facts) -> dict[str, Any]:
     share = _share(facts.coverage, "heard", "expected")
     return {
         "share": share,
-        "reason": NO_COVERAGE if share is None else None,
+        "reason": _unknown(facts) if share is None else None,
         "skipdata": facts.skipped,
         "unsettled": _share(facts.coverage, "unsettled", "records"),
         "unmatched": facts.coverage.get("unmatched"),

@@ -23,6 +23,7 @@ from lake.tables import (
 )
 
 BEGIN = datetime(2026, 1, 1, 22, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 PORTS, SOURCES = 2, 3
 END = ("kind", "cluster", "namespace", "workload", "az", "vpc", "account")
@@ -269,6 +270,50 @@ def coverage_of(rows):
         sums["sides"] += sum(t is not None for t in told_of)
         sums["sides_attributed"] += sum(t in ("exact", "learned") for t in told_of)
     return {key: tuple(sums.values()) for key, sums in found.items()}
+
+
+def heard_of(rows):
+    """Return each observer's windows heard and missing between, its first and last."""
+    found = {}
+    for name in {row["observer"] for row in rows}:
+        mine = [(seconds(r["start_time"]), seconds(r["end_time"]))
+                for r in rows if r["observer"] == name]  # fmt: skip
+        merged: Any = defaultdict(lambda: (1 << 40, 0))  # of each minute, as added up
+        for start, end_ in mine:
+            first, last = merged[start // 60]
+            merged[start // 60] = min(first, start), max(last, end_)
+        reach, missing = None, 0
+        for first, last in sorted(merged.values()):
+            if reach is not None:
+                missing += max(0, (first - reach) // 60 - 1)
+            reach = last if reach is None else max(reach, last)
+        found[name] = len(merged), missing, min(mine)[0], reach
+    return found
+
+
+def seconds(time):
+    return int((time - EPOCH).total_seconds())
+
+
+def expected_of(hours, reach=24):
+    """Return {hour: {observer: windows expected}}, of intervals of a minute.
+
+    Args:
+        hours: Rows by hour.
+        reach: Between hours farther apart nothing is missing.
+    """
+    told = {hour: heard_of(rows) for hour, rows in sorted(hours.items()) if rows}
+    found: Any = defaultdict(lambda: defaultdict(int))
+    last: dict[str, Any] = {}
+    for hour, observers in told.items():
+        for name, (heard, between, first, end_) in observers.items():
+            found[hour][name] += heard + between
+            if name in last and hour - last[name][0] <= reach * HOUR:
+                for minute in range(-(-last[name][1] // 60) + 1, first // 60):
+                    place = EPOCH + timedelta(seconds=minute * 60)
+                    found[place.replace(minute=0)][name] += 1
+            last[name] = hour, end_
+    return {hour: dict(names) for hour, names in found.items()}
 
 
 CLIENT_SERVER = [f"{e}_{n}" for e in ("client", "server") for n in END]

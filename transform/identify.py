@@ -275,7 +275,8 @@ class _Known:
         return found
 
     def _hosts(self) -> Any:
-        return self._inventory.can_host_pods(self.base)
+        lends_nothing = self._lent & self._outside
+        return self._inventory.can_host_pods(self.base) & ~lends_nothing
 
     def located(self, places: dict[str, Any], pair: Any) -> dict[str, Any]:
         """Return the codes of where the address was."""

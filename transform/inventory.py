@@ -47,6 +47,7 @@ class Inventory:
         passing: By column, for each interface's code whether its identities differ in
             it: then it is of its time, and known by an interval alone.
         enis_from, enis_until: When each interface's identities are possible; seconds.
+        possible: When each identity is possible: begin and end, seconds.
         vpc_of_eni: For each interface's code, its VPC's, ``NONE`` if that is not known.
     """
 
@@ -106,6 +107,16 @@ class Inventory:
         hosts[kube] = True
         return hosts
 
+    def inferred(self) -> tuple[pa.Array, Any]:
+        """Return what rows of any time tell of each identity: its VPC, as resolved.
+
+        And whether pods can be on it. Neither is told by the row alone.
+        """
+        codes = pa.array(self._vpc, mask=self._vpc < 0)
+        everything = np.arange(self.size)
+        vpcs = pa.array(self.vpcs, pa.string()).take(codes)
+        return vpcs, self.can_host_pods(everything)
+
     def vpc_code(self, vpc: str | None) -> int:
         """Return a VPC's code in the look-ups, -1 for one that no identity names."""
         return self._codes.get(vpc, NONE) if vpc else NONE
@@ -154,6 +165,7 @@ class Inventory:
     def _build(self, rows: pa.Table, configurations: pa.Table) -> None:
         addresses, length = _read_addresses(rows["address"])
         certain, possible = _intervals(rows)
+        self.possible = possible
         cluster = self.columns["cluster"]
         spans = _watched(configurations, cluster)
         is_pod = texts_equal(rows["kind"], "pod")

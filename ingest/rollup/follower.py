@@ -18,15 +18,16 @@ import structlog
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 
+from ingest.rollup.coverage import Coverage
 from ingest.rollup.daily import roll_up_days
 from ingest.rollup.sums import SILENT, Sums
 from ingest.rollup.touched import (
     Touched,
     first_hour,
     hours_by_file,
-    hours_of_silences,
     touched,
 )
+from ingest.silent import hours_of_silences
 from lake.catalog import Lake
 from lake.datafiles import EPOCH, DataFileWriter
 from lake.errors import CommitConflict, FollowerStopped
@@ -101,17 +102,29 @@ class _Rollup:
 
     Attributes:
         hours: What it adds up again.
+        first: The first hour that it may.
         old: Its data files, by hour.
         added: Its new data files.
+        coverage: Of `coverage_hourly`: the hours that have been added up.
     """
 
     table: Table
     stored: IcebergTable
     writer: DataFileWriter
     hours: frozenset[int]
+    first: int
     old: dict[int, list[DataFile]]
     added: list[DataFile] = field(default_factory=list)
+    coverage: Coverage | None = None
     is_done: bool = False
+
+    def write(self, runs: Iterator[pa.Table]) -> None:
+        """Write an hour's rows, if there are any."""
+        first = next(runs, None)
+        if first is not None:
+            columns = [f.name for f in self.table.fields]
+            rows = _chain(first, runs)
+            self.added.append(self.writer.write_runs(rows, columns=columns))
 
 
 @dataclass(slots=True)
@@ -191,16 +204,25 @@ def _rollup(work: _Work, table: Table, stored: IcebergTable, what: Touched) -> _
         stored=stored,
         writer=DataFileWriter(table, stored, f"{work.change_id}-{table.name}"),
         hours=frozenset(hour for hour in hours if hour >= first),
+        first=first,
         old=old,
     )
 
 
 def _absorb(lake: Lake, work: _Work, sums: Sums, progress: Progress) -> int:
     """Add up the hours, each read once for all roll-ups, and commit each roll-up."""
-    for number, hour in enumerate(work.hours):
-        _add_up(work, sums, hour)
-        progress(number + 1, len(work.hours))
     for rollup in work.rollups:
+        if rollup.table is COVERAGE_HOURLY:
+            rollup.coverage = Coverage(
+                sums, rollup.stored, rollup.old, first=rollup.first
+            )
+    hours = work.hours
+    for number, hour in enumerate(hours):
+        _add_up(work, sums, hour)
+        progress(number + 1, len(hours))
+    for rollup in work.rollups:
+        if rollup.coverage is not None:
+            _cover(rollup, rollup.coverage)
         change = Change(
             op="follow",
             commit_id=f"{work.change_id}-{rollup.table.name}",
@@ -215,8 +237,8 @@ def _absorb(lake: Lake, work: _Work, sums: Sums, progress: Progress) -> int:
             log.info("follower_raced", table=rollup.table.name, head=FLOWS.name)
         else:
             rollup.is_done = True
-    log.debug("rolled_up", hours=len(work.hours))
-    return len(work.hours)
+    log.debug("rolled_up", hours=len(hours))
+    return len(hours)
 
 
 def _add_up(work: _Work, sums: Sums, hour: int) -> None:
@@ -228,13 +250,20 @@ def _add_up(work: _Work, sums: Sums, hour: int) -> None:
     files = work.files.get(hour, [])
     sums.add(batches(FLOWS, work.flows, files, COLUMNS), silent)
     for rollup in wanting:
-        columns = [f.name for f in rollup.table.fields]
         runs = sums.of_hour(rollup.table, begins)
-        first = next(runs, None)
-        if first is not None:
-            rollup.added.append(
-                rollup.writer.write_runs(_chain(first, runs), columns=columns)
-            )
+        if rollup.coverage is None:
+            rollup.write(runs)
+            continue
+        for rows in list(runs):
+            rollup.coverage.add(rows)
+
+
+def _cover(rollup: _Rollup, coverage: Coverage) -> None:
+    """Write the hours of coverage, those too that change by what was added up."""
+    rollup.hours = frozenset(coverage.hours(rollup.hours))
+    for hour in sorted(rollup.hours):
+        rows = coverage.of_hour(hour)
+        rollup.write(iter([rows] if rows.num_rows else []))
 
 
 def _chain(first: pa.Table, rest: Iterator[pa.Table]) -> Iterator[pa.Table]:

@@ -94,17 +94,17 @@ class Sums:
             silent: NODATA and SKIPDATA records of the hour, as ``SILENT``.
         """
         ends = Ends()
-        self._run("begin.sql")
+        self.run("begin.sql")
         for rows in batches:
-            self._run("add_facts.sql", batch=facts(rows, ends))
-            self._run("add_heard.sql", batch=heard(rows))
+            self.run("add_facts.sql", batch=facts(rows, ends))
+            self.run("add_heard.sql", batch=heard(rows))
         given = {"given_ends": ends.table(), "given_outcomes": ends.outcome_table()}
-        self._run("finish.sql", **given)
-        self._run("silent.sql", given_silent=silent)
+        self.run("finish.sql", **given)
+        self.run("silent.sql", given_silent=silent)
 
     def add_day(self, hours: pa.RecordBatchReader) -> None:
         """Take a day's rows of `edges_hourly`."""
-        self._run("daily_parts.sql", hours=hours)
+        self.run("daily_parts.sql", hours=hours)
 
     def of_hour(self, table: Table, hour: datetime) -> Iterator[pa.Table]:
         """Return the roll-up's rows of the hour that was taken."""
@@ -121,13 +121,21 @@ class Sums:
             if batch.num_rows:
                 yield pa.Table.from_batches([batch])
 
-    def _run(self, name: str, **given: Any) -> None:
+    def run(
+        self, name: str, *, params: dict[str, Any] | None = None, **given: Any
+    ) -> None:
+        """Execute the statements of a file beside this module, over some tables."""
         for table, rows in given.items():
             self._database.register(table, rows)
         for statement in script(name):
-            self._database.execute(statement)
+            self._database.execute(statement, params)
         for table in given:
             self._database.unregister(table)
+
+    def rows(self, name: str, params: dict[str, Any] | None = None) -> pa.Table:
+        """Return what the one query of a file beside this module finds."""
+        (sql,) = script(name)
+        return self._database.sql(sql, params=params).to_arrow_table()
 
 
 @cache

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import structlog
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
-from pyiceberg.table.snapshots import Snapshot
 
-from lake import evidence
+from ingest.silent import silent_hours
 from lake.datafiles import EPOCH
-from lake.errors import FollowerStopped, LakeError
-from lake.follow import PART_ROWS
-from lake.ordering import HOUR_US
-from lake.rewrite import batches, hour_of, live_files
+from lake.errors import FollowerStopped
+from lake.rewrite import hour_of, live_files
 from lake.snapshots import above, head_id, hours_touched, mark_of, retained_from
-from lake.tables import FLOWS, SILENCES, Table
-from lake.withdrawn import WITHDRAWN
-
-log = structlog.get_logger()
+from lake.tables import FLOWS, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +56,7 @@ def touched(
     if hours is None:
         return Touched(everything=True)
     for snapshot in newer if silences else ():
-        silent = _silent_hours(flows, snapshot)
+        silent = silent_hours(flows, snapshot)
         if silent is None:
             return Touched(everything=True)
         hours |= silent
@@ -82,11 +73,6 @@ def hours_by_file(
     return found
 
 
-def hours_of_silences(stored: IcebergTable) -> set[int]:
-    """Return the hours in which any silence begins."""
-    return _hours_in(batches(SILENCES, stored, live_files(stored), ("start_time",)))
-
-
 def first_hour(tables: Sequence[IcebergTable]) -> int:
     """Return the first hour of which none of the tables has dropped its day.
 
@@ -95,37 +81,3 @@ def first_hour(tables: Sequence[IcebergTable]) -> int:
     day: date = max(retained_from(stored) for stored in tables)
     begins = datetime(day.year, day.month, day.day, tzinfo=UTC)
     return (begins - EPOCH) // timedelta(hours=1)
-
-
-def _silent_hours(flows: IcebergTable, snapshot: Snapshot) -> set[int] | None:
-    """Return the hours whose silences a snapshot changes; None: that is lost."""
-    hours: set[int] = set()
-    for named in evidence.of_snapshot(snapshot):
-        try:
-            if named.ledger == SILENCES.name:
-                parts = evidence.stream(flows.io, named, SILENCES, rows=PART_ROWS)
-                hours |= _hours_in(parts)
-            elif named.ledger == WITHDRAWN.name:
-                days = pc.unique(evidence.read(flows.io, named)["day"]).to_pylist()
-                if None in days:
-                    return None
-                hours |= {hour for day in days for hour in _hours_around(day)}
-        except LakeError as error:
-            log.warning("evidence_lost", path=named.path, error=str(error)[:200])
-            return None
-    return hours
-
-
-def _hours_around(day: date) -> range:
-    """Return a day's hours and the two beside it: what objects of its keys hold."""
-    first = (day - EPOCH.date()).days * 24
-    return range(first - 1, first + 25)
-
-
-def _hours_in(parts: Iterator[pa.Table]) -> set[int]:
-    hours: set[int] = set()
-    for rows in parts:
-        if "start_time" in rows.column_names:
-            times = pc.drop_null(rows["start_time"]).cast(pa.int64())
-            hours.update(pc.unique(pc.divide(times, HOUR_US)).to_pylist())
-    return hours

@@ -16,9 +16,9 @@ from structlog.testing import capture_logs
 
 from ingest import consume, job
 from ingest.batch import Batch
+from ingest.due import hours_of
 from ingest.fetch import Fetcher
 from ingest.job import Ingest, Request
-from ingest.settling import hours_of
 from ingest.sqs import Queue
 from ingest.stop import Stop, on_signals
 from lake.catalog import Lake

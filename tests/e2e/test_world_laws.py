@@ -12,7 +12,6 @@ from ingest.inventory.store import record
 from ingest.job import Ingest, Request
 from ingest.settling import Settler
 from lake.catalog import Lake
-from lake.compact import compact
 from lake.settings import load_settings
 from lake.tables import FLOWS
 from tests.world_laws import QUALITIES, check, fill, make_world
@@ -109,7 +108,7 @@ def do(lake, what, paths):
     elif what == "kubernetes":
         record(lake, list(Saved(paths, cluster=paths[0].stem)))
     elif what == "compact":
-        compact(lake, FLOWS)
+        settler.compact(since=None, until=None, now=now)
     elif what == "attribute":
         settler.attribute(now=now)
     else:

@@ -7,6 +7,7 @@ import pytest
 
 from ingest.job import Ingest, Request
 from ingest.rollup.follower import roll_up
+from ingest.unheard import heed_later
 from lake.catalog import Lake
 from lake.compact import compact
 from lake.errors import SettingsError, UsageError
@@ -66,6 +67,7 @@ def ingest(lake, place):
 def follow_everything(lake):
     follow_all(lake)
     roll_up(lake)
+    heed_later(lake)
 
 
 def days_of(lake, table):

@@ -23,6 +23,7 @@ from lake.settings import load_settings
 from lake.snapshots import ABSORBED, TOUCHING, head_id
 from lake.store import Change, commit
 from lake.tables import (
+    COVERAGE_HOURLY,
     EDGES_DAILY,
     EDGES_HOURLY,
     ENDPOINTS_HOURLY,
@@ -35,6 +36,7 @@ from tests.plain_sums import (
     SOURCES,
     dice_of,
     edges_of,
+    expected_of,
     flows_of,
     in_all,
     put,
@@ -68,10 +70,15 @@ class World:
     def __init__(self, lake_):
         self.lake = lake_
         self.known: dict[datetime, list[Any]] = {}
+        self.expected: dict[datetime, dict[str, int]] = {}
         self.kept_from = date.min
 
     def ingest(self, seed):
         put(self.lake, flows_of(seed, [0, 1, 2, 3]))
+
+    def ingest_apart(self, seed):
+        """Leave hours between, so that what is heard of is not heard in each."""
+        put(self.lake, flows_of(seed, dice_of(seed).choice(APART)))
 
     def replace(self, seed):
         files = live_files(self.lake.load(FLOWS))
@@ -127,6 +134,12 @@ class World:
         for hour in {*hours, *self.known}:
             if hour.date() >= self.kept_from:
                 self.known[hour] = hours[hour]
+        expected = expected_of(self.known)
+        self.expected = {
+            hour: expected.get(hour, {}) if hour.date() >= self.kept_from
+            else self.expected.get(hour, {})
+            for hour in {*expected, *self.expected}
+        }  # fmt: skip
 
 
 def decided(rows):
@@ -136,15 +149,25 @@ def decided(rows):
     return rows.select(kept).append_column("counted", counted)
 
 
-STEPS = ("ingest", "ingest", "replace", "settle", "compact", "expire", "crash",
-         "roll_up", "retain")  # fmt: skip
+APART = ([0], [3, 6], [5, 29], [5, 30], [53])
+STEPS = ("ingest", "ingest_apart", "ingest_apart", "replace", "settle", "compact",
+         "expire", "crash", "roll_up", "retain")  # fmt: skip
 
 
 def holds(world):
     """Assert that each roll-up has the sums of its hours, and no other hour."""
     for table, (sums_of, *_) in SHAPES.items():
         expected = {hour: sums_of(rows) for hour, rows in world.known.items()}
-        assert rolled(world.lake, table) == {h: e for h, e in expected.items() if e}
+        found = rolled(world.lake, table)
+        if table is COVERAGE_HOURLY:  # it also tells of whom it has not heard
+            found = {hour: {k: v for k, v in rows.items() if v[0]}
+                     for hour, rows in found.items()}  # fmt: skip
+            found = {hour: rows for hour, rows in found.items() if rows}
+        assert found == {h: e for h, e in expected.items() if e}
+    covered: Any = defaultdict(dict)
+    for row in world.lake.load(COVERAGE_HOURLY).scan().to_arrow().to_pylist():
+        covered[row["hour"]][row["observer"]] = row["windows_expected"]
+    assert covered == {h: names for h, names in world.expected.items() if names}
     days = defaultdict(list)
     for hour, rows in world.known.items():
         days[hour.date()].extend(rows)

@@ -1,4 +1,5 @@
--- What each observer told of the hour. A window is surely missing where nothing was heard
+-- What each observer told of the hour; see cover.sql for what is missing at its begin and
+-- its end. A window is surely missing where nothing was heard
 -- for longer than two: records of one window may lie at its very begin, of the next at its
 -- very end. So nothing that came is ever said to be missing.
 WITH told AS (
@@ -25,6 +26,8 @@ intervals AS (
 gaps AS (
   SELECT
     t.observer,
+    t.start_time,
+    t.end_time,
     t.minute * 60 // i.interval_s AS bin,
     i.interval_s,
     (
@@ -43,6 +46,8 @@ windows AS (
     observer,
     max(interval_s) AS interval_s,
     count(DISTINCT bin) AS seen,
+    min(start_time) AS first_heard,
+    max(end_time) AS last_heard,
     CAST(coalesce(sum(missing) FILTER (missing > 0), 0) AS BIGINT) AS missing
   FROM gaps
   GROUP BY observer
@@ -96,7 +101,10 @@ SELECT
   CAST(coalesce(r.unattributed, 0) AS BIGINT) AS unattributed,
   CAST(coalesce(r.sides, 0) AS BIGINT) AS sides,
   CAST(coalesce(r.sides_attributed, 0) AS BIGINT) AS sides_attributed,
-  CAST(r.worst_lag_s AS BIGINT) AS worst_lag_s
+  CAST(r.worst_lag_s AS BIGINT) AS worst_lag_s,
+  w.missing AS windows_between,
+  w.first_heard,
+  w.last_heard
 FROM windows AS w
 LEFT JOIN records AS r ON r.observer IS NOT DISTINCT FROM w.observer
 LEFT JOIN silences AS s ON s.observer IS NOT DISTINCT FROM w.observer

@@ -1,0 +1,98 @@
+"""`coverage_hourly`: what is missing between hours, which none of them tells alone.
+
+An hour's own sums say what was heard in it. What should have been heard at its begin
+and its end, and in hours in which nothing was, depends on the hours around: so these
+are looked at too, as the roll-up has them, and those that change are written anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+from pyiceberg.manifest import DataFile
+from pyiceberg.table import Table as IcebergTable
+
+from ingest.rollup.sums import Sums
+from lake.datafiles import EPOCH
+from lake.follow import bounded
+from lake.rewrite import batches
+from lake.tables import COVERAGE_HOURLY, arrow_schema
+
+HOUR = timedelta(hours=1)
+REACH_H = 24  # who is not heard for longer is not known to have been logged
+
+
+class Coverage:
+    """Hours of coverage being added up, and those around them.
+
+    Args:
+        sums: Has the database.
+        stored: `coverage_hourly`, as loaded.
+        old: Its data files by hour.
+        first: The first hour that may be written.
+    """
+
+    def __init__(
+        self,
+        sums: Sums,
+        stored: IcebergTable,
+        old: Mapping[int, Sequence[DataFile]],
+        *,
+        first: int,
+    ) -> None:
+        self._sums = sums
+        self._stored = stored
+        self._old = old
+        self._first = first
+        sums.run("cover_begin.sql", given_none=_SCHEMA.empty_table())
+
+    def add(self, rows: pa.Table) -> None:
+        """Take an hour's own sums."""
+        self._sums.run("cover_add.sql", given_rows=rows.select(_SCHEMA.names))
+
+    def hours(self, added: frozenset[int]) -> set[int]:
+        """Return the hours to be written: those added up, and others that changed.
+
+        Args:
+            added: Hours since 1970 that were added up, be it to nothing.
+        """
+        around = _around(added)
+        files = [
+            file
+            for hour in sorted(_around(around) - added)
+            for file in self._old.get(hour, ())
+        ]
+        for rows in bounded(map(_whole, batches(COVERAGE_HOURLY, self._stored, files))):
+            self._sums.run("cover_beside.sql", given_rows=rows)
+        self._sums.run("cover.sql", params={"reach_h": REACH_H})
+        changed = self._sums.rows("cover_changed.sql")["hour"].to_pylist()
+        others = {(hour - EPOCH) // HOUR for hour in changed} & around
+        return {hour for hour in others if hour >= self._first} | added
+
+    def of_hour(self, hour: int) -> pa.Table:
+        """Return an hour's rows."""
+        begins: datetime = EPOCH + hour * HOUR
+        return self._sums.rows("cover_hour.sql", {"hour": begins})
+
+
+_SCHEMA = pa.schema([f.with_nullable(True) for f in arrow_schema(COVERAGE_HOURLY)])
+
+
+def _around(hours: frozenset[int] | set[int]) -> set[int]:
+    """Return hours and those within reach of them."""
+    reach = range(-REACH_H, REACH_H + 1)
+    return {hour + offset for hour in hours for offset in reach}
+
+
+def _whole(rows: pa.Table) -> pa.Table:
+    """Return stored rows with all columns; such as no file had yet are null."""
+    columns: Iterator[Any] = (
+        rows[field.name].cast(field.type)
+        if field.name in rows.column_names
+        else pa.nulls(rows.num_rows, field.type)
+        for field in _SCHEMA
+    )
+    return pa.table(list(columns), schema=_SCHEMA)

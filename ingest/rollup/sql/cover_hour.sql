@@ -1,0 +1,2 @@
+-- An hour's rows.
+SELECT * FROM spread WHERE hour = $hour

@@ -1,0 +1,115 @@
+"""What should have been heard and was not: heads, tails, whole hours, and no more."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from ingest.job import Ingest, Request
+from lake.catalog import Lake
+from lake.settings import load_settings
+from lake.tables import COVERAGE_HOURLY
+from queries.answers import answer, pose
+from queries.catalogue import load_catalogue
+from queries.engine import Engine
+from tests.estate import NOON, put, sent, silent
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return load_settings(lake=str(tmp_path / "lake"), workers=1)
+
+
+def load(settings, *objects):
+    with Lake(settings, create=True) as lake:
+        Ingest(lake, Request(tuple(map(str, objects)))).run()
+
+
+def spoken(place, number, minutes):
+    """Write an object of an interface that speaks in these minutes after noon."""
+    return put(place, number, *(
+        sent(m) if m % 2 else silent(m, "eni-1") for m in minutes
+    ))  # fmt: skip
+
+
+def expected(settings):
+    """Return {hour after noon: (windows expected, heard)} of the one interface."""
+    with Lake(settings) as lake:
+        rows = lake.load(COVERAGE_HOURLY).scan().to_arrow().to_pylist()
+    return {
+        (row["hour"] - NOON) // timedelta(hours=1): (
+            row["windows_expected"], row["windows_seen"] + row["windows_silent"]
+        )
+        for row in rows
+    }  # fmt: skip
+
+
+def completeness(settings, since, until):
+    """Return what `meta` says of some hours after noon."""
+    hours = {"since": since, "until": until}
+    given = {
+        name: [f"{NOON + timedelta(hours=hour):%Y-%m-%dT%H:%M:%SZ}"]
+        for name, hour in hours.items()
+    }
+    with Engine(settings) as engine:
+        report = load_catalogue()["top_talkers"]
+        question = pose(engine, report, given, now=NOON)
+        meta = answer(engine, question).meta
+    json.dumps(meta)
+    return meta["completeness"]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "found"),
+    [
+        # all of two hours
+        (range(120), {0: (60, 60), 1: (60, 60)}),
+        # a tail of 20 windows and a head of 10; one less, as ever
+        ([*range(40), *range(70, 120)], {0: (59, 40), 1: (60, 50)}),
+        # two whole hours
+        ([*range(60), *range(180, 240)],
+         {0: (60, 60), 1: (59, 0), 2: (60, 0), 3: (60, 60)}),
+        # the begin and the end of what is known of it
+        (range(50, 70), {0: (10, 10), 1: (10, 10)}),
+        # for longer than a day nobody knows that it was logged
+        ([*range(60), *range(25 * 60, 26 * 60)], {0: (60, 60), 25: (60, 60)}),
+    ],
+)  # fmt: skip
+def test_windows_are_missing_between_two_that_were_heard_of(
+    settings, tmp_path, minutes, found
+):
+    load(settings, spoken(tmp_path / "objects", 0, minutes))
+    assert expected(settings) == found
+
+
+def test_hours_change_when_others_come_or_go(settings, tmp_path):
+    place = tmp_path / "objects"
+    load(settings, spoken(place, 0, range(60)))
+    assert expected(settings) == {0: (60, 60)}
+    load(settings, spoken(place, 1, range(180, 240)))
+    assert expected(settings) == {0: (60, 60), 1: (59, 0), 2: (60, 0), 3: (60, 60)}
+    load(settings, spoken(place, 2, range(100, 120)))
+    assert expected(settings)[1] == (59, 20)
+    assert expected(settings)[2] == (59, 0)
+    load(settings, spoken(place, 3, [*range(60, 100), *range(120, 180)]))
+    assert expected(settings) == dict.fromkeys(range(4), (60, 60))
+
+
+def test_completeness_tells_of_hours_in_which_nothing_was_heard(settings, tmp_path):
+    load(settings, spoken(tmp_path / "objects", 0, [*range(60), *range(180, 240)]))
+    assert completeness(settings, 0, 1)["share"] == 1
+    assert completeness(settings, 2, 3)["share"] == 0
+    assert completeness(settings, 0, 4)["share"] == pytest.approx(120 / 239, abs=1e-4)
+    beyond = completeness(settings, 9, 10)
+    assert beyond["share"] is None
+    assert "no interface was heard of" in beyond["reason"]
+
+
+def test_what_is_not_rolled_up_is_said_to_be(settings, tmp_path):
+    with Lake(settings, create=True) as lake:
+        lake.ensure_all()
+    assert "nothing has been ingested" in completeness(settings, 0, 1)["reason"]
+    source = spoken(tmp_path / "objects", 0, range(60))
+    with Lake(settings) as lake:
+        Ingest(lake, Request((str(source),), roll_up=False)).run()
+    assert "not rolled up" in completeness(settings, 0, 1)["reason"]
