@@ -206,6 +206,7 @@ def settle_memory() -> None:
     """
     pa.set_memory_pool(pa.system_memory_pool())
     gc.freeze()
+    gc.set_threshold(100_000)  # nothing of a run's is in cycles; looking costs 1 %
 
 
 def dry_run(request: Request, settings: Settings) -> tuple[Plan, Summary]:

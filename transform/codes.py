@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,14 +145,8 @@ def distinct(*parts: Any) -> tuple[Any, Any]:
     Returns:
         Positions of one row of each, and for each row which of them it is.
     """
-    joint = np.zeros(len(parts[0]), np.int64)
-    for part in parts:
-        low = int(part.min()) if len(part) else 0
-        width = (int(part.max()) - low + 1).bit_length() if len(part) else 0
-        if _width(joint) + width > 62:
-            joint = _numbered(joint)
-        joint = (joint << width) | (part.astype(np.int64) - low)
-    span = int(joint.max()) + 1 if len(joint) else 0
+    joint = _joined(parts)
+    span = int(joint.max(initial=-1)) + 1
     if span > DENSE * len(joint):
         joint = _numbered(joint)
         span = int(joint.max()) + 1
@@ -163,8 +158,19 @@ def distinct(*parts: Any) -> tuple[Any, Any]:
     return first[used], place[joint]
 
 
-def _width(joint: Any) -> int:
-    return int(joint.max()).bit_length() if len(joint) else 0
+def _joined(parts: Sequence[Any]) -> Any:
+    """Return the tuples of some columns as one number each; those of one value skip."""
+    joint, width = np.zeros(len(parts[0]), np.int64), 0
+    for part in parts if len(joint) else ():
+        low = int(part.min())
+        more = (int(part.max()) - low).bit_length()
+        if more and width + more > 62:
+            joint = _numbered(joint)
+            width = int(joint.max()).bit_length()
+        if more:
+            joint = (joint << more) | (part.astype(np.int64, copy=False) - low)
+            width += more
+    return joint
 
 
 def _numbered(joint: Any) -> Any:

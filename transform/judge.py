@@ -31,6 +31,9 @@ SCOPES = np.full((3, 3), o.NULL, np.int8)  # by whose source and destination are
 SCOPES[OURS, OURS], SCOPES[OUTSIDE, OURS] = o.INTERNAL, o.INBOUND
 SCOPES[OURS, OUTSIDE], SCOPES[OUTSIDE, OUTSIDE] = o.OUTBOUND, o.EXTERNAL
 
+OPENED_BY = np.full((SYN | ACK) + 1, o.NULL, np.int8)
+OPENED_BY[SYN], OPENED_BY[SYN | ACK] = o.BY_SRC, o.BY_DST
+
 
 def judge(attributed: Attributed) -> Outcome:
     """Judge every row by its own fields and what is known of its addresses."""
@@ -58,9 +61,8 @@ def role_of(attributed: Attributed) -> Any:
     """Return each record's role by itself; null: an end's own record."""
     rows = attributed.records.rows
     port = numbers(rows, "dstport")
-    tunnel = numbers(rows, "protocol") == UDP
-    if tunnel.any():
-        tunnel &= np.isin(port, TUNNELS)
+    tunnel = np.flatnonzero(numbers(rows, "protocol") == UDP)
+    tunnel = tunnel[np.isin(port[tunnel], TUNNELS)]
     public = nat_public(attributed)
     known = attributed.direction != UNKNOWN
     own = attributed.own_src | attributed.own_dst
@@ -97,10 +99,10 @@ def _counted(attributed: Attributed, role: Any, rejected: Any) -> tuple[Any, Any
     at_src = end & attributed.own_src
     near = attributed.dst.ours == OURS
     counted = at_dst | (at_src & (rejected | ~near))
-    found = np.where(counted, 1, 0).astype(np.int8)
+    found = counted.astype(np.int8)
     found[end & (attributed.direction == UNKNOWN)] = o.NULL
-    verdict = np.where(counted, np.where(rejected, o.REJECTED, o.ACCEPTED), o.NULL)
-    return found, verdict.astype(np.int8)
+    final = np.where(rejected, np.int8(o.REJECTED), np.int8(o.ACCEPTED))
+    return found, np.where(counted, final, np.int8(o.NULL))
 
 
 def scope_of(attributed: Attributed) -> Any:
@@ -120,20 +122,15 @@ def cause_by_reason(attributed: Attributed, rejected: Any) -> Any:
 
 def concluded(cause: Any, rejected: Any) -> tuple[Any, Any]:
     """Return each rejection's cause, and the evidence for those that are known."""
-    evidence = np.where(cause >= 0, o.BY_LOG, o.NULL)
-    cause = np.where(rejected & (cause < 0), o.UNDETERMINED, cause)
-    return cause.astype(np.int8), evidence.astype(np.int8)
+    evidence = np.where(cause >= 0, np.int8(o.BY_LOG), np.int8(o.NULL))
+    cause = np.where(rejected & (cause < 0), np.int8(o.UNDETERMINED), cause)
+    return cause.astype(np.int8), evidence
 
 
 def by_flags(attributed: Attributed, flags: Any) -> Any:
     """Return who opened the conversation by TCP flags: bits, never equality."""
     tcp = (numbers(attributed.records.rows, "protocol") == TCP) & (flags >= 0)
-    syn = tcp & ((flags & SYN) != 0)
-    acked = (flags & ACK) != 0
-    found = np.full(len(flags), o.NULL, np.int8)
-    found[syn & ~acked] = o.BY_SRC
-    found[syn & acked] = o.BY_DST
-    return found
+    return OPENED_BY[np.where(tcp, flags & (SYN | ACK), 0)]
 
 
 def by_ports(attributed: Attributed, initiator: Any) -> tuple[Any, Any]:

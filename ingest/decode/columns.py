@@ -163,13 +163,16 @@ class Columns:
         values = (wide if kind == scan.INT64 else narrow)[place, :rows]
         if rows <= self._rows // 2:
             values = values.copy()
-        absent = None
+        known = None
         if self._tallies[field, scan.ABSENT]:  # counts those of odd lines too
-            absent = values == _ABSENT[kind]
+            known = np.packbits(values != _ABSENT[kind], bitorder="little")
+            if kind < scan.INT32:  # Arrow follows codes of nulls too when it joins
+                values = np.maximum(values, 0)
+        buffers = [None if known is None else pa.py_buffer(known), pa.py_buffer(values)]
         if kind >= scan.INT32:
-            return pa.array(values, column.type, mask=absent)
+            return pa.Array.from_buffers(column.type, rows, buffers)
         dictionary = dictionaries[int(self._rules[field, scan.GROUP])]
-        codes = pa.array(values, mask=absent)
+        codes = pa.Array.from_buffers(pa.int32(), rows, buffers)
         return pa.DictionaryArray.from_arrays(codes, dictionary, safe=False)
 
 
