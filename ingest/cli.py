@@ -13,8 +13,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from ingest.job import Ingest, Request, settle_memory
+from ingest.job import Ingest, Request
 from ingest.job import dry_run as plan_only
+from ingest.memory import settle_memory
 from ingest.options import chosen_tables, parse_shard, parse_span, parse_window
 from ingest.plan import Plan
 from ingest.progress import ProgressBar

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
 import structlog
 
 from ingest.consume import Consumer
@@ -195,18 +193,6 @@ class Ingest:
         except SourceError as error:
             log.error("queue_failed", location=url, error=str(error))  # noqa: TRY400  # the message says what to do, a trace would not
             self.summary.fail(error)
-
-
-def settle_memory() -> None:
-    """Choose how a process whose only work is ingesting uses memory.
-
-    Columns of megabytes come and go: the system's allocator uses their memory again,
-    Arrow's gives it back and the kernel clears it anew, a sixth of all CPU time. And
-    what imports have made need not be looked through for garbage: 0.1 s a run.
-    """
-    pa.set_memory_pool(pa.system_memory_pool())
-    gc.freeze()
-    gc.set_threshold(100_000)  # nothing of a run's is in cycles; looking costs 1 %
 
 
 def dry_run(request: Request, settings: Settings) -> tuple[Plan, Summary]:

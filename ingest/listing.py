@@ -7,6 +7,7 @@ import os
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
@@ -23,6 +24,7 @@ from lake.errors import SourceDenied, SourceError, SourceMissing, UsageError
 ClientFactory = Callable[[], Any]
 
 PAGE = 1000
+HASHED_AT_ONCE = 4 << 20  # bytes; other threads run between two chunks
 NOT_LOGS = ("aws-logs-write-test",)  # CloudWatch writes it to test an export
 ONE_DAY = timedelta(days=1)
 
@@ -209,9 +211,10 @@ def _local_pages(path: Path) -> Iterator[list[SourceObject]]:
     path = Path(os.path.abspath(path))  # noqa: PTH100  # keeps symlinks as given
     refused: list[SourceError] = []
     files = _walk(path, refused)
-    while page := list(islice(files, PAGE)):
-        described = (_local_source(file) for file in page)
-        yield [source for source in described if source is not None]
+    with ThreadPoolExecutor(os.cpu_count()) as hashing:
+        while page := list(islice(files, PAGE)):
+            described = hashing.map(_local_source, page)
+            yield [source for source in described if source is not None]
     if refused:
         raise refused[0]
 
@@ -264,8 +267,11 @@ def _local_source(file: Path) -> SourceObject | None:
 
 def local_etag(file: Path) -> str:
     """Return a hash of a file's content, in hex."""
-    with file.open("rb") as body:
-        return hashlib.file_digest(body, "sha256").hexdigest()[:32]
+    digest = hashlib.sha256()
+    with file.open("rb", buffering=0) as body:
+        while chunk := body.read(HASHED_AT_ONCE):
+            digest.update(chunk)
+    return digest.hexdigest()[:32]
 
 
 def source_object(

@@ -60,7 +60,8 @@ _NAMES = np.zeros(256, np.bool_)
 _NAMES[list(b'abcdefghijklmnopqrstuvwxyz0123456789-_, "\r')] = True
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio, as in Fibonacci hashing
-_ZERO, _ONE, _TEN = np.uint64(0), np.uint64(1), np.uint64(10)
+_ZERO, _ONE = np.uint64(0), np.uint64(1)
+_POWERS = np.array([10**n for n in range(9)], np.uint64)  # of ten, by digits
 _29 = np.uint64(29)
 
 
@@ -146,18 +147,19 @@ def _record(
     used: Any,
 ) -> int:
     """Store one line in the next row; return where it ends, -1 if it is odd."""
-    at = begin
+    at, row = begin, used[ROWS]
     for field in range(len(rules)):
         if field:
             if text[at] != _SPACE:
                 return -1
             at += 1
         if rules[field, KIND] >= INT32:
-            at = _store_number(text, at, field, rules, narrow, wide, tallies, used)
+            at = _store_number(text, at, field, rules, narrow, wide, tallies, row)
         else:
             at = _store_text(
-                text, at, field, rules, narrow, tallies, slots, entries, store, used
-            )
+                text, at, field, rules, narrow, tallies, slots, entries, store, used,
+                row,
+            )  # fmt: skip
         if at < 0:
             return -1
     if text[at] == _RETURN:
@@ -174,7 +176,7 @@ def _store_number(
     narrow: Any,
     wide: Any,
     tallies: Any,
-    used: Any,
+    row: int,
 ) -> int:
     """Store a number; return where its token ends, -1 if it breaks a rule."""
     place, is_wide = rules[field, ROW], rules[field, KIND] == INT64
@@ -186,9 +188,9 @@ def _store_number(
     else:
         good &= rules[field, LOW] <= value <= rules[field, HIGH]
     if is_wide:
-        wide[place, used[ROWS]] = value
+        wide[place, row] = value
     else:
-        narrow[place, used[ROWS]] = value
+        narrow[place, row] = value
     return at if good else -1
 
 
@@ -204,6 +206,7 @@ def _store_text(
     entries: Any,
     store: Any,
     used: Any,
+    row: int,
 ) -> int:
     """Store a text's code; return where its token ends, -1 if it breaks a rule."""
     at, token_hash, good = _token(text, begin)
@@ -219,7 +222,7 @@ def _store_text(
         )  # fmt: skip
         if code < 0:
             return -1
-    narrow[rules[field, ROW], used[ROWS]] = code
+    narrow[rules[field, ROW], row] = code
     return at
 
 
@@ -233,9 +236,7 @@ def _number(text: Any, begin: int) -> tuple[int, Any, bool]:
         if size < 8:
             word = left_bytes(word, size) | ZEROS >> np.uint64(8 * size)
         good &= is_eight_digits(word)
-        for _ in range(size):
-            number *= _TEN
-        number += eight_digits(word)
+        number = number * _POWERS[size] + eight_digits(word)
         at += size
     return at, np.int64(number), good and 0 < at - begin <= MOST_DIGITS
 

@@ -37,7 +37,8 @@ def inventory(source: Path, out: Path) -> None:
 
 def flowlake(source: Path, out: Path) -> int:
     """Ingest to attributed, judged, committed Iceberg, ledgers followed."""
-    from ingest.job import Ingest, Request, settle_memory
+    from ingest.job import Ingest, Request
+    from ingest.memory import settle_memory
     from lake.catalog import Lake
     from lake.settings import load_settings
 
