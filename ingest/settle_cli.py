@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from ingest.enriching import Inventories
+from ingest.memory import settle_memory
 from ingest.networks import read_networks
 from ingest.options import chosen_tables, parse_window
 from ingest.rollup.follower import roll_up
@@ -96,6 +97,7 @@ def compact(
 
 @contextmanager
 def _settler() -> Iterator[Settler]:
+    settle_memory()
     settings = load_settings()
     with Lake(settings) as lake, _bar() as advance:
         lake.ensure_all()

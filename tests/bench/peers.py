@@ -51,11 +51,13 @@ def flowlake(source: Path, out: Path) -> int:
 def settle(source: Path, out: Path) -> int:
     """Settle what `flowlake` has ingested; for its time beside the rest."""
     from ingest.enriching import Inventories
+    from ingest.memory import settle_memory
     from ingest.settling import Settler
     from lake.catalog import Lake
     from lake.settings import load_settings
 
     del source
+    settle_memory()  # as the command does
     with Lake(load_settings(lake=str(out))) as lake:
         return (
             Settler(lake, Inventories(lake, {})).settle_due(now=datetime.now(UTC)).rows
