@@ -9,24 +9,13 @@ import numpy as np
 import pyarrow as pa
 
 from transform.addresses import parse
-from transform.attribute import (
-    Observers,
-    Side,
-    Vocabulary,
-    by_row,
-    observers,
-    own_side,
-    resolve,
-)
+from transform.attribute import Side, own_side, resolve
 from transform.codes import NONE, column_of
-from transform.identify import (
-    ATTRIBUTIONS,
-    Identified,
-    identify,
-    settle_nodes,
-)
+from transform.identify import Identified, identify, settle_nodes
 from transform.inventory import Inventory
+from transform.known import ATTRIBUTIONS
 from transform.learned import learn, learn_directions
+from transform.observers import Observers, Vocabulary, by_row, observers
 from transform.records import (
     EGRESS,
     INGRESS,

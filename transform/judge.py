@@ -11,7 +11,7 @@ import numpy as np
 
 from transform import outcome as o
 from transform.enrich import Attributed
-from transform.identify import OURS, OUTSIDE
+from transform.known import OURS, OUTSIDE
 from transform.outcome import Outcome
 from transform.places import NOWHERE
 from transform.records import ACK, SYN, TCP, UDP, UNKNOWN, is_text, numbers

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from transform.attribute import Observers, Side
+from transform.attribute import Side
 from transform.codes import NONE, Coded, coded, column_of, distinct, merged
+from transform.observers import Observers
 from transform.places import NOWHERE
 from transform.presence import Presence
 from transform.records import EGRESS, INGRESS, UNKNOWN, Records

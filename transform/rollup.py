@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from transform.codes import NONE, Coded, column_of, distinct, merged
-from transform.identify import ATTRIBUTIONS, BY_EXACT, BY_LEARNING, HOST_NETWORK
+from transform.known import ATTRIBUTIONS, BY_EXACT, BY_LEARNING, HOST_NETWORK
 from transform.records import ACK, SYN
 from transform.words import Index, Spread, Words
 

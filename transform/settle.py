@@ -16,9 +16,9 @@ from transform import outcome as o
 from transform.causes import causes
 from transform.enrich import Attributor, Taught
 from transform.facts import Facts
-from transform.identify import OURS
 from transform.initiators import initiators
 from transform.judge import by_ports, cause_by_reason, concluded, scope_of
+from transform.known import OURS
 from transform.logged import Silence
 from transform.outcome import Outcome
 from transform.pairing import Pairs
