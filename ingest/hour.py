@@ -74,15 +74,14 @@ class HourRows:
         """Yield the hour's rows with all that is derived, one part after the other."""
         facts = self._facts(attributor)
         for mine, beside in self._cut(by_address=not facts.blind):
+            count = mine.num_rows
+            if count == 0:  # few conversations: no port may fall to a part
+                continue
             together = pa.concat_tables([mine, beside], promote_options="default")
             derived = settle(
                 together.unify_dictionaries(), attributor, facts, reporting=reporting
             )
-            count = mine.num_rows
-            if count:
-                yield with_columns(
-                    mine, {n: a.slice(0, count) for n, a in derived.items()}
-                )
+            yield with_columns(mine, {n: a.slice(0, count) for n, a in derived.items()})
 
     def _facts(self, attributor: Attributor) -> Facts:
         gathering = Gathering()

@@ -94,7 +94,7 @@ def observers(
     first = _first_rows(interface.codes, len(eni))
     for name, logged in LOGGED.items():
         column = column_of(records.rows, logged)
-        found = np.where(first >= 0, column.codes[first], NONE)
+        found = column.take(first)
         if len(column.words) and (found[first >= 0] < 0).any():
             found = last_seen(interface.codes, column.codes, len(eni))
         found = words[name].of(Coded(found, column.words))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from transform.codes import distinct
 from transform.presence import Presence
 from transform.records import BLUR, EGRESS
+from transform.twins import shown_by
 from transform.view import View
 
 PAIRED_WITHIN = 660  # seconds: the longest aggregation interval and the blur
@@ -29,12 +31,13 @@ class Pairs:
     @cached_property
     def arrived_at_once(self) -> Any:
         """There is a record at the destination's own interface, of the same time."""
-        return _arrived(self._view, before=BLUR)
+        return _arrived(self._view, before=None)
 
     @cached_property
-    def left(self) -> Any:
-        """There is a record at the source's own interface."""
-        return _left(self._view)
+    def left_at_once(self) -> Any:
+        """There is a record at the source's own interface, of the same time."""
+        view = self._view
+        return _near(view, view.streams.tuple_, view.at_src, before=None)
 
     @cached_property
     def continued(self) -> Any:
@@ -46,26 +49,36 @@ class Pairs:
         return _behind_unlogged(self._view, rows)
 
 
-def _arrived(view: View, *, before: int) -> Any:
+def _near(view: View, key: Any, some: Any, *, before: int | None) -> Any:
+    """Return which rows share a key with one of some rows near by.
+
+    Args:
+        view: All rows.
+        key: Of each row.
+        some: Which rows.
+        before: How many seconds may lie between them; None: they show the same packets,
+            as far as can be told.
+    """
+    windows = replace(view.windows, key=key)
+    others = windows.take(some)
+    if before is None:
+        return shown_by(windows, others)
+    there = Presence(others.key, others.begin, others.end)
+    return there.near(key, view.begin, view.end, before=before)
+
+
+def _arrived(view: View, *, before: int | None) -> Any:
     """Return which rows have a record at the destination's own interface."""
     streams = view.streams
-    there = Presence(
-        streams.key[view.at_dst], view.begin[view.at_dst], view.end[view.at_dst]
-    )
-    found = there.near(streams.key, view.begin, view.end, before=before)
+    found = _near(view, streams.key, view.at_dst, before=before)
     # Where the destination's VPC is not known, the tuple alone must do.
-    lost = np.flatnonzero(~found & (streams.zone < 0))
-    if len(lost):
-        anywhere = Presence(
-            streams.tuple_[view.at_dst], view.begin[view.at_dst], view.end[view.at_dst]
-        )
-        found[lost] = anywhere.near(
-            streams.tuple_[lost], view.begin[lost], view.end[lost], before=BLUR
-        )
+    open_ = ~found & (streams.zone < 0)
+    if open_.any():
+        found |= open_ & _near(view, streams.tuple_, view.at_dst, before=BLUR)
     return found | _arrived_unseen(view, before=before)
 
 
-def _arrived_unseen(view: View, *, before: int) -> Any:
+def _arrived_unseen(view: View, *, before: int | None) -> Any:
     """Return which rows have a record at the destination that hides its pod.
 
     Without packet addresses an end shows its interface's own address on its side:
@@ -80,20 +93,8 @@ def _arrived_unseen(view: View, *, before: int) -> Any:
     known = (src >= 0) & (dst >= 0)
     found = np.zeros(len(blind), dtype=bool)
     for asked, ends in ((blind, known), (~blind, known & blind)):
-        some = view.at_dst & ends
-        there = Presence(key[some], view.begin[some], view.end[some])
-        near = there.near(key, view.begin, view.end, before=before)
-        found |= asked & known & near
+        found |= asked & known & _near(view, key, view.at_dst & ends, before=before)
     return found
-
-
-def _left(view: View) -> Any:
-    """Return which rows have a record at the source's own interface."""
-    streams = view.streams
-    there = Presence(
-        streams.tuple_[view.at_src], view.begin[view.at_src], view.end[view.at_src]
-    )
-    return there.near(streams.tuple_, view.begin, view.end, before=PAIRED_WITHIN)
 
 
 def _continued(view: View) -> Any:
@@ -118,8 +119,7 @@ def _same_end(view: View, others: Any, *, is_src: bool) -> Any:
     streams = view.streams
     end = (streams.src, streams.srcport) if is_src else (streams.dst, streams.dstport)
     key = distinct(*end, streams.protocol)[1]
-    there = Presence(key[others], view.begin[others], view.end[others])
-    return there.near(key, view.begin, view.end, before=PAIRED_WITHIN)
+    return _near(view, key, others, before=PAIRED_WITHIN)
 
 
 def _behind_unlogged(view: View, rows: Any) -> Any:

@@ -20,7 +20,7 @@ def passed(view: View, pairs: Pairs, stopped: Any) -> Any:
     logged.
     """
     src, dst = (view.place(is_src=is_src) for is_src in (True, False))
-    seen_at_end = pairs.left | pairs.arrived
+    seen_at_end = pairs.left_at_once | pairs.arrived_at_once
     for end in (src, dst):
         seen_at_end |= view.logged.at(end, view.begin, rejects=False)
     let_through = view.passing & ~view.rejected & ~stopped

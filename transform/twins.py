@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from transform.codes import distinct
-from transform.presence import joint
+from transform.presence import Presence, joint
 from transform.records import BLUR
 
 FAR = 1 << 40  # seconds: nothing is so far away
@@ -59,6 +59,15 @@ def twins(some: Windows, others: Windows) -> Any:
     back, _ = _nearest(theirs, others.begin, mine, some.begin)
     found = (there >= 0) & (apart <= BLUR)
     return found & (np.append(back, -1)[there] == np.arange(len(some)))
+
+
+def shown_by(some: Windows, others: Windows) -> Any:
+    """Return which windows' packets some others show: of that time, or as much near."""
+    meanwhile = Presence(others.key, others.begin, others.end)
+    found = meanwhile.near(some.key, some.begin, some.end, before=0)
+    mine, theirs = _alike(some, others)
+    _, apart = _nearest(mine, some.begin, theirs, others.begin)
+    return found | (apart <= BLUR)
 
 
 def in_pieces(some: Windows, others: Windows) -> Any:

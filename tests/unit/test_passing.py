@@ -134,3 +134,25 @@ def test_what_one_flow_log_shows_in_pieces_counts_once():
     whole = [at("eni-1", 0, 9, late=59).replace(str(AT + 109), str(AT + 169))]
     soon = [at("eni-1", 0, 4, late=-1), at("eni-1", 0, 5, late=8)]
     assert two_logs(soon, whole, *logs) == ["duplicate"]
+
+
+@pytest.mark.parametrize("end", ["eni-1", "eni-2"])
+def test_an_end_logged_later_leaves_what_was_before_to_the_hop(end):
+    made = {"FlowLogId": "fl-1", "ResourceId": end}
+    made["CreationTime"] = datetime.fromtimestamp(AT + 600, UTC).isoformat()
+    way = "egress" if end == "eni-1" else "ingress"
+    hop = [at("eni-hop0", m, 3 + m) for m in range(12)]
+    own = [at(end, m, 3 + m, way=way) for m in (10, 11)]
+    found = counted(world(configured("flow_log", **made)), hop + own)
+    assert found == ["accepted"] * 10 + ["transit"] * 2 + ["accepted"] * 2
+
+
+@pytest.mark.parametrize("traffic", ["REJECT", "ACCEPT"])
+def test_a_half_logged_end_says_nothing_of_the_minutes_beside_its_records(traffic):
+    sent = [at("eni-1", m, 3 + m) for m in range(4)]
+    seen = at("eni-2", 1, 4, way="ingress", action=traffic)
+    logs = log("fl-1", "eni-1"), log("fl-2", "eni-2", traffic)
+    found = counted(world(*logs), [*sent, seen])
+    rest = "accepted" if traffic == "REJECT" else "unconfirmed"
+    assert found[:4] == [rest, None, rest, rest]
+    assert found[4] == ("rejected" if traffic == "REJECT" else "accepted")

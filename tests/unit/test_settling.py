@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 
+import ingest.hour
 import lake.rewrite
 from ingest.enriching import Inventories
 from ingest.inventory.store import record
@@ -67,6 +68,15 @@ def objects(place):
         put(place, 2, silent(121, "eni-2")),
         put(place, 3, sent(70, port=9)),
     ]
+
+
+def test_a_large_hour_of_few_conversations_has_parts_without_rows(
+    lake_, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(ingest.hour, "PART_ROWS", 2)
+    load(lake_, put(tmp_path / "o", 0, *(sent(m) for m in range(10))), settle=False)
+    assert settle(lake_, minute=6000)
+    assert lake_.load(FLOWS).scan(row_filter="settled").to_arrow().num_rows == 10
 
 
 @pytest.fixture(scope="module")
