@@ -24,7 +24,7 @@ demo: setup ## Simulated AWS, ingest, first answers; no account needed
 	$(BIN)/flowlake demo
 
 test: setup ## Every test but bench and soak
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 3
 
 check: setup ## Lint, types, format
 	$(BIN)/ruff check .
@@ -33,6 +33,7 @@ check: setup ## Lint, types, format
 
 bench: setup ## Measure beside polars and DuckDB
 	$(BIN)/python -m tests.bench.bench_ingest
+	$(BIN)/python -m tests.bench.bench_inventory
 
 laws: setup ## Who, how often, what happened: against 5 M records' truth
 	$(BIN)/python -m tests.world_laws --records 5M

@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.enriching import Inventories
+from ingest.memory import settle_memory
 from lake.catalog import Lake
 from lake.datafiles import DataFileWriter
 from lake.settings import load_settings
@@ -149,6 +150,7 @@ def _times(seconds: Any) -> pa.Array:
 
 def load(place: Path) -> dict[str, Any]:
     """Load a lake's inventory and ask it."""
+    settle_memory()  # as the commands do
     with Lake(load_settings(lake=str(place))) as lake:
         began = time.perf_counter()
         inventory = Inventories(lake, {}).newest().attributor.inventory
