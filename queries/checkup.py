@@ -122,7 +122,7 @@ def _of_formats(logs: list[dict[str, Any]]) -> Iterator[Finding]:
                 "found out from other records, or stays open",
                 do="create one with --log-format as below, delete this one", **about,
             )  # fmt: skip
-        if log["traffic_type"] != "ALL":
+        if log["traffic_type"] != "ALL" and not _is_complemented(log, logs):
             other = "REJECT" if log["traffic_type"] == "ACCEPT" else "ACCEPT"
             yield Finding(
                 "traffic_type", costs=f"it holds {log['traffic_type']} only: what was "
@@ -133,6 +133,15 @@ def _of_formats(logs: list[dict[str, Any]]) -> Iterator[Finding]:
                 "delivery_failed", costs="its records do not arrive",
                 do=log["delivery_error"] or "see DescribeFlowLogs", **about,
             )  # fmt: skip
+
+
+def _is_complemented(log: dict[str, Any], logs: list[dict[str, Any]]) -> bool:
+    """Whether another flow log of the same resource holds what this one does not."""
+    return any(
+        other["resource_id"] == log["resource_id"] is not None
+        and other["traffic_type"] != log["traffic_type"]
+        for other in logs
+    )
 
 
 def _of_regional(

@@ -61,5 +61,9 @@ def _passed(parameter: Parameter, report: Report) -> str:
     if parameter.allowed:
         allowed = ", ".join(literal(value) for value in parameter.allowed)
         message = literal(f"{parameter.name} is one of {', '.join(parameter.allowed)}")
-        return f"CASE WHEN {name} IN ({allowed}) THEN {name} ELSE error({message}) END"
+        free = f"{name} IS NULL OR " if parameter.default is None else ""
+        return (
+            f"CASE WHEN {free}{name} IN ({allowed}) THEN {name} "
+            f"ELSE error({message}) END"
+        )
     return f"CAST({name} AS {ENGINE_TYPES[parameter.type]})"

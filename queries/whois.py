@@ -76,9 +76,7 @@ def look_up(
     plans = [engine.plan(p) for p in pinned.values()]
     given = {"addresses": [address], "vpc": vpc}
     with engine.session(plans) as session:
-        rows = session.query(
-            statement("meta/whois"), {**given, "at": at, "limit": limit}
-        )
+        rows = session.query(statement("meta/whois"), {**given, "at": at})
         homes = session.query(statement("meta/homes"), given)
         beside = pc.is_in(rows["at_that_time"], pa.array(BESIDE))
         identities, nearest = rows.filter(pc.invert(beside)), rows.filter(beside)
@@ -93,7 +91,11 @@ def look_up(
         "homes": homes,
         "listings": listings,
     }
-    return {"address": address, "at": at, "says": sentence(found, vpc), **found}
+    says = sentence(found, vpc)  # of all, whatever is shown
+    if identities.num_rows > limit:
+        says += f"; the newest {limit} of {identities.num_rows} are shown"
+        found["identities"] = _filled(identities.slice(0, limit))
+    return {"address": address, "at": at, "says": says, **found}
 
 
 def _canonical(text: str) -> str:

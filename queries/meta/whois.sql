@@ -74,4 +74,3 @@ QUALIFY $at IS NULL
     ) = 1
   )
 ORDER BY is_then DESC, held_from DESC NULLS LAST, address ASC, scope ASC, eni ASC
-LIMIT $limit

@@ -8,7 +8,7 @@ import pytest
 
 from lake.errors import QueryError
 from queries.answers import answer, pose
-from queries.catalogue import find_report
+from queries.catalogue import find_report, load_catalogue
 from queries.contract import ContractError, parse_report
 from queries.engine import Engine
 from queries.sqldoor import SqlDoor
@@ -43,6 +43,11 @@ def test_a_macro_answers_as_the_report_does(engine, session):
     ours = ask(session, CALL)
     assert ours.num_rows == theirs.num_rows > 10
     assert ours.to_pylist() == theirs.to_pylist()
+
+
+@pytest.mark.parametrize("name", sorted(load_catalogue()))
+def test_every_report_is_a_macro_that_needs_a_window_alone(session, name):
+    ask(session, f"FROM {name}(since := '2026-01-01', until := '2026-01-02')")
 
 
 def test_every_table_can_be_asked(session):

@@ -94,6 +94,17 @@ def asked(settings):
         yield ask
 
 
+def test_what_is_said_is_of_all_whatever_is_shown(settings):
+    with Engine(settings) as engine:
+        asked = [
+            look_up(engine, "10.0.1.5", at=None, vpc=None, limit=n) for n in (1, 50)
+        ]
+    few, all_ = (found["identities"].num_rows for found in asked)
+    assert (few, all_) == (1, 2)
+    assert asked[0]["says"].startswith(asked[1]["says"])
+    assert asked[0]["says"].endswith("the newest 1 of 2 are shown")
+
+
 def scopes(found):
     return dict(zip(*found["listings"].to_pydict().values(), strict=True))
 
