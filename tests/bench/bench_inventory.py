@@ -9,6 +9,7 @@ Each size is loaded in a process of its own, imports left out. Look-ups are aske
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import structlog
 
 from ingest.enriching import Inventories
 from ingest.memory import settle_memory
@@ -42,6 +44,8 @@ VPC = "vpc-0123456789abcdef0"
 
 def main() -> None:
     """Print a row for each number of pod intervals."""
+    quiet = structlog.make_filtering_bound_logger(logging.WARNING)
+    structlog.configure(wrapper_class=quiet)
     print("| pod intervals | load s | peak MB | find and ask 250 k records s | named |")
     print("|---|---|---|---|---|")
     for pods in (0, 100_000, 1_000_000):
