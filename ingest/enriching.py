@@ -14,6 +14,7 @@ from pyiceberg.table import Table as IcebergTable
 from lake.catalog import Lake
 from lake.datafiles import open_parquet
 from lake.rewrite import live_files
+from lake.shape import conform, nullable
 from lake.snapshots import head_id
 from lake.tables import INVENTORY, Table, arrow_schema
 from transform.enrich import Attributor
@@ -100,19 +101,9 @@ def read_files(
     table: Table, stored: IcebergTable, files: Sequence[DataFile]
 ) -> pa.Table:
     """Return the rows of some files in the table's Arrow types, text as text."""
-    schema = arrow_schema(table)
-    parts = [_fitted(schema.empty_table(), schema)]
+    schema = nullable(arrow_schema(table))
+    parts = [schema.empty_table()]
     for file in files:
         with open_parquet(stored.io, file.file_path) as parquet:
-            parts.append(_fitted(parquet.read(), schema))
+            parts.append(conform(parquet.read(), schema))
     return pa.concat_tables(parts)
-
-
-def _fitted(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    columns = [
-        rows[field.name].cast(field.type)
-        if field.name in rows.column_names
-        else pa.nulls(rows.num_rows, field.type)
-        for field in schema
-    ]
-    return pa.table(columns, schema=pa.schema([f.with_nullable(True) for f in schema]))

@@ -21,7 +21,7 @@ from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.typedef import Record
 
-from lake.encoding import ROW_GROUP_ROWS, options
+from lake.encoding import ROW_GROUP_ROWS, is_list, options
 from lake.errors import BadDataFile
 from lake.ordering import HOUR_US, sort_rows, trim_dictionary
 from lake.tables import DICTIONARY, Table
@@ -188,13 +188,9 @@ def _written(stored: pa.DataType) -> pa.DataType:
     """Return the type that a column is written from: texts are dictionaries."""
     if _is_text(stored):
         return DICTIONARY
-    if _is_list(stored) and _is_text(stored.value_type):
+    if is_list(stored) and _is_text(stored.value_type):
         return pa.list_(stored.value_field.with_type(DICTIONARY))
     return stored
-
-
-def _is_list(type_: pa.DataType) -> bool:
-    return bool(pa.types.is_list(type_) or pa.types.is_large_list(type_))
 
 
 def _is_text(type_: pa.DataType) -> bool:

@@ -73,11 +73,16 @@ def _repeating(schema: pa.Schema) -> list[str]:
     ]
 
 
+def is_list(type_: pa.DataType) -> bool:
+    """Whether a type is of lists, whatever the width of their offsets."""
+    return bool(pa.types.is_list(type_) or pa.types.is_large_list(type_))
+
+
 def _paths(field: pa.Field) -> list[str]:
     """Return where a column's values are in a Parquet file."""
     if pa.types.is_map(field.type):
         return [f"{field.name}.key_value.{part}" for part in ("key", "value")]
-    if pa.types.is_list(field.type) or pa.types.is_large_list(field.type):
+    if is_list(field.type):
         return [f"{field.name}.list.element"]
     return [field.name]
 

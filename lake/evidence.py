@@ -23,6 +23,7 @@ from pyiceberg.table.snapshots import Snapshot
 
 from lake.errors import LakeError
 from lake.ordering import hours_in
+from lake.shape import conform
 from lake.snapshots import EVIDENCE, summary
 from lake.tables import SILENCES, Table, arrow_schema
 
@@ -72,7 +73,7 @@ class EvidenceWriter:
         """Add rows in any subset of the ledger's columns; the rest is null."""
         self._tables[ledger.name] = ledger
         pending = self._pending.setdefault(ledger.name, [])
-        pending.append(conform(rows, ledger))
+        pending.append(conform(rows, arrow_schema(ledger)))
         if sum(part.nbytes for part in pending) >= PART_BYTES:
             self._flush(ledger.name)
 
@@ -98,17 +99,6 @@ class EvidenceWriter:
             EvidenceFile(name, path, rows.num_rows, len(body), digest, hours)
         )
         log.debug("evidence_written", ledger=name, rows=rows.num_rows)
-
-
-def conform(rows: pa.Table, table: Table) -> pa.Table:
-    """Return ``rows`` with exactly the table's columns, missing ones null."""
-    columns = []
-    for field in arrow_schema(table):
-        if field.name in rows.column_names:
-            columns.append(rows[field.name].cast(field.type))
-        else:
-            columns.append(pa.nulls(rows.num_rows, field.type))
-    return pa.table(columns, schema=arrow_schema(table))
 
 
 def to_summary(files: Sequence[EvidenceFile]) -> dict[str, str]:
@@ -141,7 +131,7 @@ def stream(
     """
     body = pa.BufferReader(_body(file_io, evidence))
     for batch in pq.ParquetFile(body).iter_batches(batch_size=rows):
-        yield conform(pa.Table.from_batches([batch]), ledger)
+        yield conform(pa.Table.from_batches([batch]), arrow_schema(ledger))
 
 
 def _body(file_io: FileIO, evidence: EvidenceFile) -> bytes:

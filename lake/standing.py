@@ -10,8 +10,8 @@ from datetime import UTC, date, datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lake.evidence import conform
 from lake.history import History
+from lake.shape import conform
 from lake.tables import SOURCES, Table, arrow_schema
 
 SEPARATOR = "\x1f"  # in no identity and no commit id
@@ -114,7 +114,7 @@ def standing_sources(
         days = [key_day(each) for each in told["source_object"].to_pylist()]
         told = told.append_column("day", pa.array(days, pa.date32()))
         told = told.append_column("lines", told["flows"])
-        parts.append(conform(told, SOURCES))
+        parts.append(conform(told, arrow_schema(SOURCES)))
     return Verdict(
         gone=_without(reads(rows), standing),
         wanted=_within(_without(reads(found), reads(rows)), standing),

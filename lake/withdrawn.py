@@ -15,6 +15,7 @@ from pyiceberg.io import FileIO
 from pyiceberg.table.snapshots import Snapshot
 
 from lake import evidence
+from lake.shape import conform
 from lake.snapshots import OP, summary
 from lake.tables import SOURCES, Table, arrow_schema
 
@@ -47,7 +48,7 @@ def replaced_objects(file_io: FileIO, snapshots: Sequence[Snapshot]) -> pa.Table
         for named in evidence.of_snapshot(snapshot):
             if named.ledger in (SOURCES.name, WITHDRAWN.name):
                 rows = evidence.read(file_io, named)
-                parts.append(evidence.conform(rows, WITHDRAWN))
+                parts.append(conform(rows, arrow_schema(WITHDRAWN)))
     return pa.concat_tables(parts)
 
 

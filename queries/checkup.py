@@ -138,9 +138,10 @@ def _of_formats(logs: list[dict[str, Any]]) -> Iterator[Finding]:
 def _is_complemented(log: dict[str, Any], logs: list[dict[str, Any]]) -> bool:
     """Whether another flow log of the same resource holds what this one does not."""
     return any(
-        other["resource_id"] == log["resource_id"] is not None
+        other["resource_id"] == log["resource_id"]
         and other["traffic_type"] != log["traffic_type"]
         for other in logs
+        if log["resource_id"] is not None
     )
 
 

@@ -7,9 +7,8 @@ are looked at too, as the roll-up has them, and those that change are written an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 import pyarrow as pa
 from pyiceberg.manifest import DataFile
@@ -19,6 +18,7 @@ from ingest.rollup.sums import Sums
 from lake.datafiles import EPOCH
 from lake.follow import bounded
 from lake.rewrite import batches
+from lake.shape import conform, nullable
 from lake.tables import COVERAGE_HOURLY, arrow_schema
 
 HOUR = timedelta(hours=1)
@@ -65,7 +65,8 @@ class Coverage:
             for hour in sorted(_around(around) - added)
             for file in self._old.get(hour, ())
         ]
-        for rows in bounded(map(_whole, batches(COVERAGE_HOURLY, self._stored, files))):
+        stored = batches(COVERAGE_HOURLY, self._stored, files)
+        for rows in bounded(conform(rows, _SCHEMA) for rows in stored):
             self._sums.run("cover_beside.sql", given_rows=rows)
         self._sums.run("cover.sql", params={"reach_h": REACH_H})
         changed = self._sums.rows("cover_changed.sql")["hour"].to_pylist()
@@ -78,21 +79,10 @@ class Coverage:
         return self._sums.rows("cover_hour.sql", {"hour": begins})
 
 
-_SCHEMA = pa.schema([f.with_nullable(True) for f in arrow_schema(COVERAGE_HOURLY)])
+_SCHEMA = nullable(arrow_schema(COVERAGE_HOURLY))
 
 
 def _around(hours: frozenset[int] | set[int]) -> set[int]:
     """Return hours and those within reach of them."""
     reach = range(-REACH_H, REACH_H + 1)
     return {hour + offset for hour in hours for offset in reach}
-
-
-def _whole(rows: pa.Table) -> pa.Table:
-    """Return stored rows with all columns; such as no file had yet are null."""
-    columns: Iterator[Any] = (
-        rows[field.name].cast(field.type)
-        if field.name in rows.column_names
-        else pa.nulls(rows.num_rows, field.type)
-        for field in _SCHEMA
-    )
-    return pa.table(list(columns), schema=_SCHEMA)

@@ -17,6 +17,7 @@ from lake.catalog import Lake
 from lake.datafiles import EPOCH, DataFileWriter
 from lake.errors import CommitConflict
 from lake.rewrite import batches, live_files
+from lake.shape import conform, nullable
 from lake.snapshots import mark_of, mark_property, retained_from
 from lake.store import Change, commit, refuse
 from lake.tables import EDGES_DAILY, EDGES_HOURLY, FLOWS, arrow_schema
@@ -94,17 +95,11 @@ def _absorb(
 
 
 def _rows(hourly: IcebergTable, files: Sequence[DataFile]) -> pa.RecordBatchReader:
-    schema = arrow_schema(EDGES_HOURLY)
-    schema = pa.schema([field.with_nullable(True) for field in schema])
+    schema = nullable(arrow_schema(EDGES_HOURLY))
 
     def stream() -> Iterator[pa.RecordBatch]:
         for rows in batches(EDGES_HOURLY, hourly, files):
-            columns = [
-                rows[f.name].cast(f.type) if f.name in rows.column_names
-                else pa.nulls(rows.num_rows, f.type)
-                for f in schema
-            ]  # fmt: skip
-            yield from pa.table(columns, schema=schema).to_batches()
+            yield from conform(rows, schema).to_batches()
 
     return pa.RecordBatchReader.from_batches(schema, stream())
 

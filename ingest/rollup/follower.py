@@ -33,6 +33,7 @@ from lake.datafiles import EPOCH, DataFileWriter
 from lake.errors import CommitConflict, FollowerStopped
 from lake.follow import follow_all
 from lake.rewrite import batches, live_files
+from lake.shape import conform
 from lake.snapshots import head_id, mark_property
 from lake.store import Change, commit, refuse
 from lake.tables import COVERAGE_HOURLY, EDGES_DAILY, FLOWS, ROLLUPS, SILENCES, Table
@@ -278,11 +279,5 @@ def _silent(stored: IcebergTable, begins: datetime) -> pa.Table:
     for rows in batches(SILENCES, stored, files, SILENT.names):
         start = rows["start_time"]
         within = pc.and_(pc.greater_equal(start, begins), pc.less(start, begins + HOUR))
-        some = rows.filter(within)
-        columns = [
-            some[f.name].cast(f.type) if f.name in some.column_names
-            else pa.nulls(some.num_rows, f.type)
-            for f in SILENT
-        ]  # fmt: skip
-        parts.append(pa.table(columns, schema=SILENT))
+        parts.append(conform(rows.filter(within), SILENT))
     return pa.concat_tables(parts)

@@ -76,7 +76,9 @@ def sighting_of(
         owner_tag=owner_tag,
         attached="NetworkInterfaces" in complete or "NetworkInterfaces" not in known,
     )
-    whole = joined({**(beside or {}), **listing}, report=Report())
+    whole = known  # but of a list that lacks some, what it shows now
+    if not listing.keys() <= complete:
+        whole = joined({**(beside or {}), **listing}, report=Report())
     documents = configurations(
         {name: whole[name] for name in listing},
         account=account,
