@@ -20,21 +20,20 @@ LOG = "fl-0123456789abcdef0"
 
 def sent(minute, *, by="eni-1", to="10.0.0.2", port=40_000, seconds=50):
     """Return the line of a packet that an interface let out, minutes after noon."""
-    start = int((NOON + timedelta(minutes=minute)).timestamp())
-    mine = ENDS[by]
-    return (
-        f"5 vpc-1 subnet-1 - {by} 123456789010 {mine} {to} {port} 443 6 1 40 {start} "
-        f"{start + seconds} ACCEPT OK 2 {mine} {to} egress"
-    )
+    return _packet(minute, by, (ENDS[by], to), port, seconds, "egress")
 
 
 def received(minute, *, by="eni-2", of="10.0.0.1", port=40_000, seconds=50):
     """Return the line of a packet that an interface took in, minutes after noon."""
+    return _packet(minute, by, (of, ENDS[by]), port, seconds, "ingress")
+
+
+def _packet(minute, by, ends, port, seconds, way):
     start = int((NOON + timedelta(minutes=minute)).timestamp())
-    mine = ENDS[by]
+    src, dst = ends
     return (
-        f"5 vpc-1 subnet-1 - {by} 123456789010 {of} {mine} {port} 443 6 1 40 {start} "
-        f"{start + seconds} ACCEPT OK 2 {of} {mine} ingress"
+        f"5 vpc-1 subnet-1 - {by} 123456789010 {src} {dst} {port} 443 6 1 40 {start} "
+        f"{start + seconds} ACCEPT OK 2 {src} {dst} {way}"
     )
 
 

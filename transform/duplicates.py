@@ -12,7 +12,7 @@ import pyarrow as pa
 from transform.codes import Coded, coded, column_of, distinct, merged, several
 from transform.logged import FAR_FUTURE, FlowLog
 from transform.records import BLUR, Records, numbers
-from transform.twins import Windows, in_pieces, twins
+from transform.twins import Windows, in_pieces, twins, windows_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +66,21 @@ def duplicates(
     writing = _writing(records, logs, rejected, seen)
     found = np.zeros(len(records), dtype=bool)
     rows = writing.contested()
+    if len(rows) == 0:
+        return found
     rank, spot = writing.rank[rows], writing.spot[rows]
-    begin = records.begin[rows] + BLUR
+    windows = _windows(records, writing.spot).take(rows)
     again = np.zeros(len(rows), dtype=bool)
     for place in np.unique(rank).tolist():
         first, last = writing.span(place)
         worse = (rank > place) & (last[spot] > 0) & ~again
-        within = (begin >= first[spot]) & (begin < last[spot])
+        within = (windows.begin >= first[spot]) & (windows.begin < last[spot])
         edge = worse & ~within
         again |= worse & within
         for other in np.unique(rank[edge]).tolist():
             both = np.flatnonzero((rank == place) | (worse & (rank == other)))
             since = max(writing.created[place], writing.created[other])
-            repeated = _told_again(
-                records, spot[both], rows[both], rank[both] == place, since
-            )
+            repeated = _told_again(windows.take(both), rank[both] == place, since)
             again[both] |= edge[both] & repeated
     found[rows] = again
     return found
@@ -118,37 +118,31 @@ def _places(column: Coded, ranked: Sequence[str]) -> Any:
     return np.array([*places, len(ranked)])[column.codes]
 
 
-def _told_again(
-    records: Records, spot: Any, rows: Any, preferred: Any, since: int
-) -> Any:
-    """Return which rows of a log show packets that a preferred log shows as well.
+def _windows(records: Records, spot: Any) -> Windows:
+    """Return records as windows of their tuples, apart by observer and action."""
+    key = distinct(
+        spot,
+        *(column.codes for column in (records.src, records.dst)),
+        *(numbers(records.rows, n) for n in ("srcport", "dstport", "protocol")),
+    )[1]
+    return windows_of(records, key)
+
+
+def _told_again(windows: Windows, preferred: Any, since: int) -> Any:
+    """Return which windows of a log show packets that a preferred log shows as well.
 
     At the ends of its writing each log may show the same packets a blur apart; but a
     log that replaced another goes on where that ended, and repeats nothing.
 
     Args:
-        records: All of them.
-        spot: Observer and action of each of the rows, as a code.
-        rows: Positions of the two logs' records.
+        windows: Of the two logs.
         preferred: Which of these the preferred log wrote.
         since: When the younger of the logs was made; seconds since 1970.
     """
-    names = ("srcport", "dstport", "protocol")
-    key = distinct(
-        spot,
-        *(column.codes[rows] for column in (records.src, records.dst)),
-        *(numbers(records.rows, name)[rows] for name in names),
-    )[1]
-    windows = Windows(
-        key,
-        records.begin[rows] + BLUR,
-        records.end[rows] - 1,
-        *(numbers(records.rows, name)[rows] for name in ("packets", "bytes")),
-    )
     recent = windows.end >= since
     theirs = windows.take(recent & preferred)
-    mine = np.flatnonzero(recent & ~preferred)
-    found = np.zeros(len(rows), dtype=bool)
+    mine = recent & ~preferred
     asked = windows.take(mine)
+    found = np.zeros(len(windows), dtype=bool)
     found[mine] = twins(asked, theirs) | in_pieces(asked, theirs)
     return found

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from transform.codes import distinct
-from transform.presence import Presence
 from transform.records import BLUR, EGRESS
-from transform.twins import shown_by
+from transform.twins import near, shown_by
 from transform.view import View
 
 PAIRED_WITHIN = 660  # seconds: the longest aggregation interval and the blur
@@ -63,8 +62,7 @@ def _near(view: View, key: Any, some: Any, *, before: int | None) -> Any:
     others = windows.take(some)
     if before is None:
         return shown_by(windows, others)
-    there = Presence(others.key, others.begin, others.end)
-    return there.near(key, view.begin, view.end, before=before)
+    return near(windows, others, within=before)
 
 
 def _arrived(view: View, *, before: int | None) -> Any:

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 
 from transform.pairing import Pairs
-from transform.presence import Presence
 from transform.records import BLUR, EGRESS
-from transform.twins import twins, unlikeness
+from transform.twins import near, twins, unlikeness
 from transform.view import View
 
 
@@ -19,11 +18,13 @@ def passed(view: View, pairs: Pairs, stopped: Any) -> Any:
     What was let through counts at the hop nearest to the destination if neither end is
     logged.
     """
+    let_through = view.passing & ~view.rejected & ~stopped
+    if not let_through.any():
+        return let_through
     src, dst = (view.place(is_src=is_src) for is_src in (True, False))
     seen_at_end = pairs.left_at_once | pairs.arrived_at_once
     for end in (src, dst):
         seen_at_end |= view.logged.at(end, view.begin, rejects=False)
-    let_through = view.passing & ~view.rejected & ~stopped
     return _nearest_hop(view, let_through & ~seen_at_end)
 
 
@@ -42,7 +43,8 @@ def _nearest_hop(view: View, rows: Any) -> Any:
     found = np.zeros(len(rows), dtype=bool)
     for number in range(int(turn.max(initial=-1)) + 1):
         asked = some[turn == number]
-        found[asked] = ~_shown_by(view, asked, np.flatnonzero(found))
+        mine, nearer = view.windows.take(asked), view.windows.take(found)
+        found[asked] = ~(near(mine, nearer, within=0) | twins(mine, nearer))
     return found
 
 
@@ -55,30 +57,20 @@ def _turns(stream: Any, rank: Any, observer: Any) -> Any:
     return hop - np.maximum.accumulate(np.where(fresh, hop, 0))
 
 
-def _shown_by(view: View, rows: Any, others: Any) -> Any:
-    """Return which records' packets some others show: as much, or at the same time."""
-    asked, there = view.windows.take(rows), view.windows.take(others)
-    meanwhile = Presence(there.key, there.begin, there.end)
-    found = meanwhile.near(asked.key, asked.begin, asked.end, before=0)
-    return found | twins(asked, there)
-
-
 def stopped_on_the_way(view: View) -> Any:
     """Return which rows' packets were rejected at an interface that they passed.
 
     One that rejects some lets others pass: what tells is which of its records is the
     most like.
     """
-    streams, spot = view.streams, view.spot
+    windows, spot = view.windows, view.spot
     stops = view.passing & view.rejected
     if not stops.any():
         return stops
-    there = Presence(streams.tuple_[stops], view.begin[stops], view.end[stops])
-    near = there.near(streams.tuple_, view.begin, view.end, before=BLUR)
     passes = view.passing & ~view.rejected & np.isin(spot, spot[stops])
-    asked = view.windows.take(near)
-    found = np.zeros(len(near), dtype=bool)
-    found[near] = unlikeness(asked, view.windows.take(stops)) < unlikeness(
-        asked, view.windows.take(passes)
+    found = near(windows, windows.take(stops), within=BLUR)
+    asked = windows.take(found)
+    found[found] = unlikeness(asked, windows.take(stops)) < unlikeness(
+        asked, windows.take(passes)
     )
     return found

@@ -14,7 +14,7 @@ import numpy as np
 
 from transform.codes import distinct
 from transform.presence import Presence, joint
-from transform.records import BLUR
+from transform.records import BLUR, Records, numbers
 
 FAR = 1 << 40  # seconds: nothing is so far away
 
@@ -49,6 +49,12 @@ class Windows:
         )
 
 
+def windows_of(records: Records, key: Any) -> Windows:
+    """Return records as windows of the streams that a key tells apart."""
+    amounts = (numbers(records.rows, name) for name in ("packets", "bytes"))
+    return Windows(key, records.begin + BLUR, records.end - 1, *amounts)
+
+
 def twins(some: Windows, others: Windows) -> Any:
     """Return which windows have a twin among others: as much, and near.
 
@@ -63,11 +69,15 @@ def twins(some: Windows, others: Windows) -> Any:
 
 def shown_by(some: Windows, others: Windows) -> Any:
     """Return which windows' packets some others show: of that time, or as much near."""
-    meanwhile = Presence(others.key, others.begin, others.end)
-    found = meanwhile.near(some.key, some.begin, some.end, before=0)
     mine, theirs = _alike(some, others)
     _, apart = _nearest(mine, some.begin, theirs, others.begin)
-    return found | (apart <= BLUR)
+    return near(some, others, within=0) | (apart <= BLUR)
+
+
+def near(some: Windows, others: Windows, *, within: int) -> Any:
+    """Return which windows lie near one of others of their key, so many seconds."""
+    there = Presence(others.key, others.begin, others.end)
+    return there.near(some.key, some.begin, some.end, before=within)
 
 
 def in_pieces(some: Windows, others: Windows) -> Any:

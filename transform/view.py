@@ -16,9 +16,9 @@ from transform.enrich import Attributed, Attributor
 from transform.facts import Facts
 from transform.judge import role_of
 from transform.logged import Logged, Silence, flow_logs, logged
-from transform.records import BLUR, UNKNOWN, is_text, numbers
+from transform.records import BLUR, UNKNOWN, is_text
 from transform.streams import Streams, streams_of
-from transform.twins import Windows
+from transform.twins import Windows, windows_of
 
 
 @dataclass
@@ -49,9 +49,7 @@ class View:
     @cached_property
     def windows(self) -> Windows:
         """All records as windows of their tuples."""
-        rows = self.attributed.records.rows
-        amounts = (numbers(rows, name) for name in ("packets", "bytes"))
-        return Windows(self.streams.tuple_, self.begin, self.end, *amounts)
+        return windows_of(self.attributed.records, self.streams.tuple_)
 
     @cached_property
     def observer(self) -> Any:
@@ -90,15 +88,14 @@ def view_of(
     role = np.where(twice & (role != o.ENCAPSULATED), o.DUPLICATE, role).astype(np.int8)
     known = attributed.direction != UNKNOWN
     end = (role == o.NULL) & known
-    begin = records.begin + BLUR
     return View(
         attributed=attributed,
         streams=streams_of(attributed),
         logged=logged(attributed.words, logs, facts.logs, reporting),
         rejected=rejected,
         role=role,
-        begin=begin,
-        end=np.maximum(records.end - 1, begin),
+        begin=records.begin + BLUR,
+        end=records.end - 1,
         passing=role == o.TRANSIT,
         at_dst=end & attributed.own_dst,
         at_src=end & attributed.own_src & ~rejected,
