@@ -3,50 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from transform.codes import Coded, coded, column_of, distinct, merged, several
+from transform.codes import Coded, coded, column_of, distinct, merged
 from transform.logged import FAR_FUTURE, FlowLog
+from transform.pieces import nested, pieces_of
 from transform.records import BLUR, Records, numbers
-from transform.twins import Windows, in_pieces, twins, windows_of
+from transform.twins import Windows, near, twins, windows_of
 
 
 @dataclass(frozen=True, slots=True)
 class _Writing:
-    """Who wrote what: all flow logs in that time, the preferred first.
+    """Who wrote what and when, spot by spot: an observer and an action.
 
     Attributes:
-        created: Since when each flow log is there; seconds since 1970, 0: not known.
-        rank: Place of each record's flow log among these.
-        spot: Observer and action of each record, as a code.
-        spots: How many there are.
-        spans: Places of flow logs, the spots of which they wrote, and from which second
-            until before which.
+        spot: Of each record, as a code.
+        turn: Of each record, which of its spot's flow logs wrote it; 0: the preferred.
+        first, last: By spot and turn, from which second until before which it wrote.
+        created: By spot and turn, since when it is there; 0: not known.
     """
 
-    created: Sequence[int]
-    rank: Any
     spot: Any
-    spots: int
-    spans: tuple[Any, Any, Any, Any]
-
-    def contested(self) -> Any:
-        """Return positions of the records of spots with more than one flow log."""
-        place, spot, _, _ = self.spans
-        return np.flatnonzero(several(spot, place, self.spots)[self.spot])
-
-    def span(self, place: int) -> tuple[Any, Any]:
-        """Return from which second until before which a flow log wrote of each spot."""
-        places, spot, first, last = self.spans
-        those = np.flatnonzero(places == place)
-        begin = np.full(self.spots, FAR_FUTURE, np.int64)
-        end = np.zeros(self.spots, np.int64)
-        begin[spot[those]], end[spot[those]] = first[those], last[those]
-        return begin, end
+    turn: Any
+    first: Any
+    last: Any
+    created: Any
 
 
 def duplicates(
@@ -65,25 +50,76 @@ def duplicates(
     """
     writing = _writing(records, logs, rejected, seen)
     found = np.zeros(len(records), dtype=bool)
-    rows = writing.contested()
+    turns = writing.first.shape[1]
+    rows = np.flatnonzero(writing.last[writing.spot, 1] > 0) if turns > 1 else found[:0]
     if len(rows) == 0:
         return found
-    rank, spot = writing.rank[rows], writing.spot[rows]
+    spot, turn = writing.spot[rows], writing.turn[rows]
     windows = _windows(records, writing.spot).take(rows)
     again = np.zeros(len(rows), dtype=bool)
-    for place in np.unique(rank).tolist():
-        first, last = writing.span(place)
-        worse = (rank > place) & (last[spot] > 0) & ~again
-        within = (windows.begin >= first[spot]) & (windows.begin < last[spot])
-        edge = worse & ~within
-        again |= worse & within
-        for other in np.unique(rank[edge]).tolist():
-            both = np.flatnonzero((rank == place) | (worse & (rank == other)))
-            since = max(writing.created[place], writing.created[other])
-            repeated = _told_again(windows.take(both), rank[both] == place, since)
-            again[both] |= edge[both] & repeated
+    for better in range(turns - 1):
+        span = writing.first[spot, better], writing.last[spot, better]
+        for worse in range(better + 1, turns):
+            both = np.flatnonzero((turn == better) | ((turn == worse) & ~again))
+            there = np.maximum(
+                writing.created[spot, better], writing.created[spot, worse]
+            )
+            again[both] |= _again(
+                windows.take(both),
+                turn[both] == better,
+                (span[0][both], span[1][both]),
+                there[both],
+            )
     found[rows] = again
     return found
+
+
+def _again(windows: Windows, preferred: Any, span: tuple[Any, Any], since: Any) -> Any:
+    """Return which windows of two flow logs show nothing that the other does not.
+
+    At the ends of the preferred log's writing each may show the same packets a blur
+    apart, one whole and one in pieces; and the other log may show packets of a time
+    when the preferred one had not begun, or was gone, together with some of its own.
+
+    Args:
+        windows: Of the two logs.
+        preferred: Which of these the preferred log wrote.
+        span: From which second until before which that wrote of each one's spot.
+        since: When the younger of the logs was made: a log that replaced another goes
+            on where that ended, and repeats nothing. Seconds since 1970.
+    """
+    first, last = span
+    middle = (windows.begin + windows.end) // 2
+    mostly_within = (middle >= first) & (middle < last)
+    reaches_out = (windows.begin < first) | (windows.end >= last)
+    open_ = windows.end >= since
+    found = ~preferred & mostly_within & ~(reaches_out & open_)
+    theirs, mine = (np.flatnonzero(which & open_) for which in (preferred, ~preferred))
+    if not reaches_out[mine].any():
+        return found
+    asked, known = windows.take(mine), windows.take(theirs)
+    more, lies_in = nested(asked, known)
+    goes_on = reaches_out[mine] & (more > 0)
+    found[theirs] = (lies_in >= 0) & np.append(goes_on, False)[lies_in]
+    told = (nested(known, asked)[1] >= 0) | (more == 0)
+    found[mine] |= (told | (reaches_out & mostly_within)[mine]) & ~goes_on
+    settled = told | ~reaches_out[mine]
+    free = (lies_in < 0) & ~_of_the_time_of(asked.take(settled), known)
+    mine = mine[~settled & ~goes_on]
+    found[mine] |= _shown_a_blur_apart(windows.take(mine), known.take(free))
+    return found
+
+
+def _of_the_time_of(some: Windows, others: Windows) -> Any:
+    """Return of which others the middle lies in one of some windows of their key."""
+    middle = (others.begin + others.end) // 2
+    return near(replace(others, begin=middle, end=middle), some, within=0)
+
+
+def _shown_a_blur_apart(some: Windows, others: Windows) -> Any:
+    """Return which windows have a twin, are pieces, or are shown in pieces."""
+    found = twins(some, others) >= 0
+    return found | pieces_of(some, others)[0] | pieces_of(others, some)[1]
 
 
 def _writing(
@@ -96,19 +132,21 @@ def _writing(
     ranked = sorted(names, key=lambda name: (known.get(name, unknown)[0], name))
     observer, observers = column_of(records.rows, "observer"), coded(seen["observer"])
     _, (mine, their) = merged(observer, observers)
-    actions = rejected, np.asarray(seen["rejected"])
     spots = distinct(
-        np.concatenate([mine, their]), np.concatenate(actions).astype(np.int8)
+        np.concatenate([mine, their]),
+        np.concatenate([rejected, np.asarray(seen["rejected"])]).astype(np.int8),
     )[1]
-    first = np.asarray(seen["first"]) + BLUR
-    return _Writing(
-        created=[*(known.get(name, unknown)[1] for name in ranked), 0],
-        rank=_places(log, ranked),
-        spot=spots[: len(mine)],
-        spots=int(spots.max(initial=-1)) + 1,
-        spans=(_places(theirs, ranked), spots[len(mine) :], first,
-               np.asarray(seen["last"])),
-    )  # fmt: skip
+    ranks = np.concatenate([_places(log, ranked), _places(theirs, ranked)])
+    turn = _turns(spots, ranks)
+    here, there = slice(len(records)), slice(len(records), None)
+    shape = int(spots.max(initial=-1)) + 1, int(turn.max(initial=-1)) + 1
+    first, last = np.full(shape, FAR_FUTURE, np.int64), np.zeros(shape, np.int64)
+    created = np.zeros(shape, np.int64)
+    first[spots[there], turn[there]] = np.asarray(seen["first"]) + BLUR
+    last[spots[there], turn[there]] = np.asarray(seen["last"])
+    made = np.array([*(known.get(name, unknown)[1] for name in ranked), 0])
+    created[spots, turn] = made[ranks]
+    return _Writing(spots[here], turn[here], first, last, created)
 
 
 def _places(column: Coded, ranked: Sequence[str]) -> Any:
@@ -118,6 +156,17 @@ def _places(column: Coded, ranked: Sequence[str]) -> Any:
     return np.array([*places, len(ranked)])[column.codes]
 
 
+def _turns(spot: Any, rank: Any) -> Any:
+    """Number the flow logs of each spot from 0, the preferred first."""
+    first, which = distinct(spot, rank)
+    order = np.lexsort((rank[first], spot[first]))
+    fresh = np.diff(spot[first][order], prepend=-1) != 0
+    place = np.arange(len(order))
+    turn = np.empty(len(order), np.int64)
+    turn[order] = place - np.maximum.accumulate(np.where(fresh, place, 0))
+    return turn[which]
+
+
 def _windows(records: Records, spot: Any) -> Windows:
     """Return records as windows of their tuples, apart by observer and action."""
     key = distinct(
@@ -125,24 +174,4 @@ def _windows(records: Records, spot: Any) -> Windows:
         *(column.codes for column in (records.src, records.dst)),
         *(numbers(records.rows, n) for n in ("srcport", "dstport", "protocol")),
     )[1]
-    return windows_of(records, key)
-
-
-def _told_again(windows: Windows, preferred: Any, since: int) -> Any:
-    """Return which windows of a log show packets that a preferred log shows as well.
-
-    At the ends of its writing each log may show the same packets a blur apart; but a
-    log that replaced another goes on where that ended, and repeats nothing.
-
-    Args:
-        windows: Of the two logs.
-        preferred: Which of these the preferred log wrote.
-        since: When the younger of the logs was made; seconds since 1970.
-    """
-    recent = windows.end >= since
-    theirs = windows.take(recent & preferred)
-    mine = recent & ~preferred
-    asked = windows.take(mine)
-    found = np.zeros(len(windows), dtype=bool)
-    found[mine] = twins(asked, theirs) | in_pieces(asked, theirs)
-    return found
+    return windows_of(records, key, spot)

@@ -10,7 +10,7 @@ import numpy as np
 
 from transform.codes import distinct
 from transform.records import BLUR, EGRESS
-from transform.twins import near, shown_by
+from transform.twins import near, shown
 from transform.view import View
 
 PAIRED_WITHIN = 660  # seconds: the longest aggregation interval and the blur
@@ -36,7 +36,7 @@ class Pairs:
     def left_at_once(self) -> Any:
         """There is a record at the source's own interface, of the same time."""
         view = self._view
-        return _near(view, view.streams.tuple_, view.at_src, before=None)
+        return _shown(view, view.streams.tuple_, view.at_src, before=None)
 
     @cached_property
     def continued(self) -> Any:
@@ -48,27 +48,35 @@ class Pairs:
         return _behind_unlogged(self._view, rows)
 
 
-def _near(view: View, key: Any, some: Any, *, before: int | None) -> Any:
-    """Return which rows share a key with one of some rows near by.
+def _near(view: View, key: Any, some: Any, *, before: int) -> Any:
+    """Return which rows share a key with one of some rows so many seconds near."""
+    windows = replace(view.windows, key=key)
+    return near(windows, windows.take(some), within=before)
+
+
+def _shown(view: View, key: Any, some: Any, *, before: int | None) -> Any:
+    """Return which rows' packets some rows of their key show.
 
     Args:
         view: All rows.
         key: Of each row.
         some: Which rows.
-        before: How many seconds may lie between them; None: they show the same packets,
-            as far as can be told.
+        before: How many seconds may lie between them; None: as far as can be told,
+            which is asked only of those sent and on their way.
     """
+    if before is not None:
+        return _near(view, key, some, before=before)
     windows = replace(view.windows, key=key)
-    others = windows.take(some)
-    if before is None:
-        return shown_by(windows, others)
-    return near(windows, others, within=before)
+    found = some.copy()
+    asked = np.flatnonzero((view.at_src | view.passing) & (key >= 0) & ~some)
+    found[asked] = shown(windows.take(asked), windows.take(some))
+    return found
 
 
 def _arrived(view: View, *, before: int | None) -> Any:
     """Return which rows have a record at the destination's own interface."""
     streams = view.streams
-    found = _near(view, streams.key, view.at_dst, before=before)
+    found = _shown(view, streams.key, view.at_dst, before=before)
     # Where the destination's VPC is not known, the tuple alone must do.
     open_ = ~found & (streams.zone < 0)
     if open_.any():
@@ -91,7 +99,7 @@ def _arrived_unseen(view: View, *, before: int | None) -> Any:
     known = (src >= 0) & (dst >= 0)
     found = np.zeros(len(blind), dtype=bool)
     for asked, ends in ((blind, known), (~blind, known & blind)):
-        found |= asked & known & _near(view, key, view.at_dst & ends, before=before)
+        found |= asked & known & _shown(view, key, view.at_dst & ends, before=before)
     return found
 
 

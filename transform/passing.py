@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from transform.pairing import Pairs
+from transform.pieces import pieces_of
 from transform.records import BLUR, EGRESS
-from transform.twins import near, twins, unlikeness
+from transform.twins import near, shown, time_apart, twins
 from transform.view import View
 
 
-def passed(view: View, pairs: Pairs, stopped: Any) -> Any:
+@dataclass(frozen=True, slots=True)
+class Stops:
+    """What interfaces on the way made of packets; arrays of bool, one a row.
+
+    Attributes:
+        stopped: The row's packets were all rejected at an interface that they passed.
+        parted: Some were, and the others let go: that interface's records tell them.
+        resumed: The row is of packets let go of which no source's record tells alone.
+    """
+
+    stopped: Any
+    parted: Any
+    resumed: Any
+
+
+def passed(view: View, pairs: Pairs, stops: Stops) -> Any:
     """Return which records of passing packets count as accepted.
 
     What was let through counts at the hop nearest to the destination if neither end is
     logged.
     """
-    let_through = view.passing & ~view.rejected & ~stopped
+    let_through = view.passing & ~view.rejected & ~stops.stopped & ~stops.parted
     if not let_through.any():
         return let_through
     src, dst = (view.place(is_src=is_src) for is_src in (True, False))
-    seen_at_end = pairs.left_at_once | pairs.arrived_at_once
-    for end in (src, dst):
-        seen_at_end |= view.logged.at(end, view.begin, rejects=False)
-    return _nearest_hop(view, let_through & ~seen_at_end)
+    shown_at_src = pairs.left_at_once
+    shown_at_src |= view.logged.at(src, view.begin, rejects=False)
+    shown_at_dst = pairs.arrived_at_once
+    shown_at_dst |= view.logged.at(dst, view.begin, rejects=False)
+    at_an_end = (shown_at_src & ~stops.resumed) | shown_at_dst
+    return _nearest_hop(view, let_through & ~at_an_end)
 
 
 def _nearest_hop(view: View, rows: Any) -> Any:
@@ -43,8 +62,7 @@ def _nearest_hop(view: View, rows: Any) -> Any:
     found = np.zeros(len(rows), dtype=bool)
     for number in range(int(turn.max(initial=-1)) + 1):
         asked = some[turn == number]
-        mine, nearer = view.windows.take(asked), view.windows.take(found)
-        found[asked] = ~(near(mine, nearer, within=0) | twins(mine, nearer))
+        found[asked] = ~shown(view.windows.take(asked), view.windows.take(found))
     return found
 
 
@@ -57,20 +75,72 @@ def _turns(stream: Any, rank: Any, observer: Any) -> Any:
     return hop - np.maximum.accumulate(np.where(fresh, hop, 0))
 
 
-def stopped_on_the_way(view: View) -> Any:
-    """Return which rows' packets were rejected at an interface that they passed.
+def stops_on_the_way(view: View) -> Stops:
+    """Find what interfaces on the way rejected.
 
-    One that rejects some lets others pass: what tells is which of its records is the
-    most like.
+    One that rejects some lets others pass: what tells is which of its records, in their
+    order, shows the same packets; or whether several together do.
     """
-    windows, spot = view.windows, view.spot
+    size = len(view)
+    stopped, parted = np.zeros(size, dtype=bool), np.zeros(size, dtype=bool)
     stops = view.passing & view.rejected
-    if not stops.any():
-        return stops
-    passes = view.passing & ~view.rejected & np.isin(spot, spot[stops])
-    found = near(windows, windows.take(stops), within=BLUR)
-    asked = windows.take(found)
-    found[found] = unlikeness(asked, windows.take(stops)) < unlikeness(
-        asked, windows.take(passes)
-    )
+    for spots in _stopping(view, stops):
+        here = spots & view.passing
+        close = near(view.windows, view.windows.take(here & stops), within=BLUR)
+        for asked in (view.at_src, view.passing & ~view.rejected & ~here):
+            rows = np.flatnonzero(asked & close)
+            in_part, wholly = _stopped_at(view, rows, np.flatnonzero(here))
+            stopped[rows[wholly]] = True
+            parted[rows[in_part]] = True
+    return Stops(stopped, parted, _resumed(view, parted))
+
+
+def _stopping(view: View, stops: Any) -> list[Any]:
+    """Return the rows of hops that rejected something, of each stream one at a time."""
+    spots = np.unique(view.spot[stops], return_index=True)
+    first = np.flatnonzero(stops)[spots[1]]
+    stream = view.streams.tuple_[first]
+    order = np.argsort(stream, kind="stable")
+    fresh = np.diff(stream[order], prepend=-1) != 0
+    place = np.arange(len(order))
+    turn = place - np.maximum.accumulate(np.where(fresh, place, 0))
+    those = [spots[0][order[turn == n]] for n in range(int(turn.max(initial=-1)) + 1)]
+    return [np.isin(view.spot, some) for some in those]
+
+
+def _stopped_at(view: View, rows: Any, there: Any) -> tuple[Any, Any]:
+    """Return which rows' packets a hop rejected in part, and which wholly.
+
+    Args:
+        view: All rows.
+        rows: Positions of those asked about.
+        there: Positions of the hop's own.
+    """
+    asked, hop = view.windows.take(rows), view.windows.take(there)
+    rejected = view.rejected[there]
+    twin = twins(asked, hop)
+    wholly = (twin >= 0) & np.append(rejected, False)[twin]
+    rest = np.flatnonzero(twin < 0)
+    left = ~np.isin(np.arange(len(there)), twin)
+    open_, others = asked.take(rest), hop.take(left)
+    in_pieces = pieces_of(open_, others)[0]
+    stops, passes = others.take(rejected[left]), others.take(~rejected[left])
+    beside = near(open_, stops, within=BLUR)
+    mixed = in_pieces & beside & near(open_, passes, within=BLUR)
+    in_part = np.zeros(len(rows), dtype=bool)
+    in_part[rest[mixed]] = True
+    nearer = time_apart(open_, stops) < time_apart(open_, passes)
+    wholly[rest] = beside & nearer & ~mixed
+    return in_part, wholly
+
+
+def _resumed(view: View, parted: Any) -> Any:
+    """Return which rows are of packets that went on when others were rejected."""
+    found = np.zeros(len(view), dtype=bool)
+    if not parted.any():
+        return found
+    asked = near(view.windows, view.windows.take(parted), within=BLUR)
+    rows = np.flatnonzero(asked & view.passing & ~view.rejected & ~parted)
+    sources = view.windows.take(view.at_src & ~parted)
+    found[rows] = twins(view.windows.take(rows), sources) < 0
     return found

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 NEVER, EVER = 0, (1 << 33) - 1  # seconds since 1970, to the year 2242
-_KEY_SHIFT = 33
+KEY_SHIFT = 33
 
 
 class Presence:
@@ -58,7 +58,7 @@ class Presence:
 def joint(key: Any, seconds: Any) -> Any:
     """Return keys and times as one integer that sorts as both."""
     clipped = np.clip(seconds, NEVER, EVER)
-    return (np.asarray(key, np.int64) << _KEY_SHIFT) | clipped
+    return (np.asarray(key, np.int64) << KEY_SHIFT) | clipped
 
 
 def seconds_of(joined: Any) -> Any:

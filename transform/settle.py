@@ -22,7 +22,7 @@ from transform.known import OURS
 from transform.logged import Silence
 from transform.outcome import Outcome
 from transform.pairing import Pairs
-from transform.passing import passed, stopped_on_the_way
+from transform.passing import Stops, passed, stops_on_the_way
 from transform.places import NOWHERE
 from transform.presence import Presence
 from transform.records import BLUR, EGRESS, UNKNOWN
@@ -70,13 +70,13 @@ def _decide(view: View, facts: Facts) -> Outcome:
     count(view.at_dst & view.rejected, o.REJECTED)
     own_rejects = (role == o.NULL) & attributed.own_src & view.rejected
     count(own_rejects & (attributed.direction == EGRESS), o.REJECTED)
-    pairs, stopped = Pairs(view), stopped_on_the_way(view)
-    for which, what in _sent(view, pairs, stopped):
+    pairs, stops = Pairs(view), stops_on_the_way(view)
+    for which, what in _sent(view, pairs, stops):
         if what == o.NULL:
             role[which] = o.UNMATCHED
         else:
             count(which, what)
-    count(passed(view, pairs, stopped), o.ACCEPTED)
+    count(passed(view, pairs, stops), o.ACCEPTED)
     count(view.passing & view.rejected, o.REJECTED)
     unsolicited, answered = _at_nat(view)
     role[unsolicited] = o.NAT_UNSOLICITED
@@ -102,7 +102,7 @@ def _decide(view: View, facts: Facts) -> Outcome:
     )
 
 
-def _sent(view: View, pairs: Pairs, stopped: Any) -> list[tuple[Any, int]]:
+def _sent(view: View, pairs: Pairs, stops: Stops) -> list[tuple[Any, int]]:
     """Decide what sources let go: which rows count, and with which verdict.
 
     Returns:
@@ -114,7 +114,7 @@ def _sent(view: View, pairs: Pairs, stopped: Any) -> list[tuple[Any, int]]:
     place = view.place(is_src=False)
     shows_accepts = near & view.logged.at(place, view.begin, rejects=False)
     shows_rejects = near & view.logged.at(place, view.begin, rejects=True)
-    known = view.at_src & ~stopped & ~pairs.continued
+    known = view.at_src & ~stops.stopped & ~stops.parted & ~pairs.continued
     lost = known & shows_accepts & shows_rejects & ~pairs.arrived
     unlogged = pairs.behind_unlogged(lost)
     absent = known & ~pairs.arrived_at_once

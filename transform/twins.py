@@ -2,7 +2,7 @@
 
 Their clocks and windows differ: a record may start up to a minute after its first
 packet, and of a long conversation the next window's record is no farther away. What
-tells them apart are packets and bytes, and which of several is the nearest.
+tells them apart are packets and bytes, and where these are the same, their order.
 """
 
 from __future__ import annotations
@@ -13,10 +13,8 @@ from typing import Any
 import numpy as np
 
 from transform.codes import distinct
-from transform.presence import Presence, joint
+from transform.presence import EVER, KEY_SHIFT, Presence, joint, seconds_of
 from transform.records import BLUR, Records, numbers
-
-FAR = 1 << 40  # seconds: nothing is so far away
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +22,14 @@ class Windows:
     """Records as windows of streams; int64 arrays of one length.
 
     Attributes:
-        key: The stream; small non-negative integers.
+        key: The stream; small integers.
+        who: Who recorded it: each one's windows come in order.
         begin, end: As logged, seconds since 1970, both inclusive.
         packets, bytes: As logged; -1 where null.
     """
 
     key: Any
+    who: Any
     begin: Any
     end: Any
     packets: Any
@@ -42,6 +42,7 @@ class Windows:
         """Return some of the windows."""
         return Windows(
             self.key[rows],
+            self.who[rows],
             self.begin[rows],
             self.end[rows],
             self.packets[rows],
@@ -49,29 +50,24 @@ class Windows:
         )
 
 
-def windows_of(records: Records, key: Any) -> Windows:
+def windows_of(records: Records, key: Any, who: Any) -> Windows:
     """Return records as windows of the streams that a key tells apart."""
     amounts = (numbers(records.rows, name) for name in ("packets", "bytes"))
-    return Windows(key, records.begin + BLUR, records.end - 1, *amounts)
+    return Windows(key, who, records.begin + BLUR, records.end - 1, *amounts)
 
 
-def twins(some: Windows, others: Windows) -> Any:
-    """Return which windows have a twin among others: as much, and near.
+def shown(some: Windows, others: Windows) -> Any:
+    """Return which windows' packets some others show.
 
-    Each is a twin of one at most: of the nearest, if that has none nearer.
+    They do that have a twin; and, where windows are cut differently, those of that time
+    that are no twin of another window of the same recorder.
     """
-    mine, theirs = _alike(some, others)
-    there, apart = _nearest(mine, some.begin, theirs, others.begin)
-    back, _ = _nearest(theirs, others.begin, mine, some.begin)
-    found = (there >= 0) & (apart <= BLUR)
-    return found & (np.append(back, -1)[there] == np.arange(len(some)))
-
-
-def shown_by(some: Windows, others: Windows) -> Any:
-    """Return which windows' packets some others show: of that time, or as much near."""
-    mine, theirs = _alike(some, others)
-    _, apart = _nearest(mine, some.begin, theirs, others.begin)
-    return near(some, others, within=0) | (apart <= BLUR)
+    twin = twins(some, others)
+    found = twin >= 0
+    rest = np.flatnonzero(~found)
+    if len(rest) and len(others):
+        found[rest] = _beside(some, rest, others, twin)
+    return found
 
 
 def near(some: Windows, others: Windows, *, within: int) -> Any:
@@ -80,30 +76,63 @@ def near(some: Windows, others: Windows, *, within: int) -> Any:
     return there.near(some.key, some.begin, some.end, before=within)
 
 
-def in_pieces(some: Windows, others: Windows) -> Any:
-    """Return which windows' packets others show in several pieces, all of them."""
-    order = np.lexsort((others.begin, others.key))
-    begins = joint(others.key[order], others.begin[order])
-    first = np.searchsorted(begins, joint(some.key, some.begin - BLUR), "left")
-    last = np.searchsorted(begins, joint(some.key, some.end + BLUR), "right")
-    found = last - first > 1
-    for mine, theirs in ((some.packets, others.packets), (some.bytes, others.bytes)):
-        sums = np.append(0, np.cumsum(theirs[order]))
-        found &= sums[last] - sums[first] == mine
+def time_apart(some: Windows, others: Windows) -> Any:
+    """Return how many seconds after or before windows the nearest of others begins.
+
+    Returns:
+        ``EVER`` where there is none of their key.
+    """
+    begins = np.sort(joint(others.key, others.begin))
+    if len(begins) == 0:
+        return np.full(len(some), EVER)
+    place = np.searchsorted(begins, joint(some.key, some.begin))
+    found = np.full(len(some), EVER)
+    for candidate in (place - 1, place):
+        other = begins[np.clip(candidate, 0, len(begins) - 1)]
+        same = other >> KEY_SHIFT == some.key
+        apart = np.abs(seconds_of(other) - some.begin)
+        found = np.where(same, np.minimum(found, apart), found)
     return found
 
 
-def unlikeness(some: Windows, others: Windows) -> Any:
-    """Return how little windows are like the most alike of others of their stream.
+def twins(some: Windows, others: Windows) -> Any:
+    """Return which of others shows the same packets as each window.
+
+    As many packets and bytes, at most a minute apart; half of that where several
+    windows are so, as the next one is then no farther, unless both sides have as many.
+    Each recorder's windows pair with the others in order, as many as can, and of these
+    the nearest.
+
+    Args:
+        some: Of any recorders, each on its own.
+        others: One sequence, whoever recorded them.
 
     Returns:
-        The seconds between them, many more where they show not as much; ``2 * FAR``
-        where there is none.
+        Positions among the others, -1 where there is none.
     """
+    found = np.full(len(some), -1, np.int64)
+    if len(some) == 0 or len(others) == 0:
+        return found
     mine, theirs = _alike(some, others)
-    _, equal = _nearest(mine, some.begin, theirs, others.begin)
-    _, any_ = _nearest(some.key, some.begin, others.key, others.begin)
-    return np.where(equal <= BLUR, equal, FAR + any_)
+    order = np.lexsort((some.begin, some.who, mine))
+    there = np.lexsort((others.begin, theirs))
+    key, who, begins = mine[order], some.who[order], others.begin[there]
+    fresh = (np.diff(key, prepend=-1) != 0) | (np.diff(who, prepend=-2) != 0)
+    first = np.flatnonzero(fresh)
+    last = np.append(first[1:], len(order))
+    low, high = (
+        np.searchsorted(theirs[there], key[first], s) for s in ("left", "right")
+    )
+    spans = first, last, low, high
+    several = (last - first > 1) & (high - low > 1)
+    several &= ~_in_step(some.begin[order], begins, *spans)
+    within = np.where(several, BLUR // 2, BLUR)
+    a, b = _in_order(some.begin[order], first, last, begins, low, high, within)
+    group = np.cumsum(fresh) - 1
+    a = _moved_on(a, some.begin[order], last[group[a]], begins[b], group[a])
+    b = _moved_on(b, begins, high[group[a]], some.begin[order][a], group[a])
+    found[order[a]] = there[b]
+    return found
 
 
 def _alike(some: Windows, others: Windows) -> tuple[Any, Any]:
@@ -114,22 +143,105 @@ def _alike(some: Windows, others: Windows) -> tuple[Any, Any]:
     return both[: len(some)], both[len(some) :]
 
 
-def _nearest(key: Any, begin: Any, among: Any, begins: Any) -> tuple[Any, Any]:
-    """Return for each which of others of its key begins nearest, and how far away.
+def _in_step(mine: Any, theirs: Any, first: Any, last: Any, low: Any, high: Any) -> Any:
+    """Return which groups have as many on both sides, each with its like a blur away.
+
+    Args:
+        mine: Times of all groups; seconds.
+        theirs: Times of all groups; seconds.
+        first: Where each group begins among mine.
+        last: Before which place it ends there.
+        low: Where each group begins among theirs.
+        high: Before which place it ends there.
+    """
+    place = np.arange(len(mine)) + np.repeat(low - first, last - first)
+    like = theirs[np.clip(place, 0, len(theirs) - 1)]
+    apart = np.maximum.reduceat(np.abs(like - mine), first)
+    return (last - first == high - low) & (apart <= BLUR)
+
+
+def _in_order(
+    mine: Any, first: Any, last: Any, theirs: Any, low: Any, high: Any, within: Any
+) -> tuple[Any, Any]:
+    """Pair two sorted sequences of times of each of many groups, the earliest first.
+
+    Args:
+        mine: Times of all groups; seconds.
+        first: Where each group begins among mine.
+        last: Before which place it ends there.
+        theirs: Times of all groups; seconds.
+        low: Where each group begins among theirs.
+        high: Before which place it ends there.
+        within: How far apart the times of a group's pairs may be; seconds.
 
     Returns:
-        Positions, -1 where there is none, and seconds, ``FAR`` there. Of two equally
-        near it is the earlier.
+        Positions among mine and among theirs, in the order of mine.
     """
-    if len(among) == 0:
-        return np.full(len(key), -1), np.full(len(key), FAR)
-    order = np.lexsort((begins, among))
-    place = np.searchsorted(joint(among[order], begins[order]), joint(key, begin))
-    found, apart = np.full(len(key), -1), np.full(len(key), FAR)
-    for candidate in (place - 1, place):
-        inside = (candidate >= 0) & (candidate < len(order))
-        other = order[np.clip(candidate, 0, len(order) - 1)]
-        away = np.abs(begins[other] - begin)
-        closer = inside & (among[other] == key) & (away < apart)
-        found[closer], apart[closer] = other[closer], away[closer]
-    return found, apart
+    pairs: list[tuple[Any, Any]] = []
+    i, j = first, low
+    while True:
+        left = (i < last) & (j < high)
+        i, j, last, high, within = (n[left] for n in (i, j, last, high, within))
+        if len(i) == 0:
+            break
+        apart = theirs[j] - mine[i]
+        pair = np.abs(apart) <= within
+        pairs.append((i[pair], j[pair]))
+        i, j = i + (pair | (apart > 0)), j + (pair | (apart < 0))
+    found = [np.concatenate([p[n] for p in pairs] or [first[:0]]) for n in (0, 1)]
+    order = np.argsort(found[0], kind="stable")
+    return found[0][order], found[1][order]
+
+
+def _moved_on(places: Any, begins: Any, ends: Any, wanted: Any, group: Any) -> Any:
+    """Move paired windows on to nearer ones, where those before the next are free.
+
+    Args:
+        places: Of the paired windows, ascending.
+        begins: Of all windows, sorted within each group; seconds.
+        ends: Before which place each pair's group ends.
+        wanted: When the other one of each pair begins.
+        group: Of each pair.
+    """
+    best = places.copy()
+    same = np.append(group[1:] == group[:-1], False)
+    going = np.arange(len(best))
+    while len(going):
+        following = best[np.minimum(going + 1, len(best) - 1)]
+        until = np.where(same[going], following, ends[going])
+        going = going[best[going] + 1 < until]
+        onward = best[going] + 1
+        apart, before = (
+            np.abs(begins[p] - wanted[going]) for p in (onward, best[going])
+        )
+        moved = going[apart < before]
+        best[moved] += 1
+        freed = moved[moved > 0] - 1
+        going = np.union1d(moved, freed[same[freed]])
+    return best
+
+
+def _beside(some: Windows, rows: Any, others: Windows, twin: Any) -> Any:
+    """Return which of some windows are of the time of others that are left.
+
+    Args:
+        some: All windows.
+        rows: Positions of those asked about.
+        others: See `twins`.
+        twin: What that returned for all.
+    """
+    first, group = distinct(some.key, some.who)
+    asked = np.unique(group[rows])
+    order = np.argsort(others.key, kind="stable")
+    low, high = (
+        np.searchsorted(others.key[order], some.key[first[asked]], side)
+        for side in ("left", "right")
+    )
+    whose = np.repeat(asked, high - low)
+    place = np.arange(len(whose)) - np.repeat(np.cumsum(high - low) - high, high - low)
+    theirs = order[place]
+    paired = twin >= 0
+    taken = group[paired].astype(np.int64) * len(others) + twin[paired]
+    left = ~np.isin(whose.astype(np.int64) * len(others) + theirs, taken)
+    there = Presence(whose[left], others.begin[theirs[left]], others.end[theirs[left]])
+    return there.near(group[rows], some.begin[rows], some.end[rows], before=0)

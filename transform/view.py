@@ -49,7 +49,8 @@ class View:
     @cached_property
     def windows(self) -> Windows:
         """All records as windows of their tuples."""
-        return windows_of(self.attributed.records, self.streams.tuple_)
+        records, streams = self.attributed.records, self.streams
+        return windows_of(records, streams.tuple_, self.observer)
 
     @cached_property
     def observer(self) -> Any:

@@ -156,3 +156,37 @@ def test_a_half_logged_end_says_nothing_of_the_minutes_beside_its_records(traffi
     rest = "accepted" if traffic == "REJECT" else "unconfirmed"
     assert found[:4] == [rest, None, rest, rest]
     assert found[4] == ("rejected" if traffic == "REJECT" else "accepted")
+
+
+@pytest.mark.parametrize("late", [0, 20])
+def test_of_a_window_rejected_in_part_each_packet_counts_once(late):
+    """The source's interface tells of all ten; the hop which of them went on."""
+    sent = [at("eni-1", 0, 10), at("eni-1", 1, 10)]
+    hop = [
+        at("eni-hop0", 0, 3, action="REJECT", late=late),
+        at("eni-hop0", 0, 7, late=late),
+        at("eni-hop0", 1, 10, late=late),
+    ]
+    beyond = [at("eni-hop1", 0, 7, way="ingress"), at("eni-hop1", 1, 10, way="ingress")]
+    found = counted(world(log("fl-1", "eni-1")), sent + hop)
+    assert found == [None, "accepted", "rejected", "accepted", "transit"]
+    found = counted(world(log("fl-1", "eni-1")), sent + hop + beyond)
+    assert found == [
+        None, "accepted", "rejected", "accepted", "transit", "transit", "transit",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("late", [0, 20])
+@HOW_MANY
+def test_a_hop_that_ends_leaves_the_rest_to_one_farther_away(late, packets):
+    near = [at("eni-hop0", m, packets(m)) for m in range(3)]
+    far = [at("eni-hop1", m, packets(m), way="ingress", late=late) for m in range(3, 6)]
+    assert counted(world(), near + far) == ["accepted"] * 6
+
+
+@pytest.mark.parametrize("late", [-50, -35, 35, 50])
+def test_windows_of_a_minute_that_show_as_many_pair_in_their_order(late):
+    near = [at("eni-hop0", m) for m in range(10)]
+    far = [at("eni-hop1", m, way="ingress", late=late) for m in range(10)]
+    found = counted(world(), near + far)
+    assert found == ["accepted"] * 10 + ["transit"] * 10

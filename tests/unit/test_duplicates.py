@@ -1,0 +1,115 @@
+"""Several flow logs of one interface: every packet counts once, whoever logged it."""
+
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from tests.unit.test_enrich import AT, configured, holder, known, rows_of
+from tests.unit.test_logged import settled
+
+START = AT - AT % 600
+PLACES = [
+    configured("vpc", VpcId="vpc-1", CidrBlock="10.0.0.0/16"),
+    configured("subnet", SubnetId="subnet-1", VpcId="vpc-1", CidrBlock="10.0.0.0/24"),
+]
+
+
+class Log:
+    """A flow log that lives from a second until another, in windows of so many."""
+
+    def __init__(self, name, interval, since, until):
+        self.name, self.interval = name, interval
+        self.since, self.until = since, until
+
+    def document(self):
+        created = datetime.fromtimestamp(START + self.since, UTC).isoformat()
+        return configured(
+            "flow_log",
+            FlowLogId=self.name,
+            ResourceId="eni-1",
+            TrafficType="ALL",
+            MaxAggregationInterval=self.interval,
+            CreationTime=created,
+        )
+
+    def __repr__(self):
+        return f"Log({self.name!r}, {self.interval}, {self.since}, {self.until})"
+
+    def hears(self, second):
+        return self.since <= second < self.until
+
+    def lines(self, packets):
+        """Return its records of packets: (port, second) each."""
+        windows: dict[tuple[int, int], list[int]] = {}
+        for port, second in packets:
+            if self.hears(second):
+                windows.setdefault((port, second // self.interval), []).append(second)
+        return [
+            f"eni-1 10.0.0.1 10.0.0.2 {port} 443 6 {len(seen)} {len(seen) * 60} "
+            f"{START + min(seen)} {START + max(seen)} ACCEPT OK vpc-1 subnet-1 - 16 "
+            "10.0.0.1 10.0.0.2 egress"
+            for (port, _), seen in sorted(windows.items())
+        ]
+
+
+def counted(logs, packets):
+    inventory = known(
+        holder("10.0.0.1", eni="eni-1"),
+        holder("10.0.0.2", eni="eni-2"),
+        configurations=[*PLACES, *(log.document() for log in logs)],
+    )
+    parts = [
+        rows_of(lines, log=log.name) for log in logs if (lines := log.lines(packets))
+    ]
+    if not parts:
+        return 0
+    rows = pa.concat_tables(parts, promote_options="default").unify_dictionaries()
+    found = settled(inventory, rows)
+    amounts = rows["packets"].to_pylist()
+    return sum(n for n, row in zip(amounts, found, strict=True) if row["counted"])
+
+
+def cut(log, window):
+    """Whether a flow log lives in a part of ten minutes alone."""
+    return any(
+        600 * window < end < 600 * window + 600 for end in (log.since, log.until)
+    )
+
+
+@st.composite
+def flow_logs(draw):
+    """Draw some of which one at most is cut in any ten minutes: else two show parts."""
+    logs = [
+        Log(f"fl-{n}", draw(st.sampled_from([60, 600])), since, since + lasts)
+        for n in range(draw(st.integers(2, 3)))
+        for since in (draw(st.integers(0, 2400)),)
+        for lasts in (draw(st.integers(60, 2400)),)
+    ]
+    assume(all(sum(cut(log, window) for log in logs) < 2 for window in range(9)))
+    return logs
+
+
+STEADY = st.integers(5, 70).map(
+    lambda every: [(4000, s) for s in range(0, 3600, every)]
+)
+BURSTS = st.lists(st.tuples(st.integers(4000, 4003), st.integers(0, 3599)), max_size=80)
+
+
+@settings(deadline=None, max_examples=60)
+@given(flow_logs(), STEADY, BURSTS)
+def test_each_packet_that_some_flow_log_heard_counts_once(logs, steady, bursts):
+    packets = steady + bursts
+    heard = [p for p in packets if any(log.hears(p[1]) for log in logs)]
+    assert counted(logs, packets) == len(heard)
+
+
+@pytest.mark.parametrize(
+    ("coarse", "fine"), [((0, 900), (300, 3600)), ((300, 3600), (0, 900))]
+)
+def test_a_finer_flow_log_in_the_middle_of_a_window(coarse, fine):
+    logs = [Log("fl-1", 600, *coarse), Log("fl-2", 60, *fine)]
+    packets = [(4000, second) for second in range(0, 3600, 7)]
+    assert counted(logs, packets) == len(packets)
