@@ -84,6 +84,12 @@ def texts_equal(column: Any, text: str) -> Any:
     return np.asarray(pc.fill_null(pc.equal(column, text), False), dtype=bool)
 
 
+def texts_same(one: Any, other: Any) -> Any:
+    """Return where two columns of texts say the same; null is the same as null."""
+    both = pc.and_(pc.is_null(one), pc.is_null(other))
+    return pc.or_(pc.fill_null(pc.equal(one, other), False), both)
+
+
 def several(keys: Any, values: Any, size: int) -> Any:
     """Return which keys stand beside more than one value.
 

@@ -23,6 +23,7 @@ from ingest.inventory.runs import Runs, runs_of
 from ingest.inventory.sighting import Sighting
 from ingest.reopened import Span
 from lake.tables import IDENTITIES, Table, arrow_schema
+from transform.codes import texts_same
 
 DAY_US = 86_400_000_000
 
@@ -49,6 +50,7 @@ def merge(
     sightings: Sequence[Sighting],
     *,
     listed: Listings | None = None,
+    explained: pa.Table | None = None,
 ) -> Merged:
     """Merge sightings into what is known.
 
@@ -58,10 +60,12 @@ def merge(
             rows of other scopes are handed through.
         sightings: In any order.
         listed: Between when each scope was listed completely before, by what.
+        explained: The state's rows with what is known of them now.
     """
-    mine = _concerned(table, state, sightings)
+    explained = state if explained is None else explained
+    mine = pc.or_(_concerned(table, state, sightings), _differ(state, explained))
     before, rest = state.filter(mine), state.filter(pc.invert(mine))
-    source = moments_of(table, before, sightings)
+    source = moments_of(table, explained.filter(mine), sightings)
     absences = Absences(table, sightings, listed or {}, source.rows)
     after = _rows(table, source, runs_of(source, absences))
     changed, concerns = changes(table, before, after)
@@ -83,6 +87,16 @@ def _concerned(table: Table, state: pa.Table, sightings: Sequence[Sighting]) -> 
     column = state["holder" if of_identities else "resource_id"]
     found = pc.and_(_is_in(column, named), _is_in(state["scope"], scopes))
     return pc.or_(found, _is_in(state["scope"], listed))
+
+
+def _differ(state: pa.Table, explained: pa.Table) -> Any:
+    """Return which rows say of a text what they did not say."""
+    found = pa.chunked_array([np.zeros(state.num_rows, dtype=bool)])
+    for name in state.column_names if explained is not state else ():
+        one, other = state[name], explained[name]
+        if one is not other and pa.types.is_string(one.type):
+            found = pc.or_(found, pc.invert(texts_same(one, other)))
+    return found
 
 
 def _is_in(column: Any, texts: set[str]) -> Any:

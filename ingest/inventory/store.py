@@ -7,7 +7,7 @@ run; what has ended lies in its day, and is read only for sightings as old as th
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -31,6 +31,8 @@ from lake.store import Change, commit
 from lake.tables import CONFIGURATIONS, IDENTITIES, INVENTORY, Table
 
 log = structlog.get_logger()
+
+Explain = Callable[[pa.Table], pa.Table]  # rows with what is known of them now
 
 LISTING = "listing"  # a resource type: when a scope was completely listed
 
@@ -63,33 +65,60 @@ def record(lake: Lake, sightings: Sequence[Sighting]) -> dict[str, Recorded]:
     """
     if not sightings:
         return {table.name: Recorded() for table in INVENTORY}
-    listed = _listed(lake)
-    done = {IDENTITIES.name: _record(lake, IDENTITIES, sightings, listed)}
+    stored = lake.load(CONFIGURATIONS)
+    known = read_files(CONFIGURATIONS, stored, _concerned(stored, sightings))
+    listed = _listed(known)
+    sightings, explain = _explained(lake, sightings, known, listed)
     seen = [_with_listings(s) for s in sightings]
-    done[CONFIGURATIONS.name] = _record(lake, CONFIGURATIONS, seen, listed)
-    return done
+    return {
+        IDENTITIES.name: _record(lake, IDENTITIES, seen, listed, explain),
+        CONFIGURATIONS.name: _record(lake, CONFIGURATIONS, seen, listed),
+    }
+
+
+def _explained(
+    lake: Lake, sightings: Sequence[Sighting], known: pa.Table, listed: Listings
+) -> tuple[Sequence[Sighting], Explain | None]:
+    """Return explained sightings, and what explains the lake's rows."""
+    if not any(s.scope.startswith("aws:") for s in sightings):
+        return sightings, None
+    # A cluster's watch needs nothing of AWS, whose package brings boto3.
+    from ingest.inventory.aws.explain import Explained
+
+    owner = lake.settings.owner_key
+    explained = Explained(sightings, known, listed, owner_tag=owner)
+    return explained.sightings(), explained.rows
 
 
 def _record(
-    lake: Lake, table: Table, sightings: Sequence[Sighting], listed: Listings
+    lake: Lake,
+    table: Table,
+    sightings: Sequence[Sighting],
+    listed: Listings,
+    explain: Explain | None = None,
 ) -> Recorded:
     for _ in range(ATTEMPTS):
         try:
-            return _merge_into(lake, table, sightings, listed)
+            return _merge_into(lake, table, sightings, listed, explain)
         except CommitConflict as error:
             log.info("inventory_planned_again", table=table.name, why=str(error))
     raise CommitConflict(f"{table.name}: other runs were faster, run it again")
 
 
 def _merge_into(
-    lake: Lake, table: Table, sightings: Sequence[Sighting], listed: Listings
+    lake: Lake,
+    table: Table,
+    sightings: Sequence[Sighting],
+    listed: Listings,
+    explain: Explain | None,
 ) -> Recorded:
     stored = lake.load(table)
     files = _concerned(stored, sightings)
     before = read_files(table, stored, files)
     if table is IDENTITIES:
         _refuse_another_cluster(before, sightings)
-    merged = merge(table, before, sightings, listed=listed)
+    now = explain(before) if explain else before
+    merged = merge(table, before, sightings, listed=listed, explained=now)
     if not merged.changed:
         return Recorded(rows=_open(merged.rows))
     change_id, begun = uuid.uuid4().hex, datetime.now(UTC)
@@ -169,12 +198,10 @@ def _open(rows: pa.Table) -> int:
     return int(rows["day"].null_count)
 
 
-def _listed(lake: Lake) -> dict[tuple[str, str], tuple[datetime, datetime]]:
+def _listed(known: pa.Table) -> dict[tuple[str, str], tuple[datetime, datetime]]:
     """Return between when each scope was listed completely, by what was listed."""
-    stored = lake.load(CONFIGURATIONS)
-    files = [f for f in live_files(stored) if _day_of(f) is None]
-    rows = read_files(CONFIGURATIONS, stored, files)
-    some = rows.filter(pc.equal(rows["resource_type"], LISTING))
+    of_listing = pc.equal(known["resource_type"], LISTING)
+    some = known.filter(pc.and_(of_listing, pc.is_null(known["day"])))
     return {
         (row["scope"], row["resource_id"]): (row["valid_from"], row["last_seen"])
         for row in some.to_pylist()

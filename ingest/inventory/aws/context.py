@@ -6,17 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ingest.inventory.aws.balancers import forwarding
+from ingest.inventory.aws.kinds import CLUSTER_PREFIX, CLUSTER_TAGS
 from ingest.inventory.aws.listing import Document, Listing, parts, text, texts
 from ingest.inventory.aws.report import Report
 
-CLUSTER_TAGS = (
-    "cluster.k8s.amazonaws.com/name",
-    "eks:cluster-name",
-    "aws:eks:cluster-name",
-    "alpha.eksctl.io/cluster-name",
-    "aws:ecs:clusterName",
-)
-CLUSTER_PREFIX = "kubernetes.io/cluster/"
 _GONE = frozenset(("deleted", "deleting", "failed", "rejected"))
 Table = dict[str, str | None]
 

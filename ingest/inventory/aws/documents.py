@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ingest.inventory.aws.kinds import Kind, Shape, kinds
+from ingest.inventory.aws.kinds import CLUSTER_PREFIX, Kind, Shape, kinds
 from ingest.inventory.aws.listing import Document, Listing
 from ingest.inventory.aws.report import Report
 from ingest.inventory.aws.zones import of_arn
@@ -33,7 +33,7 @@ def configurations(
         listing: Documents in AWS's own spelling.
         account: Whose it is, where a document does not say.
         region: Where it is.
-        tag_keys: Tags that are kept.
+        tag_keys: Tags that are kept, beside those that tell a cluster.
         report: Counts documents without an id.
 
     Returns:
@@ -50,7 +50,7 @@ def configurations(
             if id_ is None:
                 report.note("document_without_id", list=name)
                 continue
-            kept = pick(document, kind.shape, tag_keys)
+            kept = pick(document, kind.shape, tag_keys | kind.tags)
             found.setdefault((kind.type, id_), {}).update(kept)
     return _table(found, account, region)
 
@@ -105,6 +105,10 @@ def _tags(value: Any, tag_keys: frozenset[str]) -> list[Document]:
         {"Key": tag["Key"], "Value": str(tag.get("Value", ""))}
         for tag in tags
         if tag.get("Key") in tag_keys
+        or (
+            CLUSTER_PREFIX in tag_keys
+            and str(tag.get("Key")).startswith(CLUSTER_PREFIX)
+        )
     ]
     return sorted(kept, key=_order)
 

@@ -23,7 +23,14 @@ from ingest.inventory.aws.columns import (
     told,
     where,
 )
-from ingest.inventory.aws.context import CLUSTER_PREFIX, CLUSTER_TAGS, Context
+from ingest.inventory.aws.context import Context
+from ingest.inventory.aws.kinds import (
+    CLUSTER_PREFIX,
+    CLUSTER_TAGS,
+    INSTANCE_TAG,
+    SERVICE_TAG,
+    TRUNK_TAG,
+)
 from ingest.inventory.aws.listing import Document
 from ingest.inventory.aws.recognise import recognise
 from ingest.inventory.aws.report import Report
@@ -159,12 +166,12 @@ class _Build:
         """Return the instance; of a branch interface that of its trunk."""
         is_branch = pc.equal(self._field("InterfaceType"), "branch")
         trunk = first_of(
-            self._tags.of("vpcresources.k8s.aws/trunk-eni-id"),
+            self._tags.of(TRUNK_TAG),
             look_up(self.id, self._context.trunks),
         )
         carried = first_of(
             self.attached.take(pc.index_in(trunk, value_set=self.id, skip_nulls=True)),
-            self._tags.of("node.k8s.amazonaws.com/instance_id"),
+            self._tags.of(INSTANCE_TAG),
         )
         return first_of(self.attached, where(is_branch, carried))
 
@@ -200,7 +207,7 @@ class _Build:
     def columns(self) -> dict[str, Any]:
         """Return what rows of identities take from their interface."""
         instance = self.instance()
-        workload = self._tags.of("aws:ecs:serviceName")
+        workload = self._tags.of(SERVICE_TAG)
         services = {
             id_: endpoint_service(name)
             for id_, name in self._context.endpoint_services.items()

@@ -203,6 +203,25 @@ _KINDS: dict[str, tuple[str, str, str]] = {
     ),
 }  # fmt: skip
 
+CLUSTER_TAGS = (
+    "cluster.k8s.amazonaws.com/name",
+    "eks:cluster-name",
+    "aws:eks:cluster-name",
+    "alpha.eksctl.io/cluster-name",
+    "aws:ecs:clusterName",
+)
+CLUSTER_PREFIX = "kubernetes.io/cluster/"  # a tag's key that ends in a cluster's name
+TRUNK_TAG = "vpcresources.k8s.aws/trunk-eni-id"
+INSTANCE_TAG = "node.k8s.amazonaws.com/instance_id"
+SERVICE_TAG = "aws:ecs:serviceName"
+# Tags that are kept whoever asks: by them is joined what is told another time.
+_TAGS = {
+    "Instances": frozenset((*CLUSTER_TAGS, CLUSTER_PREFIX)),
+    "NetworkInterfaces": frozenset(
+        (*CLUSTER_TAGS, CLUSTER_PREFIX, TRUNK_TAG, INSTANCE_TAG, SERVICE_TAG)
+    ),
+}
+
 _WORD = re.compile(r"\w+|[()]")
 
 
@@ -214,18 +233,25 @@ class Kind:
         type: Its resource type.
         ids: Fields that may name it, the best first.
         shape: The fields that are kept; nested, empty for a plain value.
+        tags: The tags that are kept of every one, and how their keys may begin.
     """
 
     type: str
     ids: tuple[str, ...]
     shape: Shape
+    tags: frozenset[str] = frozenset()
 
 
 @cache
 def kinds() -> dict[str, Kind]:
     """Return the kinds of documents by the list that they come in."""
     return {
-        name: Kind(type_, tuple(ids.split()), _shape(iter(_WORD.findall(fields))))
+        name: Kind(
+            type_,
+            tuple(ids.split()),
+            _shape(iter(_WORD.findall(fields))),
+            _TAGS.get(name, frozenset()),
+        )
         for name, (type_, ids, fields) in _KINDS.items()
     }
 

@@ -1,0 +1,211 @@
+"""What is saved of an account says the same in one run and in several."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from ingest.inventory.aws.saved import read_saved
+from ingest.inventory.store import record
+from lake.catalog import Lake
+from lake.settings import load_settings
+from lake.tables import IDENTITIES, INVENTORY
+
+T0 = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def eni(number, **fields):
+    return {
+        "NetworkInterfaceId": f"eni-{number}",
+        "InterfaceType": "interface",
+        "OwnerId": "111122223333",
+        "VpcId": "vpc-1",
+        "SubnetId": "subnet-1",
+        "AvailabilityZone": "eu-west-1a",
+        "PrivateIpAddress": f"10.0.0.{number}",
+        **fields,
+    }
+
+
+def attached(number, instance, **fields):
+    return eni(number, Attachment={"InstanceId": instance}, **fields)
+
+
+def instance(number, **tags):
+    return {
+        "InstanceId": f"i-{number}",
+        "Placement": {"AvailabilityZone": "eu-west-1a"},
+        "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
+    }
+
+
+def instances(*some):
+    return {"Reservations": [{"OwnerId": "111122223333", "Instances": [*some]}]}
+
+
+NAME_TAG = [{"Key": "Name", "Value": "of-the-interface"}]
+INTERFACES = [
+    attached(1, "i-1"),
+    attached(2, "i-2", TagSet=NAME_TAG),
+    attached(3, "i-3"),
+    eni(4, TagSet=NAME_TAG),
+    eni(5, InterfaceType="branch"),
+    eni(6),
+]
+NODES = [
+    instance(1, Name="web", team="core", **{"eks:cluster-name": "prod"}),
+    instance(2, Name="db", **{"kubernetes.io/cluster/prod": "owned"}),
+    instance(3),
+]
+OTHERS = {
+    "Subnets": [{"SubnetId": "subnet-1", "VpcId": "vpc-1", "OwnerId": "111122223333",
+                 "AvailabilityZone": "eu-west-1a", "AvailabilityZoneId": "euw1-az2"}],
+    "VpcEndpoints": [{"VpcEndpointId": "vpce-1", "VpcEndpointType": "Interface",
+                      "State": "available", "NetworkInterfaceIds": ["eni-6"],
+                      "ServiceName": "com.amazonaws.eu-west-1.ecr.dkr"}],
+    "InterfaceAssociations": [{"AssociationId": "a-1", "BranchInterfaceId": "eni-5",
+                               "TrunkInterfaceId": "eni-1"}],
+}  # fmt: skip
+
+
+class Told:
+    """A lake, told of files run by run."""
+
+    def __init__(self, place):
+        self._place = place
+        self._runs = 0
+        self._lake = Lake(load_settings(lake=str(place), owner_key="team"), create=True)
+        for table in INVENTORY:
+            self._lake.ensure(table)
+
+    def run(self, *files, partial=False):
+        """Tell of files: the minute of each, and what it holds."""
+        self._runs += 1
+        for number, (minute, content) in enumerate(files):
+            moment = T0 + timedelta(minutes=minute)
+            folder = self._place / f"run-{self._runs}" / "111122223333-eu-west-1"
+            folder.mkdir(parents=True, exist_ok=True)
+            file = folder / f"{number}-{moment:%Y%m%dT%H%M%SZ}.json"
+            file.write_text(json.dumps(content))
+        saved = self._place / f"run-{self._runs}"
+        found = read_saved([saved], partial=partial, owner_tag="team")
+        return record(self._lake, list(found))
+
+    def rows(self):
+        return self._lake.load(IDENTITIES).scan().to_arrow().to_pylist()
+
+    def known(self):
+        rows = (sorted(row.items(), key=str) for row in self.rows())
+        return sorted(map(repr, rows))
+
+    def named(self):
+        return {(r["address"], r["name"], r["cluster"]) for r in self.rows()}
+
+
+@pytest.fixture
+def told(tmp_path):
+    return Told(tmp_path / "lake")
+
+
+NAMED = {("10.0.0.1", "web", "prod")}
+INTERFACE = {"NetworkInterfaces": [attached(1, "i-1")]}
+
+
+@pytest.mark.parametrize("partial", [True, False])
+def test_a_look_without_instances_takes_nothing_from_an_earlier_one(told, partial):
+    told.run((0, INTERFACE), (0, instances(NODES[0])))
+    told.run((10, INTERFACE), partial=partial)
+    (row,) = told.rows()
+    assert (row["name"], row["owner"], row["cluster"]) == ("web", "core", "prod")
+    assert row["last_seen"] == T0 + timedelta(minutes=10)
+
+
+def test_instances_that_come_later_name_what_was_seen_before(told):
+    told.run((0, INTERFACE))
+    done = told.run((10, instances(NODES[0])))
+    (row,) = told.rows()
+    assert (row["name"], row["owner"], row["cluster"]) == ("web", "core", "prod")
+    assert row["last_seen"] == T0
+    assert done["identities"].snapshot is not None
+    again = told.run((10, instances(NODES[0])))
+    assert all(each.snapshot is None for each in again.values())
+
+
+def test_what_a_look_says_itself_stands(told):
+    told.run((0, INTERFACE), (0, instances(NODES[0])))
+    told.run((10, INTERFACE), (10, instances(instance(1))))
+    assert told.named() == {*NAMED, ("10.0.0.1", None, None)}
+    told.run((20, INTERFACE))
+    assert told.named() == {*NAMED, ("10.0.0.1", None, None)}
+
+
+def test_a_whole_list_without_an_instance_says_that_it_is_not_there(told):
+    told.run((0, INTERFACE), (0, instances(NODES[0])))
+    told.run((10, INTERFACE), (10, instances(NODES[1])))
+    assert told.named() == {*NAMED, ("10.0.0.1", None, None)}
+
+
+def test_an_instance_gives_its_name_only_to_interfaces_on_it(told):
+    told.run((0, INTERFACE), (0, instances(NODES[0])))
+    told.run((10, {"NetworkInterfaces": [attached(1, "i-9")]}))
+    assert told.named() == {*NAMED, ("10.0.0.1", None, None)}
+
+
+def test_an_older_look_is_explained_by_what_was_so_then(told):
+    told.run((0, instances(instance(1, Name="old"))))
+    told.run((20, instances(instance(1, Name="new"))))
+    told.run((10, INTERFACE))
+    assert {r["name"] for r in told.rows()} == {"old"}
+
+
+@st.composite
+def files(draw):
+    """Return files in the order of time: the run of each, its minute, its content."""
+    seen = [
+        {"NetworkInterfaces": draw(st.lists(st.sampled_from(INTERFACES), unique_by=id))}
+        for _ in range(draw(st.integers(1, 3)))
+    ]
+    told = [{name: some} for name, some in OTHERS.items()]
+    seen += draw(st.lists(st.sampled_from(told), unique_by=id))
+    seen.append(instances(*NODES))
+    minutes = [draw(st.sampled_from([0, 10, 20])) for _ in seen]
+    several = [name for one in seen for name in one]
+    if len({*zip(minutes, several, strict=True)}) < len(seen):  # a list once a moment
+        minutes = [10 * number for number in range(len(seen))]
+        minutes = draw(st.permutations(minutes))
+    order = sorted(zip(minutes, seen, strict=True), key=lambda file: file[0])
+    cuts = draw(st.lists(st.booleans(), min_size=len(seen), max_size=len(seen)))
+    return [(sum(cuts[: n + 1]), *file) for n, file in enumerate(order)]
+
+
+LAWS = settings(max_examples=10, deadline=None, phases=(Phase.explicit, Phase.reuse,
+                                                        Phase.generate))  # fmt: skip
+
+
+@LAWS
+@given(files(), st.booleans())
+def test_files_in_several_runs_say_what_they_say_in_one(
+    tmp_path_factory, several, partial
+):
+    one, other = (Told(tmp_path_factory.mktemp("lake")) for _ in range(2))
+    one.run(*((minute, content) for _, minute, content in several), partial=partial)
+    for run in sorted({run for run, *_ in several}):
+        some = ((m, c) for number, m, c in several if number == run)
+        other.run(*some, partial=partial)
+    assert other.known() == one.known()
+
+
+@LAWS
+@given(st.permutations([{"NetworkInterfaces": INTERFACES}, instances(*NODES),
+                        *({name: some} for name, some in OTHERS.items())]),
+       st.booleans())  # fmt: skip
+def test_files_of_one_moment_say_the_same_in_any_order(
+    tmp_path_factory, several, partial
+):
+    one, other = (Told(tmp_path_factory.mktemp("lake")) for _ in range(2))
+    one.run(*((0, content) for content in several), partial=partial)
+    for content in several:
+        other.run((0, content), partial=partial)
+    assert other.known() == one.known()
