@@ -252,7 +252,7 @@ def _watch(
 
         def flush() -> None:
             nonlocal flushed
-            told.take(pending, record(lake, pending))
+            told.take(pending, record(lake, pending, goes_on=told.sightings > 0))
             pending.clear()
             flushed = time.monotonic()
 

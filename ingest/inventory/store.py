@@ -53,10 +53,18 @@ class Recorded:
     snapshot: int | None = None
 
 
-def record(lake: Lake, sightings: Sequence[Sighting]) -> dict[str, Recorded]:
+def record(
+    lake: Lake, sightings: Sequence[Sighting], *, goes_on: bool = False
+) -> dict[str, Recorded]:
     """Bring sightings into `identities` and `configurations`.
 
     Idempotent; a run that ends between the two tables is completed by the next one.
+
+    Args:
+        lake: Where to.
+        sightings: In any order.
+        goes_on: Whether they follow what was recorded before: of a watch, say, whose
+            new node is none of those known before.
 
     Raises:
         CommitConflict: Others were faster each time; run it again.
@@ -68,6 +76,8 @@ def record(lake: Lake, sightings: Sequence[Sighting]) -> dict[str, Recorded]:
     stored = lake.load(CONFIGURATIONS)
     known = read_files(CONFIGURATIONS, stored, _concerned(stored, sightings))
     listed = _listed(known)
+    if not goes_on:
+        _refuse_another_cluster(lake, sightings)
     sightings, explain = _explained(lake, sightings, known, listed)
     seen = [_with_listings(s) for s in sightings]
     return {
@@ -115,8 +125,6 @@ def _merge_into(
     stored = lake.load(table)
     files = _concerned(stored, sightings)
     before = read_files(table, stored, files)
-    if table is IDENTITIES:
-        _refuse_another_cluster(before, sightings)
     now = explain(before) if explain else before
     merged = merge(table, before, sightings, listed=listed, explained=now)
     if not merged.changed:
@@ -151,20 +159,34 @@ def _concerned(stored: IcebergTable, sightings: Sequence[Sighting]) -> list[Data
     return [f for f in live_files(stored) if (d := _day_of(f)) is None or d >= first]
 
 
-def _refuse_another_cluster(before: pa.Table, sightings: Sequence[Sighting]) -> None:
+def _refuse_another_cluster(lake: Lake, sightings: Sequence[Sighting]) -> None:
     """Refuse a cluster without a name where that is already taken by another one.
 
     Two clusters in one scope would be taken for one: what one of them shows would end
     what the other has, and watching one would prove that nobody else was in the other.
     """
     unnamed = f"kubernetes:{DEFAULT_CLUSTER}"
+    mine = [s for s in sightings if s.scope == unnamed]
+    if not mine:
+        return
+    stored = lake.load(IDENTITIES)
+    before = read_files(IDENTITIES, stored, _concerned(stored, sightings))
     known = _nodes(before.filter(pc.equal(before["scope"], unnamed)))
-    told = {n for s in sightings if s.scope == unnamed for n in _nodes(s.identities)}
+    told = {n for s in mine for n in _nodes(s.identities)}
     if known and told and known.isdisjoint(told):
         raise UsageError(
             f"its nodes ({min(told)}, ...) are none of those of the cluster without a "
             f"name that the lake knows ({min(known)}, ...): name it with --cluster"
         )
+    for sighting in sorted(mine, key=lambda s: s.at):
+        names = _nodes(sighting.identities) if sighting.lists else set()
+        if known and names and known.isdisjoint(names):
+            raise UsageError(
+                f"nodes that were listed at {_text(sighting.at)} ({min(names)}, ...) "
+                f"are none of those listed before ({min(known)}, ...): read each "
+                "cluster's files by themselves and name it with --cluster"
+            )
+        known |= names
 
 
 def _nodes(rows: pa.Table) -> set[str]:

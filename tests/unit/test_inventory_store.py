@@ -252,15 +252,32 @@ def test_days_told_again_change_nothing(lake):
     assert rows_of(lake) == before
 
 
-def test_two_clusters_without_a_name_are_not_taken_for_one(lake):
-    def cluster(name, *nodes):
-        rows = [{**dict.fromkeys(SIGHTED.names), "source": "kubernetes", "holder": node,
-                 "address": f"10.0.0.{n}", "kind": "node", "node": node}
-                for n, node in enumerate(nodes)]  # fmt: skip
-        rows = pa.Table.from_pylist(rows, schema=SIGHTED)
-        lists = frozenset({"node", "pod", "identities"})
-        return Sighting(f"kubernetes:{name}", BEGIN, rows, lists=lists)
+def cluster(name, *nodes, minute=0, lists=("node", "pod", "identities")):
+    rows = [{**dict.fromkeys(SIGHTED.names), "source": "kubernetes", "holder": node,
+             "address": f"10.0.0.{n}", "kind": "node", "node": node}
+            for n, node in enumerate(nodes)]  # fmt: skip
+    rows = pa.Table.from_pylist(rows, schema=SIGHTED)
+    at = BEGIN + timedelta(minutes=minute)
+    return Sighting(f"kubernetes:{name}", at, rows, lists=frozenset(lists))
 
+
+def test_two_clusters_without_a_name_in_one_call_are_not_taken_for_one(lake):
+    looks = [cluster("default", *some, minute=minute)
+             for minute, some in ((0, "ab"), (5, "bc"), (9, "xy"))]  # fmt: skip
+    with pytest.raises(UsageError, match=r"00:09:00Z \(x, .*--cluster"):
+        record(lake, looks[::-1])
+    record(lake, looks[1::-1])
+
+
+def test_a_watch_may_see_a_new_node_alone(lake):
+    record(lake, [cluster("default", "a1")])
+    joined = cluster("default", "a2", minute=1, lists=())
+    record(lake, [joined], goes_on=True)
+    with pytest.raises(UsageError, match=r"a3.*--cluster"):
+        record(lake, [cluster("default", "a3", minute=2, lists=())])
+
+
+def test_two_clusters_without_a_name_are_not_taken_for_one(lake):
     record(lake, [cluster("default", "a1", "a2")])
     record(lake, [cluster("default", "a2", "a3"), cluster("named", "b1")])
     with pytest.raises(UsageError, match=r"b1.*--cluster"):

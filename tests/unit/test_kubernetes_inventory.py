@@ -49,8 +49,8 @@ def save(folder, **files):
     return folder
 
 
-def read(path, **options):
-    saved = Saved([Path(path)], **{"at": AT} | options)
+def read(*paths, **options):
+    saved = Saved([*map(Path, paths)], **{"at": AT} | options)
     return list(saved), saved.skipped
 
 
@@ -706,6 +706,46 @@ def test_nodes_of_two_clusters_must_be_told_apart(tmp_path):
     with pytest.raises(UsageError, match="prod, test"):
         read(tmp_path)
     assert len(rows_of(tmp_path, cluster="both")) == 2
+
+
+def bare(name, ip):
+    return node(name, ip, metadata={"name": name, "labels": {}})
+
+
+def test_lists_of_two_clusters_of_one_time_must_be_told_apart(tmp_path):
+    for cluster, number in (("a", 1), ("b", 2)):
+        (tmp_path / cluster).mkdir()
+        name = f"{cluster}-node"
+        save(
+            tmp_path / cluster,
+            nodes=listed(bare(name, f"10.0.0.{number}")),
+            pods=listed(
+                pod(f"web-{cluster}", f"10.0.1.{number}", node=name),
+                pod(f"dns-{cluster}", f"10.0.2.{number}", node=name, namespace="sys"),
+            ),
+        )
+    with pytest.raises(UsageError, match=r"a-node.*b-node.*--cluster"):
+        read(tmp_path)
+    assert len(rows_of(tmp_path, cluster="both")) == 6
+    assert len(rows_of(tmp_path, partial=True)) == 6
+    for kind in ("nodes", "pods"):  # whatever is left of the other one
+        (tmp_path / "b" / f"{kind}.json").rename(tmp_path / "left.txt")
+        with pytest.raises(UsageError, match="--cluster"):
+            read(tmp_path / "a", tmp_path / "b")
+        (tmp_path / "left.txt").rename(tmp_path / "b" / f"{kind}.json")
+
+
+def test_lists_of_one_cluster_in_several_files_are_one_cluster(tmp_path):
+    waiting = pod("new-0", node=None)
+    waiting["status"] = {"phase": "Pending"}
+    save(
+        tmp_path,
+        nodes=listed(bare("n1", "10.0.0.100"), bare("n2", "10.0.0.101")),
+        first=everywhere(pod("web-0", node="n1")),
+        second=listed(pod("web-1", "10.0.0.2", node="n2"), pod("x", namespace="sys")),
+        third=everywhere(waiting),
+    )
+    assert len(read(tmp_path)[0]) == 1
 
 
 def test_a_watch_that_lost_its_types_is_not_taken_for_a_list(tmp_path):

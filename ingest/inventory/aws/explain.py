@@ -252,7 +252,13 @@ def _taken(rows: pa.Table, mine: Any, own: pa.Table, all_: pa.Table) -> pa.Table
         all_: The same of all that are known, in the same order.
     """
     asked = _joined(rows["eni"], rows["instance"])
-    place = pc.index_in(asked, value_set=_joined(own["eni"], own["instance"]))
+    # On which instance a branch interface is, may be told by what is not its own.
+    place = pc.coalesce(
+        *(
+            pc.index_in(asked, value_set=_joined(told["eni"], told["instance"]))
+            for told in (own, all_)
+        )
+    )
     mine = pc.and_(mine, pc.and_(pc.equal(rows["source"], "aws"), pc.is_valid(place)))
     for name in LENT:
         column, before, after = (

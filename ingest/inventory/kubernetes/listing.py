@@ -44,6 +44,9 @@ class Listing:
         repeats: One pod is in it in several states: it was a watch whose events have
             lost their types, so that nothing tells which pods have gone.
         told: The latest time that objects outside of lists tell; UTC.
+        nodes: Names of nodes that complete lists tell.
+        apart: One of these, and one of a complete list that shares none with the
+            others: lists of one time are then of several clusters.
     """
 
     facts: dict[str, Facts] = field(default_factory=dict)
@@ -51,6 +54,8 @@ class Listing:
     seen: set[str] = field(default_factory=set)
     repeats: bool = False
     told: datetime | None = None
+    nodes: set[str] = field(default_factory=set)
+    apart: tuple[str, str] | None = None
 
     def read(
         self,
@@ -75,7 +80,7 @@ class Listing:
         Raises:
             BrokenDocument: The rest cannot be read; what came before is added.
         """
-        listed: dict[str, set[str]] = {}
+        listed: dict[str, dict[Any, str]] = {}
         unnamed: list[Any] = []
         in_list = False
         for header, item in parts:
@@ -107,6 +112,8 @@ class Listing:
         for kind, facts in other.facts.items():
             self.facts.setdefault(kind, {}).update(facts)
         self.complete |= other.complete
+        self.apart = self.apart or other.apart
+        self._join(other.nodes)
 
     def _add(
         self,
@@ -114,16 +121,15 @@ class Listing:
         item: Any,
         state: State,
         keep: frozenset[str],
-        listed: dict[str, set[str]],
+        listed: dict[str, dict[Any, str]],
     ) -> None:
         self.seen.add(kind)
         if kind in keep and isinstance(item, dict):
             document = cut_down(kind, item)
             key, fact = state.read(kind, document)
             self.facts.setdefault(kind, {})[key] = fact
-            listed.setdefault(kind, set()).add(
-                document["metadata"].get("namespace", "")
-            )
+            namespace = document["metadata"].get("namespace", "")
+            listed.setdefault(kind, {})[key] = namespace
 
     def _add_alone(
         self, kind: str, item: Document, state: State, keep: frozenset[str]
@@ -141,9 +147,25 @@ class Listing:
             )
         found[key] = fact
 
-    def _complete(self, listed: dict[str, set[str]]) -> None:
-        several = len(set().union(*listed.values()) - {""}) > 1
-        self.complete |= {k for k, found in listed.items() if several or found == {""}}
+    def _complete(self, listed: dict[str, dict[Any, str]]) -> None:
+        """Note what a list shows completely: its objects' namespaces, by key."""
+        found = {kind: {*some.values()} for kind, some in listed.items()}
+        several = len(set().union(*found.values()) - {""}) > 1
+        whole = {k for k, some in found.items() if several or some == {""}}
+        self.complete |= whole
+        self._join(
+            name
+            for kind in sorted(whole & HOLDERS)
+            for key in listed[kind]
+            if (name := key if kind == "Node" else self.facts[kind][key].node)
+        )
+
+    def _join(self, names: Iterable[str]) -> None:
+        """Note the nodes of a complete list."""
+        others = set(names)
+        if self.nodes and others and self.nodes.isdisjoint(others):
+            self.apart = min(self.nodes), min(others)
+        self.nodes |= others
 
 
 def _is_cut(header: Document) -> bool:

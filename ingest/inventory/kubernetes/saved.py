@@ -24,7 +24,7 @@ from ingest.inventory.kubernetes.rows import configuration_rows, identity_rows
 from ingest.inventory.kubernetes.state import State
 from ingest.inventory.sighting import DEFAULT_CLUSTER, Sighting
 from ingest.inventory.stamps import ONE_MOMENT, named_at, told, written_at
-from lake.errors import SourceMissing
+from lake.errors import SourceMissing, UsageError
 
 log = structlog.get_logger()
 
@@ -93,6 +93,7 @@ class Saved:
     ) -> None:
         self._paths = paths
         self._cluster = cluster
+        self._is_named = cluster is not None
         self._at = at
         self._owner_label = owner_label
         self._partial = partial
@@ -103,8 +104,9 @@ class Saved:
 
         Raises:
             SourceMissing: A path is not there.
-            UsageError: The nodes are of several clusters; or ``at`` is given, and names
-                tell of several moments.
+            UsageError: The nodes are of several clusters, or lists of one moment that
+                nobody named have no node in common; or ``at`` is given, and names tell
+                of several moments.
             SettingsError: A file is YAML, and PyYAML is not installed.
         """
         self.skipped.clear()
@@ -185,6 +187,13 @@ class Saved:
             yield self._sighting(listing, state, next(pods, moment[-1].at))
 
     def _sighting(self, listing: Listing, state: State, at: datetime) -> Sighting:
+        if listing.apart and not self._is_named:
+            one, other = listing.apart
+            raise UsageError(
+                f"lists of one time have no node in common ({one}, ...; {other}, ...): "
+                "read each cluster's files by themselves and name it with --cluster, "
+                "or say --partial if a selector made the lists"
+            )
         for kind, facts in listing.facts.items():
             whole = kind in listing.complete or kind == "Pod"
             state.replace(kind, facts if whole else state.facts[kind] | facts)
