@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,13 +14,14 @@ import structlog
 import typer
 
 from ingest.inventory.sighting import Sighting
-from ingest.inventory.store import Recorded, record
+from ingest.inventory.stamps import refuse_future
+from ingest.inventory.store import record
+from ingest.inventory.summary import Told, say_without_region
 from ingest.options import parse_time
 from ingest.stop import SIGNALS
 from lake.catalog import Lake
 from lake.errors import SourceError, UsageError
 from lake.settings import load_settings
-from lake.tables import CONFIGURATIONS, IDENTITIES
 
 if TYPE_CHECKING:
     from ingest.inventory.kubernetes.api import Api
@@ -57,56 +56,6 @@ PartialOption = Annotated[
 ]
 
 
-@dataclass(slots=True)
-class _Told:
-    """What a run has done so far."""
-
-    began: float = field(default_factory=time.monotonic)
-    scopes: set[str] = field(default_factory=set)
-    sightings: int = 0
-    ignored: int = 0
-    failed: int = 0
-    opened: int = 0
-    closed: int = 0
-    rows: dict[str, int] = field(default_factory=dict)
-    snapshot: int | None = None
-
-    def take(self, sightings: Sequence[Sighting], done: dict[str, Recorded]) -> None:
-        """Count what was recorded."""
-        self.scopes |= {s.scope for s in sightings}
-        self.sightings += len(sightings)
-        for name, recorded in done.items():
-            self.rows[name] = recorded.rows
-            self.opened += recorded.opened
-            self.closed += recorded.closed
-            if name == IDENTITIES.name:
-                self.snapshot = recorded.snapshot or self.snapshot
-
-    def tell(self) -> int:
-        """Print one JSON line; return the exit code."""
-        line = {
-            "scopes": sorted(self.scopes),
-            "sightings": self.sightings,
-            "identities": self.rows.get(IDENTITIES.name, 0),
-            "configurations": self.rows.get(CONFIGURATIONS.name, 0),
-            "opened": self.opened,
-            "closed": self.closed,
-            "ignored": self.ignored,
-            "failed": self.failed,
-            "snapshot": self.snapshot,
-            "elapsed_s": round(time.monotonic() - self.began, 3),
-        }
-        typer.echo(json.dumps(line))
-        if self.sightings == 0:
-            typer.echo(
-                "flowlake: nothing of an inventory was found; see `flowlake inventory "
-                "aws --help` and `flowlake inventory kubernetes --help`",
-                err=True,
-            )
-            return 3
-        return 1 if self.failed else 0
-
-
 @inventory.command()
 def aws(
     *,
@@ -114,7 +63,11 @@ def aws(
     at: AtOption = None,
     partial: PartialOption = False,
     region: Annotated[
-        list[str] | None, typer.Option(help="Repeatable; none: every enabled Region")
+        list[str] | None,
+        typer.Option(
+            help="Repeatable; none: every enabled Region. With --from: of saved files "
+            "that do not tell theirs"
+        ),
     ] = None,
     role_arn: Annotated[
         list[str] | None,
@@ -139,15 +92,16 @@ def aws(
     from ingest.inventory.aws.saved import read_saved
 
     settings = load_settings()
-    report, told = Report(), _Told()
-    moment = parse_time(at, datetime.now(UTC), name="--at")
+    report, told = Report(), Told()
+    moment = _moment(at)
     if from_:
-        _live_options_are_absent(region, role_arn, external_id, profile)
+        _live_options_are_absent(role_arn, external_id, profile, (region or ())[1:])
         found: Iterable[Sighting] = read_saved(
             from_,
             at=moment,
             partial=partial,
             owner_tag=settings.owner_key,
+            region=next(iter(region or ()), None),
             report=report,
         )
     else:
@@ -162,7 +116,10 @@ def aws(
         )
     _record_all(found, told)
     told.ignored = sum(report.ignored.values())
-    told.failed = len(report.unreadable) + len(report.missing)
+    told.failures = dict(report.unreadable)
+    for missing in report.missing:
+        told.failures[f"{missing.call} in {missing.scope}"] = missing.reason
+    say_without_region(report.without_region)
     raise typer.Exit(told.tell())
 
 
@@ -197,8 +154,8 @@ def kubernetes(
     from ingest.inventory.kubernetes.saved import Saved
 
     settings = load_settings()
-    told = _Told()
-    moment = parse_time(at, datetime.now(UTC), name="--at")
+    told = Told()
+    moment = _moment(at)
     if from_:
         if watch or context or record_:
             raise UsageError("--from reads saved output: leave --watch, --context out")
@@ -211,7 +168,11 @@ def kubernetes(
         )
         _record_all(saved, told)
         told.ignored = sum(s.reason == "not_kubernetes" for s in saved.skipped)
-        told.failed = len(saved.skipped) - told.ignored
+        told.failures = {
+            str(skipped.path): f"{skipped.reason}: {skipped.detail}"
+            for skipped in saved.skipped
+            if skipped.reason != "not_kubernetes"
+        }
         raise typer.Exit(told.tell())
     _saved_options_are_absent(at, partial)
     from ingest.inventory.kubernetes.api import connect
@@ -225,7 +186,7 @@ def kubernetes(
     raise typer.Exit(told.tell())
 
 
-def _record_all(found: Iterable[Sighting], told: _Told) -> None:
+def _record_all(found: Iterable[Sighting], told: Told) -> None:
     with Lake(load_settings(), create=True) as lake:
         lake.ensure_all()
         try:
@@ -237,7 +198,7 @@ def _record_all(found: Iterable[Sighting], told: _Told) -> None:
 
 
 def _watch(
-    api: Api, cluster: str | None, path: Path | None, owner: str | None, told: _Told
+    api: Api, cluster: str | None, path: Path | None, owner: str | None, told: Told
 ) -> None:
     """Watch until a signal; what was seen is committed every few seconds."""
     from ingest.inventory.kubernetes import live
@@ -267,11 +228,18 @@ def _watch(
             flush()
 
 
+def _moment(at: str | None) -> datetime | None:
+    now = datetime.now(UTC)
+    moment = parse_time(at, now, name="--at")
+    refuse_future(moment, now)
+    return moment
+
+
 def _live_options_are_absent(*options: object) -> None:
     if any(options):
         raise UsageError(
-            "--from reads saved output: leave --region, --role-arn, --external-id and "
-            "--profile out"
+            "--from reads saved output, of one --region: leave others, --role-arn, "
+            "--external-id and --profile out"
         )
 
 

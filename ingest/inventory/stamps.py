@@ -4,6 +4,7 @@ One rule for everything that ``flowlake inventory … --from`` reads. ``--at`` s
 all files, whatever they are called. Without it the moment in a file's name counts, else
 that of the nearest folder, up to the one that was given; else when it was written. A
 moment in a name is a day and a time: ``20260101T003000Z``, ``2026-01-01T00-30-00``.
+Nothing was taken in the future, but for what clocks differ.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from lake.errors import UsageError
 
 # Files of one look have moments of their own where a script stamps each as it is saved.
 ONE_MOMENT = timedelta(seconds=60)
+SLACK = timedelta(minutes=5)  # so much another machine's clock may be ahead
 _STAMP = re.compile(
     r"(?<![0-9])(20[0-9]{2})-?([0-9]{2})-?([0-9]{2})"
     r"[T_ ]([0-9]{2})[-:]?([0-9]{2})[-:]?([0-9]{2})?(?:[.,][0-9]+)?"
@@ -47,6 +49,29 @@ def told(
             f"{last}: leave it out, or give one look's files"
         )
     return [at] * len(stamps)
+
+
+def is_future(time: datetime, now: datetime) -> bool:
+    """Whether a time has not come yet, whatever clocks differ."""
+    return time > now + SLACK
+
+
+def refuse_future(at: datetime | None, now: datetime) -> None:
+    """Refuse a time that has not come yet.
+
+    Raises:
+        UsageError: It has not: what is claimed then nobody can have seen.
+    """
+    if at is not None and is_future(at, now):
+        raise UsageError(
+            f"--at {at:%Y-%m-%dT%H:%M:%SZ} is in the future: it is when the files were "
+            f"taken; now is {now:%Y-%m-%dT%H:%M:%SZ}"
+        )
+
+
+def of_the_future(at: datetime) -> str:
+    """Say why a file that was taken then is not read."""
+    return f"it would have been taken at {at:%Y-%m-%dT%H:%M:%SZ}, which is yet to come"
 
 
 def named_at(file: Path, place: Path) -> datetime | None:

@@ -770,6 +770,32 @@ def test_accounts_and_regions_are_told_by_documents_folders_or_the_caller(tmp_pa
     assert scopes(tmp_path / "b") == ["aws:777788889999:us-west-2"]
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"VpcEndpoints": [{"ServiceName": "com.amazonaws.eu-west-1.s3"}]},
+        {"PrefixLists": [{"PrefixListName": "com.amazonaws.eu-west-1.s3"}]},
+        {"NatGateways": [
+            {"NatGatewayAddresses": [{"AvailabilityZone": "eu-west-1b"}]}]},
+        {"LoadBalancers": [{"AvailabilityZones": [{"ZoneName": "eu-west-1b"}]}]},
+        {"Listeners": [{"Certificates": [
+            {"CertificateArn": "arn:aws:acm:eu-west-1:111122223333:certificate/1"}]}]},
+        {"Reservations": [{"Instances": [
+            {"PrivateDnsName": "ip-10-0-0-1.eu-west-1.compute.internal"}]}]},
+    ],
+)  # fmt: skip
+def test_a_region_is_told_by_whatever_is_saved_beside(tmp_path, told):
+    vpc = {"VpcId": "vpc-1", "OwnerId": "111122223333"}
+    save(tmp_path / "a", Vpcs=[vpc])
+    save(tmp_path / "b", **told)
+    assert scopes(tmp_path) == ["aws:111122223333:eu-west-1"]
+    # What is said of elsewhere counts for less than what a file says of itself.
+    save(tmp_path / "b", Subnets=[{"SubnetId": "s", "AvailabilityZone": "us-east-1a"}])
+    (tmp_path / "a" / "Vpcs.json").unlink()
+    assert "aws:111122223333:us-east-1" not in scopes(tmp_path)
+    assert {s.split(":")[2] for s in scopes(tmp_path)} <= {"us-east-1", "eu-west-1"}
+
+
 def test_a_folder_called_after_a_minute_names_no_account(tmp_path):
     for name in ("202601010000", "202601010030"):
         save(tmp_path / name, FlowLogs=[{"FlowLogId": "fl-1"}])
@@ -920,7 +946,8 @@ def test_beside_a_broken_file_nothing_is_complete(tmp_path):
     (tmp_path / "page2.json.gz").write_bytes(gzip.compress(b'{"NetworkInt')[:-3])
     report = Report()
     assert looks(tmp_path, at=AT, report=report) == [(AT, ["10.0.0.1"], [])]
-    assert report.unreadable == [str(tmp_path / "page2.json.gz")]
+    assert list(report.unreadable) == [str(tmp_path / "page2.json.gz")]
+    assert report.unreadable[str(tmp_path / "page2.json.gz")].startswith("truncated: ")
 
 
 def test_a_place_that_is_not_there_is_an_error(tmp_path):

@@ -165,8 +165,45 @@ def test_the_command_ends_with_one_line_of_json(tmp_path):
     assert done.returncode == 0, done.stderr
     line = json.loads(done.stdout.splitlines()[-1])
     assert line["scopes"] == ["aws:111111111111:unknown"]
+    assert f"of one file no Region is told ({saved})" in done.stderr
+    assert "add --region" in done.stderr
     assert (line["sightings"], line["failed"], line["identities"]) == (1, 0, 0)
     assert line["configurations"] == 2  # the VPC, and that VPCs were listed
+
+
+def test_a_region_that_no_file_tells_can_be_said(tmp_path):
+    saved = tmp_path / "vpcs.json"
+    saved.write_text(json.dumps({"Vpcs": [{"VpcId": "v", "OwnerId": "111111111111"}]}))
+    done = invoke(tmp_path / "lake", "inventory", "aws", "--from", str(saved),
+                  "--region", "eu-west-1")  # fmt: skip
+    line = json.loads(done.stdout.splitlines()[-1])
+    assert line["scopes"] == ["aws:111111111111:eu-west-1"]
+    assert "no Region" not in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["aws", "kubernetes"])
+def test_files_that_cannot_be_read_are_named_with_why(tmp_path, kind):
+    whole = json.dumps(WHOLE_AND_PART[kind][0])
+    place = tmp_path / "saved"
+    place.mkdir()
+    files = {"good.json": whole, "cut.json": whole[:-5],
+             "bad.json": '{"kind": "List", "items": [}',
+             "good-20990101T000000Z.json": whole}  # fmt: skip
+    for name, text in files.items():
+        (place / name).write_text(text)
+    done = invoke(tmp_path / "lake", "inventory", kind, "--from", str(place))
+    assert done.returncode == 1, done.stderr
+    line = json.loads(done.stdout.splitlines()[-1])
+    told = {one["what"]: one["why"].partition(":")[0] for one in line["failures"]}
+    assert told == {
+        str(place / "cut.json"): "truncated",
+        str(place / "bad.json"): "broken",
+        str(place / "good-20990101T000000Z.json"): "future",
+    }
+    assert line["failed"] == 3
+    for file in told:
+        assert file in done.stderr
+    assert line["identities"] > 0
 
 
 WHOLE_AND_PART: dict[str, list[dict[str, Any]]] = {
@@ -213,7 +250,10 @@ def test_files_without_an_inventory_are_nothing_done(tmp_path):
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("aws", "--from", "x.json", "--region", "eu-west-1"),
+        ("aws", "--from", "x.json", "--profile", "p"),
+        ("aws", "--from", "x.json", "--region", "eu-west-1", "--region", "us-east-1"),
+        ("aws", "--from", "x.json", "--at", "2345-01-01"),
+        ("kubernetes", "--from", "x.json", "--at", "2345-01-01"),
         ("aws", "--at", "2026-01-01"),
         ("aws", "--partial"),
         ("kubernetes", "--at", "2026-01-01"),

@@ -88,6 +88,17 @@ def test_what_the_user_says_counts_before_any_name(saved):
     assert times(file.parent, at=AT) == [AT]
 
 
+def test_what_was_not_taken_yet_is_not_read_but_for_what_clocks_differ(saved):
+    save, times = saved
+    now = datetime.now(UTC).replace(microsecond=0)
+    soon, later = now + timedelta(minutes=4), now + timedelta(minutes=6)
+    assert times(save("a/list.json", soon)) == [soon]
+    assert times(save(f"b/list-{soon:%Y%m%dT%H%M%SZ}.json")) == [soon]
+    assert times(save("c/list.json", later)) == []
+    assert times(save(f"d/list-{later:%Y%m%dT%H%M%SZ}.json")) == []
+    assert times(save(f"d/list-{later:%Y%m%dT%H%M%SZ}.json"), at=AT) == [AT]
+
+
 def test_looks_of_several_times_are_not_said_to_be_of_one(saved, tmp_path):
     save, times = saved
     for stamp in (STAMP0, STAMP1):

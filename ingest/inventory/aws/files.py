@@ -16,6 +16,20 @@ from ingest.inventory.stamps import named_at, told, without_stamps, written_at
 from lake.errors import SourceDenied, SourceMissing
 
 ENDINGS = (".json", ".json.gz")
+
+
+class BrokenFile(Exception):
+    """A file is no JSON.
+
+    Attributes:
+        reason: ``truncated``, ``broken`` or ``unreadable``.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        self.reason = reason
+        super().__init__(detail)
+
+
 _HEAD_BYTES = 4096
 _GZIP = b"\x1f\x8b"
 # Files written within so long of one another were saved together.
@@ -110,15 +124,28 @@ def _head(file: Path) -> bytes:
 
 
 def load(file: SavedFile) -> Any:
-    """Return what a file holds; None if it is no JSON."""
+    """Return what a file holds.
+
+    Raises:
+        BrokenFile: It is no JSON, or cannot be read.
+    """
     try:
         body = file.path.read_bytes()
         if body.startswith(_GZIP):
             body = gzip.decompress(body)
         with uncollected():
             return json.loads(body)
-    except (OSError, EOFError, ValueError, zlib.error, RecursionError):
-        return None
+    except json.JSONDecodeError as error:
+        cut = error.pos >= len(error.doc.rstrip()) or "Unterminated" in error.msg
+        raise BrokenFile("truncated" if cut else "broken", str(error)) from error
+    except EOFError as error:
+        raise BrokenFile("truncated", str(error)) from error
+    except (ValueError, zlib.error, gzip.BadGzipFile) as error:
+        raise BrokenFile("broken", str(error)) from error
+    except RecursionError as error:
+        raise BrokenFile("broken", "a value too deep to be an answer") from error
+    except OSError as error:
+        raise BrokenFile("unreadable", error.strerror or str(error)) from error
 
 
 def moments(files: Sequence[SavedFile], at: datetime | None) -> list[Moment]:

@@ -33,7 +33,8 @@ class Report:
         files: JSON files read.
         documents: Documents used, by the name of their list.
         ignored: Files, or lists in them, that flowlake has no use for, by name.
-        unreadable: Files that are no JSON.
+        unreadable: Files that were not read, and why.
+        without_region: Files of which no Region is told.
         odd: Values that were left out or could not be joined, by what is odd.
         missing: Calls that failed.
     """
@@ -41,7 +42,8 @@ class Report:
     files: int = 0
     documents: Counter[str] = field(default_factory=Counter)
     ignored: Counter[str] = field(default_factory=Counter)
-    unreadable: list[str] = field(default_factory=list)
+    unreadable: dict[str, str] = field(default_factory=dict)
+    without_region: list[str] = field(default_factory=list)
     odd: Counter[str] = field(default_factory=Counter)
     missing: list[Missing] = field(default_factory=list)
 
@@ -56,6 +58,14 @@ class Report:
         self.missing.append(Missing(scope, call, reason))
         log.warning("inventory_call_failed", scope=scope, call=call, reason=reason)
 
+    def cannot_read(self, path: str, reason: str, detail: str = "") -> None:
+        """Note a file that is not read; once."""
+        if path not in self.unreadable:
+            self.unreadable[path] = f"{reason}: {detail}" if detail else reason
+            log.warning(
+                "inventory_file_skipped", file=path, reason=reason, detail=detail
+            )
+
     def absorb(self, other: Report) -> None:
         """Add another's counts to these."""
         self.files += other.files
@@ -65,5 +75,6 @@ class Report:
             (self.odd, other.odd),
         ):
             mine.update(theirs)
-        self.unreadable += other.unreadable
+        self.unreadable |= other.unreadable
+        self.without_region += other.without_region
         self.missing += other.missing

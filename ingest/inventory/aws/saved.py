@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path, PurePath
 
 from ingest.inventory.aws.assemble import Scope, sighting_of
 from ingest.inventory.aws.columns import uncollected
-from ingest.inventory.aws.files import Moment, SavedFile, find, load, moments
+from ingest.inventory.aws.files import (
+    BrokenFile,
+    Moment,
+    SavedFile,
+    find,
+    load,
+    moments,
+)
 from ingest.inventory.aws.history import history
 from ingest.inventory.aws.items import Items
 from ingest.inventory.aws.listing import CALLER, Listing, lists_of, merge, with_earlier
 from ingest.inventory.aws.report import Report
 from ingest.inventory.aws.scopes import Answer, Places
 from ingest.inventory.sighting import Sighting
+from ingest.inventory.stamps import is_future, of_the_future
 
 _MORE = ("NextToken", "NextMarker")
 
@@ -44,7 +52,7 @@ def read_saved(
             is there.
         owner_tag: The tag that names an owner.
         account: Whose they are, where the documents do not show it rightly.
-        region: Where they are of, likewise.
+        region: Where those are of that do not tell.
         report: Gets what was read and what was left out.
 
     Yields:
@@ -60,7 +68,7 @@ def read_saved(
     places_of = Places(account=account, region=region)
     reader = _Reader(places_of, owner_tag, report, partial=partial)
     past = [file for file in files if file.is_history]
-    order = moments([file for file in files if not file.is_history], at)
+    order = reader.past(moments([file for file in files if not file.is_history], at))
     if order and (past or len(order) > 1):
         reader.look_ahead(order[-1])
     # The listings first: what they tell of folders and names, the past is told with.
@@ -82,6 +90,17 @@ class _Reader:
         self._beside: dict[Scope, Listing] = {}
         self._ahead: list[Answer] = []
 
+    def past(self, order: Sequence[Moment]) -> list[Moment]:
+        """Return the moments that have come; files of others are reported."""
+        now = datetime.now(UTC)
+        for moment in order:
+            for file in moment.files if is_future(moment.at, now) else ():
+                self._report.files += 1
+                self._report.cannot_read(
+                    str(file.path), "future", of_the_future(moment.at)
+                )
+        return [moment for moment in order if not is_future(moment.at, now)]
+
     def look_ahead(self, last: Moment) -> None:
         """Read what explains earlier interfaces, but the interfaces themselves."""
         files = [file for file in last.files if not file.lists_interfaces]
@@ -97,8 +116,11 @@ class _Reader:
         items = Items(self._report)
         for file in files:
             self._report.files += 1
-            if not items.add(load(file)):
-                self._unreadable(file)
+            try:
+                if not items.add(load(file)):
+                    self._report.cannot_read(str(file.path), "broken", "no items")
+            except BrokenFile as error:
+                self._report.cannot_read(str(file.path), error.reason, str(error))
         beside = {scope: self._known_of(scope) for scope in items.scopes()}
         yield from history(
             items, beside, owner_tag=self._owner_tag, report=self._report
@@ -138,9 +160,10 @@ class _Reader:
         found, broken = [], set()
         for file in files:
             report.files += 1
-            content = load(file)
-            if content is None:
-                self._unreadable(file)
+            try:
+                content = load(file)
+            except BrokenFile as error:
+                self._report.cannot_read(str(file.path), error.reason, str(error))
                 broken.add(file.folder)
                 continue
             for part in content if isinstance(content, list) else [content]:
@@ -151,14 +174,12 @@ class _Reader:
                     found.append(Answer(file.path, file.folder, listing, partial))
         return found, broken
 
-    def _unreadable(self, file: SavedFile) -> None:
-        if str(file.path) not in self._report.unreadable:
-            self._report.unreadable.append(str(file.path))
-
     def _by_scope(self, answers: Sequence[Answer]) -> dict[Scope, list[Answer]]:
         found: dict[Scope, list[Answer]] = {}
         for scope, answer in zip(self._places.scopes_of(answers), answers, strict=True):
             if answer.listing.keys() - {CALLER}:
+                if not scope.region:
+                    self._report.without_region.append(str(answer.path))
                 found.setdefault(scope, []).append(answer)
         return found
 

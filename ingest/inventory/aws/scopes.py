@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -21,6 +21,7 @@ from ingest.inventory.aws.zones import (
 _LOOKED_AT = 100  # documents of a list: one answer is of one Region
 _ARNS = ("LoadBalancerArn", "ListenerArn", "TargetGroupArn", "TransitGatewayArn",
          "PrefixListArn", "SecurityGroupArn", "ResourceArn")  # fmt: skip
+_SERVICES = ("ServiceName", "PrefixListName", "PrivateDnsName", "DNSName")
 
 # Whose documents are surely the caller's own comes first: a shared VPC shows its
 # owner's subnets, and its owner sees the interfaces of others.
@@ -52,29 +53,42 @@ class Places:
 
     Args:
         account: Of all of them, where the caller knows it.
-        region: Likewise.
+        region: Of those that do not tell, where the caller knows it.
     """
 
     def __init__(self, *, account: str | None, region: str | None) -> None:
         self._account = account
-        self._region = region
+        self._region = region or ""
         self._accounts: dict[PurePath, str] = {}
         self._regions: dict[PurePath, str] = {}
         self._seen: dict[PurePath, set[str]] = {}
 
     def scopes_of(self, answers: Sequence[Answer]) -> list[Scope]:
         """Return the scope of each answer of one moment."""
-        regions = [self._region or _region(answer) for answer in answers]
-        for answer, region in zip(answers, regions, strict=True):
-            if region:
-                self._seen.setdefault(answer.folder, set()).add(region)
+        regions = [
+            _voted(answer, _regions_in) or region_in(str(answer.path)) or ""
+            for answer in answers
+        ]
+        self._see(zip(answers, regions, strict=True))
+        self._see(
+            [
+                (answer, _voted(answer, _regions_named))
+                for answer, region in zip(answers, regions, strict=True)
+                if not region and not self._region_of(answer.folder)
+            ]
+        )
         return [
             Scope(
                 self._account or self._account_of(answer, answers),
-                region or self._region_of(answer.folder),
+                region or self._region_of(answer.folder) or self._region,
             )
             for answer, region in zip(answers, regions, strict=True)
         ]
+
+    def _see(self, found: Iterable[tuple[Answer, str]]) -> None:
+        for answer, region in found:
+            if region:
+                self._seen.setdefault(answer.folder, set()).add(region)
 
     def _region_of(self, folder: PurePath) -> str:
         """Return the one Region that the folder's other files are of, or those around.
@@ -108,14 +122,13 @@ class Places:
         return ""
 
 
-def _region(answer: Answer) -> str:
+def _voted(answer: Answer, evidence: Callable[[Document], Iterable[str]]) -> str:
+    """Return the Region that most of an answer's documents tell; empty if none does."""
     votes: Counter[str] = Counter()
     for documents in answer.listing.values():
         for document in documents[:_LOOKED_AT]:
-            votes.update(_regions_in(document))
-    if votes:
-        return min(votes, key=lambda region: (-votes[region], region))
-    return region_in(str(answer.path)) or ""
+            votes.update(evidence(document))
+    return min(votes, key=lambda region: (-votes[region], region), default="")
 
 
 def _regions_in(document: Document) -> Iterator[str]:
@@ -130,6 +143,25 @@ def _regions_in(document: Document) -> Iterator[str]:
         *(of_arn(text(document, name) or "")[0] for name in _ARNS),
     ]
     yield from filter(None, found)
+
+
+def _regions_named(part: Any) -> Iterator[str]:
+    """Yield the Regions of zones, ARNs and services anywhere in a document.
+
+    Weaker than what it says of itself: it may name what is elsewhere.
+    """
+    if isinstance(part, list):
+        for item in part:
+            yield from _regions_named(item)
+    for name, value in part.items() if isinstance(part, dict) else ():
+        if not isinstance(value, str):
+            yield from _regions_named(value)
+        elif "Zone" in name:
+            yield from filter(None, (region_of_zone(value), region_of_zone_id(value)))
+        elif name.endswith("Arn"):
+            yield from filter(None, of_arn(value)[:1])
+        elif name in _SERVICES:
+            yield from filter(None, [region_in(value)])
 
 
 def _accounts(listings: Iterable[Listing], *, all_: bool = False) -> Iterator[str]:

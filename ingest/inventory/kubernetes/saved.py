@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from operator import attrgetter
 from pathlib import Path
 
@@ -23,7 +23,14 @@ from ingest.inventory.kubernetes.recording import messages_of
 from ingest.inventory.kubernetes.rows import configuration_rows, identity_rows
 from ingest.inventory.kubernetes.state import State
 from ingest.inventory.sighting import DEFAULT_CLUSTER, Sighting
-from ingest.inventory.stamps import ONE_MOMENT, named_at, told, written_at
+from ingest.inventory.stamps import (
+    ONE_MOMENT,
+    is_future,
+    named_at,
+    of_the_future,
+    told,
+    written_at,
+)
 from lake.errors import SourceMissing, UsageError
 
 log = structlog.get_logger()
@@ -36,7 +43,8 @@ class Skipped:
     """A file, or the rest of it, that was not read.
 
     Attributes:
-        reason: ``not_kubernetes``, ``truncated``, ``broken`` or ``unreadable``.
+        reason: ``not_kubernetes``, ``truncated``, ``broken``, ``unreadable`` or
+            ``future``.
     """
 
     path: Path
@@ -137,10 +145,14 @@ class Saved:
             else:
                 self.skipped.append(Skipped(path, "not_kubernetes", kind or ""))
         moments = told([stamp for *_, stamp in lists], self._at)
-        return watches, [
-            self._file(path, kind, at or written_at(path))
-            for (path, kind, _), at in zip(lists, moments, strict=True)
-        ]
+        now, files = datetime.now(UTC), []
+        for (path, kind, _), moment in zip(lists, moments, strict=True):
+            at = moment or written_at(path)
+            if is_future(at, now):
+                self._skipped(path, "future", of_the_future(at))
+            else:
+                files.append(self._file(path, kind, at))
+        return watches, files
 
     def _expanded(self) -> Iterator[tuple[Path, datetime | None]]:
         """Give the files, and what their names tell of when they were taken."""
@@ -172,8 +184,13 @@ class Saved:
         reason = "unreadable"
         if isinstance(error, BrokenDocument):
             reason = "truncated" if error.truncated else "broken"
-        log.warning("inventory_file_skipped", file=str(path), reason=reason)
-        self.skipped.append(Skipped(path, reason, str(error)))
+        self._skipped(path, reason, str(error))
+
+    def _skipped(self, path: Path, reason: str, detail: str) -> None:
+        log.warning(
+            "inventory_file_skipped", file=str(path), reason=reason, detail=detail
+        )
+        self.skipped.append(Skipped(path, reason, detail))
 
     def _listed(self, files: Sequence[_File], state: State) -> Iterator[Sighting]:
         for moment in _moments(files):
