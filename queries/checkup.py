@@ -17,6 +17,7 @@ from lake.settings import load_settings
 from queries import formats, tables
 from queries.engine import Engine
 from queries.output import opened
+from queries.says import counted
 from queries.session import Session
 from queries.statements import statement
 from queries.values import Window, iso
@@ -179,9 +180,10 @@ def _of_interfaces(session: Session, since: datetime) -> Iterator[Finding]:
 
 def _of_clusters(session: Session) -> Iterator[Finding]:
     for row in session.query(statement("doctor/overlays")).to_pylist():
+        pods = counted(row["pods"], "pod")
         yield Finding(
             "overlay_cni", row["cluster"],
-            costs=f"its {row['pods']} pods have addresses of no VPC, such as "
+            costs=f"addresses of its {pods} are of no VPC, such as "
             f"{row['example']}: flow logs show its nodes alone",
             do="use the VPC CNI, or count its traffic in the cluster",
         )  # fmt: skip
@@ -208,7 +210,7 @@ def _of_looks(session: Session) -> Iterator[Finding]:
 
 
 def _text(found: dict[str, Any]) -> str:
-    text = f"{len(found['findings'])} findings\n"
+    text = f"{counted(len(found['findings']), 'finding')}\n"
     if found["findings"]:
         rows = pa.Table.from_pylist(found["findings"]).select(
             ["fault", "resource", "costs", "do"]

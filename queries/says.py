@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from queries.special import is_public
 from queries.values import iso
 
 Row = Mapping[str, Any]
@@ -22,9 +23,14 @@ def sentence(found: Row, vpc: str | None) -> str:
         vpc: The VPC that was asked for.
     """
     listings = found["listings"].to_pylist()
+    held, nearest = found["identities"], found["nearest"].to_pylist()
+    if not held.num_rows and not nearest:
+        if found["what"]:
+            return f"it is {found['what']}"
+        if is_public(found["address"]) and not found["homes"].num_rows and not vpc:
+            return "; ".join(_public(listings))
     if not listings:
         return _nothing_listed(vpc)
-    held, nearest = found["identities"], found["nearest"].to_pylist()
     parts = [_held(held, found["at"]) if held.num_rows else _nobody(found)]
     if nearest and held.num_rows:
         parts.append(f"no {_either(map(_kind_of, nearest))} was seen at it then")
@@ -39,6 +45,21 @@ def name_of(row: Row) -> str | None:
     return next((row[name] for name in _NAMES if row.get(name)), None)
 
 
+def counted(count: int, word: str) -> str:
+    """Return a count of things, one or several."""
+    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
+
+
+def _public(listings: list[Row]) -> Iterator[str]:
+    """Say of a public address that it is nobody's who was listed."""
+    if not listings:
+        yield "it is a public address"
+        yield "there is no inventory that knows which are yours"
+    else:
+        yield "it is a public address that nobody listed has: of the internet"
+        yield _freshness(listings)
+
+
 def _kind_of(row: Row) -> str:
     return row.get("kind") or "holder"
 
@@ -51,11 +72,15 @@ def _nothing_listed(vpc: str | None) -> str:
 
 def _held(identities: pa.Table, at: datetime | None) -> str:
     if at is None:
-        return f"{identities.num_rows} intervals, the newest first"
+        if identities.num_rows == 1:
+            return "one interval"
+        return f"{counted(identities.num_rows, 'interval')}, the newest first"
     sure = identities["at_that_time"].to_pylist().count("surely")
     if sure == 1:
         return "one held it then"
-    return f"{identities.num_rows} can have held it then, {sure} surely did"
+    if identities.num_rows == 1:
+        return "one can have held it then, but not surely"
+    return f"{identities.num_rows} can have held it then, {sure or 'none'} surely did"
 
 
 def _nobody(found: Row) -> str:

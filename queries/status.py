@@ -15,6 +15,7 @@ from lake.follow import unabsorbed
 from lake.snapshots import ancestry, mark_of
 from lake.tables import FLOWS, HEADS, LEDGERS, ROLLUPS, TABLES, Table
 from queries.engine import Engine, Pinned
+from queries.says import counted
 from queries.statements import statement
 from queries.values import iso
 
@@ -74,7 +75,7 @@ def _sentences(status: dict[str, Any]) -> list[str]:
     lag = f", {_span(status['lag_s'])} ago" if through else ""
     lines = [
         f"data through {through or 'nothing yet'}{lag}",
-        f"{objects['ingested']:,} objects ingested, "
+        f"{counted(objects['ingested'], 'object')} ingested, "
         f"{objects['quarantined_whole']:,} of them quarantined whole",
         f"quarantine: {_counts(status['quarantine'])}",
         f"silences: {_counts(status['silences'])}",
@@ -83,11 +84,12 @@ def _sentences(status: dict[str, Any]) -> list[str]:
         lines.append("nothing was ingested yet: run `flowlake ingest SOURCE`")
     behind = {k: v for k, v in status["followers"].items() if v != 0}
     for name, count in behind.items():
-        lines.append(
-            f"{name} stopped: run `flowlake repair {name.split('/')[0]}`"
-            if count is None
-            else f"{name} is {count} snapshots behind: the next ingest absorbs them"
-        )
+        if count is None:
+            ledger = name.split("/")[0]
+            lines.append(f"{name} stopped: run `flowlake repair {ledger}`")
+        else:
+            late = counted(count, "snapshot")
+            lines.append(f"{name} is {late} behind: the next ingest absorbs them")
     return lines
 
 

@@ -17,6 +17,7 @@ from queries import formats, tables
 from queries.engine import Engine
 from queries.output import opened
 from queries.says import name_of, sentence
+from queries.special import special
 from queries.statements import statement
 from queries.values import iso, parse_moment
 
@@ -69,7 +70,8 @@ def look_up(
     Returns:
         ``address``, ``at``, ``identities`` (a table), ``nearest`` (if nobody held it
         then, or no pod, who did before and after), ``homes`` (subnets and VPCs whose
-        ranges hold it), ``listings`` (when the scopes that can know of it were last
+        ranges hold it), ``what`` (what the address is by itself, whoever holds it;
+        else None), ``listings`` (when the scopes that can know of it were last
         listed, the longest ago first) and ``says``: what came out, in words.
     """
     pinned = engine.pin(list(TABLES))
@@ -86,15 +88,16 @@ def look_up(
     found = {
         "address": address,
         "at": at,
-        "identities": _filled(identities),
-        "nearest": _filled(nearest),
+        "what": special(address, homes.to_pylist()),
+        "identities": identities,
+        "nearest": nearest,
         "homes": homes,
         "listings": listings,
     }
     says = sentence(found, vpc)  # of all, whatever is shown
     if identities.num_rows > limit:
         says += f"; the newest {limit} of {identities.num_rows} are shown"
-        found["identities"] = _filled(identities.slice(0, limit))
+        found["identities"] = identities.slice(0, limit)
     return {"address": address, "at": at, "says": says, **found}
 
 

@@ -1,4 +1,4 @@
-"""What a run of `flowlake inventory` did, in one line, and what to know about it."""
+"""What `flowlake inventory` did, in one line, and what to know about it."""
 
 from __future__ import annotations
 

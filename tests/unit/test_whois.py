@@ -179,6 +179,92 @@ def test_an_answer_for_a_vpc_is_of_its_own_subnets_and_holders(asked):
     assert asked("10.0.1.5", vpc="vpc-2")["identities"].num_rows == 0
 
 
+# -- what an address is by itself ----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("address", "what"),
+    [
+        ("0.0.0.0", "the unspecified address"),  # noqa: S104
+        ("::", "the unspecified address"),
+        ("127.0.0.53", "a loopback address"),
+        ("::1", "a loopback address"),
+        ("169.254.169.254", "the instance metadata service"),
+        ("fd00:ec2::254", "the instance metadata service"),
+        ("169.254.169.253", "Amazon's DNS resolver"),
+        ("169.254.7.7", "a link-local address"),
+        ("fe80::1", "a link-local address"),
+        ("224.0.0.251", "a multicast group"),
+        ("ff02::1", "a multicast group"),
+        ("255.255.255.255", "the broadcast address"),
+        ("240.0.0.1", "an address reserved for the future"),
+        ("64:ff9b::808:808", "NAT64's address for 8.8.8.8"),
+        ("10.0.1.0", "the network's own address in subnet-vpc-"),
+        ("10.0.1.1", "the VPC's router in subnet-vpc-"),
+        ("10.0.1.2", "kept for DNS by AWS in subnet-vpc-"),
+        ("10.0.1.3", "kept for the future by AWS in subnet-vpc-"),
+        ("10.0.1.255", "the network's last address, which AWS keeps in subnet-vpc-"),
+        ("10.0.0.2", "the DNS resolver of vpc-"),
+    ],
+)
+def test_what_no_inventory_can_tell_is_said_at_once(asked, address, what):
+    for minute in (None, 20):
+        found = asked(address, minute)
+        assert found["says"].startswith(f"it is {what}")
+        assert "looks again" not in found["says"]
+        assert found["says"] == f"it is {found['what']}"
+
+
+def test_an_address_that_was_held_is_not_explained_away(asked):
+    assert asked("10.0.1.5")["what"] is None
+    assert asked("10.0.1.6")["what"] is None
+    assert asked("10.0.2.1")["what"] is None  # in no subnet that is known
+    # Kept in one of two subnets alone, it may be somebody's in the other.
+    assert asked("10.0.1.1", vpc="vpc-2")["what"] == "the VPC's router in subnet-vpc-2"
+
+
+def test_of_a_public_address_it_is_said_that_nobody_listed_has_it(asked, tmp_path):
+    found = asked("8.8.8.8")
+    assert found["says"].startswith(
+        "it is a public address that nobody listed has: of the internet; of 3 scopes "
+    )
+    assert "looks again" not in found["says"]
+    lake = tmp_path / "lake"
+    with Lake(load_settings(lake=str(lake)), create=True) as made:
+        made.ensure_all()
+    for address, says in (("8.8.8.8", "no inventory that knows"), ("::1", "loopback")):
+        assert says in json.loads(flowlake(lake, address).stdout)["says"]
+
+
+# -- shape ---------------------------------------------------------------------------
+
+
+def test_json_has_every_key_whatever_is_known(settings):
+    told = [
+        json.loads(flowlake(settings.lake_path, *asked).stdout)
+        for asked in (
+            ("10.0.1.5",),
+            ("10.0.1.5", "--at", iso(22)),
+            (POD6, "--at", iso(0)),
+            ("8.8.8.8",),
+            ("127.0.0.1",),
+        )
+    ]
+    assert {tuple(one) for one in told} == {
+        ("address", "at", "says", "what", "identities", "nearest", "homes", "listings")
+    }
+    rows = [r for one in told for r in (*one["identities"], *one["nearest"])]
+    assert len({tuple(row) for row in rows}) == 1
+    assert {"pod", "eni", "held_until", "latest", "at_that_time"} <= rows[0].keys()
+    assert told[0]["at"] is told[0]["identities"][0]["eni"] is None
+
+
+def test_one_is_not_several(asked):
+    assert asked(POD6)["says"].startswith("one interval; ")
+    assert asked("10.0.1.5")["says"].startswith("2 intervals, the newest first; ")
+    assert "0 surely" not in asked("10.0.1.5", minute=15)["says"]
+
+
 # -- spellings -----------------------------------------------------------------------
 
 
