@@ -128,12 +128,13 @@ COVERAGE_HOURLY_FIELDS: tuple[Field, ...] = (
     Field("vpc_id", "string", "Its VPC."),
     Field("subnet_id", "string", "Its subnet."),
     Field("interval_s", "int", "Length of a window: 60, or 600 if any record of the "
-          "hour and flow log is longer than 120.", unit="s"),
-    Field("windows_expected", "long", "Windows heard of, and those that are missing "
-          "between two of them, of this hour or of hours within a day."),
-    Field("windows_seen", "long", "Windows with records, by the clock."),
-    Field("windows_silent", "long", "Windows reported as NODATA."),
-    Field("windows_skipped", "long", "Windows of which AWS skipped records."),
+          "hour and flow log is longer than 120; of several flow logs the most.",
+          unit="s"),
+    Field("windows_expected", "long", "Windows of each of its flow logs: heard of, and "
+          "missing between two of them, of this hour or of hours within a day."),
+    Field("windows_seen", "long", "Those with records, by the clock."),
+    Field("windows_silent", "long", "Those reported as NODATA."),
+    Field("windows_skipped", "long", "Those of which AWS skipped records, be it some."),
     Field("records", "long", "All records, counted or not."),
     Field("undecided", "long", "Those of which nobody has said if they count."),
     Field("unsettled", "long", "Those that are not settled."),
@@ -148,4 +149,6 @@ COVERAGE_HOURLY_FIELDS: tuple[Field, ...] = (
     Field("first_heard", "timestamp", "Earliest start of a record or silence; null: "
           "nothing was heard in the hour, but before and after it."),
     Field("last_heard", "timestamp", "Latest end of a record or silence; UTC."),
+    Field("flow_logs", "string", "JSON: the same of each flow log that holds it, by "
+          "flow_log_id; null there: an object's name did not tell."),
 )  # fmt: skip

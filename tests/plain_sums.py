@@ -77,7 +77,7 @@ def flow(dice, hour, source):
         "tcp_flags": dice.choice([2, 18, 0, 3, None]),
         "packets": dice.randrange(9),
         "bytes": dice.choice([None, 40, 1500]),
-        "flow_log_id": "fl-1",
+        "flow_log_id": dice.choice(["fl-1", "fl-1", "fl-2", None]),
         "source_object": source,
     }
 
@@ -273,11 +273,11 @@ def coverage_of(rows):
 
 
 def heard_of(rows):
-    """Return each observer's windows heard and missing between, its first and last."""
+    """Return windows heard and missing between, first and last, by observer and log."""
     found = {}
-    for name in {row["observer"] for row in rows}:
+    for name in {(row["observer"], row["flow_log_id"]) for row in rows}:
         mine = [(seconds(r["start_time"]), seconds(r["end_time"]))
-                for r in rows if r["observer"] == name]  # fmt: skip
+                for r in rows if (r["observer"], r["flow_log_id"]) == name]  # fmt: skip
         merged: Any = defaultdict(lambda: (1 << 40, 0))  # of each minute, as added up
         for start, end_ in mine:
             first, last = merged[start // 60]
@@ -304,14 +304,14 @@ def expected_of(hours, reach=24):
     """
     told = {hour: heard_of(rows) for hour, rows in sorted(hours.items()) if rows}
     found: Any = defaultdict(lambda: defaultdict(int))
-    last: dict[str, Any] = {}
-    for hour, observers in told.items():
-        for name, (heard, between, first, end_) in observers.items():
-            found[hour][name] += heard + between
+    last: dict[Any, Any] = {}
+    for hour, logs in told.items():
+        for name, (heard, between, first, end_) in logs.items():
+            found[hour][name[0]] += heard + between
             if name in last and hour - last[name][0] <= reach * HOUR:
                 for minute in range(-(-last[name][1] // 60) + 1, first // 60):
                     place = EPOCH + timedelta(seconds=minute * 60)
-                    found[place.replace(minute=0)][name] += 1
+                    found[place.replace(minute=0)][name[0]] += 1
             last[name] = hour, end_
     return {hour: dict(names) for hour, names in found.items()}
 

@@ -17,12 +17,19 @@ from pyiceberg.table import Table as IcebergTable
 from ingest.rollup.sums import Sums
 from lake.datafiles import EPOCH
 from lake.follow import bounded
-from lake.rewrite import batches
+from lake.rewrite import batches, live_files
 from lake.shape import conform, nullable
-from lake.tables import COVERAGE_HOURLY, arrow_schema
+from lake.tables import CONFIGURATIONS, COVERAGE_HOURLY, arrow_schema
 
 HOUR = timedelta(hours=1)
 REACH_H = 24  # who is not heard for longer is not known to have been logged
+_TIME = pa.timestamp("us", tz="UTC")
+LISTED = pa.schema(
+    [
+        *((name, pa.string()) for name in ("resource_type", "resource_id")),
+        *((name, _TIME) for name in ("valid_from", "valid_until", "last_seen")),
+    ]
+)
 
 
 class Coverage:
@@ -33,6 +40,7 @@ class Coverage:
         stored: `coverage_hourly`, as loaded.
         old: Its data files by hour.
         first: The first hour that may be written.
+        listed: Rows of `configurations`: the flow logs that are there, ``LISTED``.
     """
 
     def __init__(
@@ -42,12 +50,15 @@ class Coverage:
         old: Mapping[int, Sequence[DataFile]],
         *,
         first: int,
+        listed: pa.Table,
     ) -> None:
         self._sums = sums
         self._stored = stored
         self._old = old
         self._first = first
-        sums.run("cover_begin.sql", given_none=_SCHEMA.empty_table())
+        sums.run(
+            "cover_begin.sql", given_none=_SCHEMA.empty_table(), given_listed=listed
+        )
 
     def add(self, rows: pa.Table) -> None:
         """Take an hour's own sums."""
@@ -77,6 +88,20 @@ class Coverage:
         """Return an hour's rows."""
         begins: datetime = EPOCH + hour * HOUR
         return self._sums.rows("cover_hour.sql", {"hour": begins})
+
+
+def listings(stored: IcebergTable) -> pa.Table:
+    """Return from when until when `configurations` has shown each of its resources.
+
+    Args:
+        stored: `configurations`, as loaded.
+
+    Returns:
+        ``LISTED``, a row for each of its rows.
+    """
+    found = batches(CONFIGURATIONS, stored, live_files(stored), LISTED.names)
+    parts = (conform(rows, LISTED) for rows in found)
+    return pa.concat_tables([LISTED.empty_table(), *parts])
 
 
 _SCHEMA = nullable(arrow_schema(COVERAGE_HOURLY))

@@ -18,7 +18,7 @@ import structlog
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 
-from ingest.rollup.coverage import Coverage
+from ingest.rollup.coverage import Coverage, listings
 from ingest.rollup.daily import roll_up_days
 from ingest.rollup.sums import SILENT, Sums
 from ingest.rollup.touched import (
@@ -36,7 +36,15 @@ from lake.rewrite import batches, live_files
 from lake.shape import conform
 from lake.snapshots import head_id, mark_property
 from lake.store import Change, commit, refuse
-from lake.tables import COVERAGE_HOURLY, EDGES_DAILY, FLOWS, ROLLUPS, SILENCES, Table
+from lake.tables import (
+    CONFIGURATIONS,
+    COVERAGE_HOURLY,
+    EDGES_DAILY,
+    FLOWS,
+    ROLLUPS,
+    SILENCES,
+    Table,
+)
 from transform.rollup import COLUMNS
 
 log = structlog.get_logger()
@@ -215,8 +223,9 @@ def _absorb(lake: Lake, work: _Work, sums: Sums, progress: Progress) -> int:
     for rollup in work.rollups:
         if rollup.table is COVERAGE_HOURLY:
             rollup.coverage = Coverage(
-                sums, rollup.stored, rollup.old, first=rollup.first
-            )
+                sums, rollup.stored, rollup.old, first=rollup.first,
+                listed=listings(lake.load(CONFIGURATIONS)),
+            )  # fmt: skip
     hours = work.hours
     for number, hour in enumerate(hours):
         _add_up(work, sums, hour)

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from ingest.inventory.store import record
 from ingest.job import Ingest, Request
 from lake.catalog import Lake
 from lake.settings import load_settings
@@ -12,7 +13,7 @@ from lake.tables import COVERAGE_HOURLY
 from queries.answers import answer, pose
 from queries.catalogue import load_catalogue
 from queries.engine import Engine
-from tests.estate import NOON, put, sent, silent
+from tests.estate import LOG, NOON, listed, put, sent, silent
 
 
 @pytest.fixture
@@ -93,6 +94,74 @@ def test_hours_change_when_others_come_or_go(settings, tmp_path):
     assert expected(settings)[2] == (59, 0)
     load(settings, spoken(place, 3, [*range(60, 100), *range(120, 180)]))
     assert expected(settings) == dict.fromkeys(range(4), (60, 60))
+
+
+REJECTS = "fl-0123456789abcdef1"
+
+
+def rejecting(place, number, minutes):
+    """Write an object of a second flow log, which has nothing to tell."""
+    quiet = (silent(m, "eni-1") for m in minutes)
+    return put(place, number, *quiet, log=REJECTS)
+
+
+def test_a_flow_log_that_is_heard_does_not_hide_one_that_is_not(settings, tmp_path):
+    place = tmp_path / "objects"
+    load(settings, rejecting(place, 0, range(240)))
+    load(settings, spoken(place, 1, [*range(40), *range(200, 240)]))
+    assert expected(settings) == {
+        0: (119, 100), 1: (120, 60), 2: (120, 60), 3: (120, 100),
+    }  # fmt: skip
+    load(settings, spoken(place, 2, range(40, 200)))
+    assert expected(settings) == dict.fromkeys(range(4), (120, 120))
+
+
+def look(settings, minute, *logs):
+    """Record a complete look at AWS, which shows these flow logs."""
+    shown = (
+        ("flow_log", log, json.dumps({"FlowLogId": log, "ResourceId": "vpc-1"}))
+        for log in logs
+    )
+    with Lake(settings, create=True) as lake:
+        lake.ensure_all()
+        record(lake, [listed(minute, *shown)])
+
+
+def test_a_listed_flow_log_that_is_heard_no_more_is_missing(settings, tmp_path):
+    place = tmp_path / "objects"
+    for minute in (0, 180):
+        look(settings, minute, LOG, REJECTS)
+    load(settings, spoken(place, 0, range(40)), rejecting(place, 1, range(240)))
+    # It was surely there until the last look at it.
+    assert expected(settings) == {
+        0: (119, 100), 1: (120, 60), 2: (120, 60), 3: (60, 60),
+    }  # fmt: skip
+    look(settings, 270, LOG, REJECTS)
+    load(settings, rejecting(place, 2, range(240, 250)))
+    assert expected(settings)[3] == (120, 60)
+    assert expected(settings)[4] == (20, 10)
+
+
+def test_a_flow_log_that_was_deleted_is_not_missing(settings, tmp_path):
+    place = tmp_path / "objects"
+    look(settings, 0, LOG, REJECTS)
+    look(settings, 45, REJECTS)
+    load(settings, spoken(place, 0, range(40)), rejecting(place, 1, range(120)))
+    assert expected(settings) == {0: (100, 100), 1: (60, 60)}
+
+
+def test_a_flow_log_in_place_of_another_leaves_nothing_missing(settings, tmp_path):
+    place = tmp_path / "objects"
+    load(settings, spoken(place, 0, range(70)), rejecting(place, 1, range(70, 120)))
+    assert expected(settings) == dict.fromkeys(range(2), (60, 60))
+
+
+def test_completeness_tells_of_skipped_windows(settings, tmp_path):
+    lines = [silent(m, "eni-1", "SKIPDATA" if 10 <= m < 25 else "NODATA")
+             for m in range(60)]  # fmt: skip
+    load(settings, put(tmp_path / "objects", 0, *lines))
+    assert expected(settings) == {0: (60, 45)}
+    assert completeness(settings, 0, 1)["share"] == pytest.approx(0.75)
 
 
 def test_completeness_tells_of_hours_in_which_nothing_was_heard(settings, tmp_path):

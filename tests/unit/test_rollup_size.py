@@ -19,14 +19,17 @@ from tests.plain_sums import BEGIN, SHAPES, as_table
 
 
 def covered(*rows, silent=()):
+    """Return the figures of records (from, to, flow log) and silences (and status)."""
     with Sums(load_settings()) as sums:
         table = pa.Table.from_pylist(
             [{"observer": "eni-1", "start_time": BEGIN + timedelta(seconds=a),
-              "end_time": BEGIN + timedelta(seconds=b), "log_status": status}
-             for a, b, status in silent], schema=SILENT)  # fmt: skip
+              "end_time": BEGIN + timedelta(seconds=b), "log_status": status,
+              "flow_log_id": log[0] if log else None}
+             for a, b, status, *log in silent], schema=SILENT)  # fmt: skip
         flows = [{"observer": "eni-1", "start_time": BEGIN + timedelta(seconds=a),
                   "end_time": BEGIN + timedelta(seconds=b),
-                  "source_object": NAME} for a, b in rows]  # fmt: skip
+                  "flow_log_id": log[0] if log else None,
+                  "source_object": NAME} for a, b, *log in rows]  # fmt: skip
         sums.add(iter([as_table(flows)] if flows else []), table)
         (found,) = pa.concat_tables(sums.of_hour(COVERAGE_HOURLY, BEGIN)).to_pylist()
     names = ("interval_s", "windows_expected", "windows_seen", "windows_silent",
@@ -48,7 +51,36 @@ def test_a_window_is_missing_only_where_nothing_can_have_come():
 def test_silent_windows_are_no_gaps():
     nodata = [(60 * n, 60 * n + 60, "NODATA") for n in (1, 2)]
     assert covered((0, 59), (180, 239), silent=nodata)[:4] == (60, 4, 2, 2)
-    assert covered(silent=[(0, 60, "SKIPDATA")]) == (60, 0, 0, 0, 1, None)
+
+
+def test_skipped_windows_were_expected():
+    assert covered(silent=[(0, 60, "SKIPDATA")]) == (60, 1, 0, 0, 1, None)
+    skipped = [(60, 119, "SKIPDATA")]
+    assert covered((0, 59), (120, 179), silent=skipped)[1:5] == (3, 2, 0, 1)
+    # Of a skipped window some records may have come; it is one window, and not whole.
+    assert covered((0, 59), (63, 90), (120, 179), silent=skipped)[1:5] == (3, 2, 0, 1)
+
+
+def test_no_flow_log_stands_in_for_another():
+    minutes = range(0, 3600, 60)
+    nodata = [(at, at + 60, "NODATA", "fl-reject") for at in minutes]
+    every = [(at, at + 59, "fl-all") for at in minutes]
+    assert covered(*every, silent=nodata)[:4] == (60, 120, 60, 60)
+    # For 20 minutes one of them was dead; one less is sure, as ever.
+    lost = [every[n] for n in range(60) if not 20 <= n < 40]
+    assert covered(*lost, silent=nodata)[:4] == (60, 119, 40, 60)
+    both = [(at, at + 59, log) for at in minutes for log in ("fl-1", "fl-2")]
+    assert covered(*both)[1:3] == (120, 120)
+
+
+def test_each_flow_log_has_its_own_windows():
+    fine = [(at, at + 59, "fl-fine") for at in range(0, 3600, 60)]
+    coarse = [(at, at + 590, "fl-coarse") for at in range(0, 3600, 600)]
+    assert covered(*fine, *coarse)[1:3] == (66, 66)
+
+
+def test_what_no_object_name_tells_is_one_flow_log():
+    assert covered((0, 59), (180, 239), (0, 59, "fl-1"))[1:3] == (4, 3)
 
 
 def test_a_long_record_tells_of_long_windows():

@@ -1,63 +1,89 @@
--- What each observer told of the hour; see cover.sql for what is missing at its begin and
--- its end. A window is surely missing where nothing was heard
+-- What each observer told of the hour, flow log by flow log; see cover.sql for what is
+-- missing at its begin and its end. A window is surely missing where nothing was heard
 -- for longer than two: records of one window may lie at its very begin, of the next at its
--- very end. So nothing that came is ever said to be missing.
+-- very end. So nothing that came is ever said to be missing. What two flow logs tell of one
+-- interface are windows of both: neither stands in for the other.
 WITH told AS (
   SELECT
-    observer, flow_log_id, minute, first_start AS start_time, last_end AS end_time, longest_s
+    observer, flow_log_id, NULL AS log_status, first_start AS start_time,
+    last_end AS end_time, minute * 60 AS second, longest_s
   FROM heard
   UNION ALL
   SELECT
-    observer, flow_log_id, NULL AS minute, start_time, end_time,
+    observer, flow_log_id, log_status, start_time, end_time,
+    CAST(floor(epoch(start_time)) AS BIGINT) AS second,
     (epoch_us(end_time) - epoch_us(start_time)) // 1000000 AS longest_s
   FROM silent
 ),
 logs AS (
-  SELECT coalesce(flow_log_id, observer) AS log, max(longest_s) > $short_s AS is_long
+  SELECT
+    coalesce(flow_log_id, observer) AS log,
+    CASE WHEN max(longest_s) > $short_s THEN 600 ELSE 60 END AS interval_s
   FROM told
   GROUP BY coalesce(flow_log_id, observer)
 ),
-intervals AS (
-  SELECT t.observer, CASE WHEN bool_or(l.is_long) THEN 600 ELSE 60 END AS interval_s
-  FROM told AS t
-  JOIN logs AS l ON l.log = coalesce(t.flow_log_id, t.observer)
-  GROUP BY t.observer
-),
 gaps AS (
   SELECT
-    t.observer,
-    t.start_time,
-    t.end_time,
-    t.minute * 60 // i.interval_s AS bin,
-    i.interval_s,
+    t.*,
+    l.interval_s,
+    t.second // l.interval_s AS bin,
+    -- Records of a window of which others were skipped do not make it whole.
+    coalesce(
+      bool_or(t.log_status = 'SKIPDATA') OVER (
+        PARTITION BY t.observer, t.flow_log_id, t.second // l.interval_s
+      ), FALSE
+    ) AS is_skipped,
     (
       epoch_us(t.start_time) - epoch_us(
         max(t.end_time) OVER (
-          PARTITION BY t.observer ORDER BY t.start_time, t.end_time
+          PARTITION BY t.observer, t.flow_log_id ORDER BY t.start_time, t.end_time
           ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
         )
       )
-    ) // (1000000 * i.interval_s) - 1 AS missing
+    ) // (1000000 * l.interval_s) - 1 AS missing
   FROM told AS t
-  JOIN intervals AS i ON i.observer IS NOT DISTINCT FROM t.observer
+  JOIN logs AS l ON l.log IS NOT DISTINCT FROM coalesce(t.flow_log_id, t.observer)
 ),
 windows AS (
   SELECT
     observer,
+    flow_log_id,
     max(interval_s) AS interval_s,
-    count(DISTINCT bin) AS seen,
+    count(DISTINCT bin) FILTER (log_status IS NULL AND NOT is_skipped) AS windows_seen,
+    count(DISTINCT start_time) FILTER (log_status = 'NODATA') AS windows_silent,
+    count(DISTINCT start_time) FILTER (log_status = 'SKIPDATA') AS windows_skipped,
+    CAST(coalesce(sum(missing) FILTER (missing > 0), 0) AS BIGINT) AS windows_between,
     min(start_time) AS first_heard,
-    max(end_time) AS last_heard,
-    CAST(coalesce(sum(missing) FILTER (missing > 0), 0) AS BIGINT) AS missing
+    max(end_time) AS last_heard
   FROM gaps
+  GROUP BY observer, flow_log_id
+),
+observers AS (
+  SELECT
+    observer,
+    max(interval_s) AS interval_s,
+    CAST(sum(windows_seen) AS BIGINT) AS windows_seen,
+    CAST(sum(windows_silent) AS BIGINT) AS windows_silent,
+    CAST(sum(windows_skipped) AS BIGINT) AS windows_skipped,
+    CAST(sum(windows_between) AS BIGINT) AS windows_between,
+    min(first_heard) AS first_heard,
+    max(last_heard) AS last_heard,
+    list(
+      {
+        flow_log_id: flow_log_id, interval_s: interval_s,
+        windows_expected: windows_seen + windows_silent + windows_skipped + windows_between,
+        windows_seen: windows_seen, windows_silent: windows_silent,
+        windows_skipped: windows_skipped, windows_between: windows_between,
+        first_heard: first_heard, last_heard: last_heard
+      } ORDER BY flow_log_id
+    ) AS flow_logs
+  FROM windows
   GROUP BY observer
 ),
 silences AS (
   SELECT
     observer,
-    min(account_id) AS account_id, min(vpc_id) AS vpc_id, min(subnet_id) AS subnet_id,
-    count(DISTINCT start_time) FILTER (log_status = 'NODATA') AS nodata,
-    count(DISTINCT start_time) FILTER (log_status = 'SKIPDATA') AS skipdata
+    min(account_id) AS account_id, min(vpc_id) AS vpc_id, min(subnet_id) AS subnet_id
   FROM silent
   GROUP BY observer
 ),
@@ -90,10 +116,10 @@ SELECT
   coalesce(r.vpc_id, s.vpc_id) AS vpc_id,
   coalesce(r.subnet_id, s.subnet_id) AS subnet_id,
   w.interval_s,
-  w.seen + coalesce(s.nodata, 0) + w.missing AS windows_expected,
-  w.seen AS windows_seen,
-  coalesce(s.nodata, 0) AS windows_silent,
-  coalesce(s.skipdata, 0) AS windows_skipped,
+  w.windows_seen + w.windows_silent + w.windows_skipped + w.windows_between AS windows_expected,
+  w.windows_seen,
+  w.windows_silent,
+  w.windows_skipped,
   CAST(coalesce(r.records, 0) AS BIGINT) AS records,
   CAST(coalesce(r.undecided, 0) AS BIGINT) AS undecided,
   CAST(coalesce(r.unsettled, 0) AS BIGINT) AS unsettled,
@@ -102,9 +128,10 @@ SELECT
   CAST(coalesce(r.sides, 0) AS BIGINT) AS sides,
   CAST(coalesce(r.sides_attributed, 0) AS BIGINT) AS sides_attributed,
   CAST(r.worst_lag_s AS BIGINT) AS worst_lag_s,
-  w.missing AS windows_between,
+  w.windows_between,
   w.first_heard,
-  w.last_heard
-FROM windows AS w
+  w.last_heard,
+  CAST(to_json(w.flow_logs) AS VARCHAR) AS flow_logs
+FROM observers AS w
 LEFT JOIN records AS r ON r.observer IS NOT DISTINCT FROM w.observer
 LEFT JOIN silences AS s ON s.observer IS NOT DISTINCT FROM w.observer
