@@ -1,7 +1,8 @@
--- Interfaces and the flow logs that hold them: not logged at all, or logged twice.
+-- Interfaces and the flow logs that hold them: not logged at all, or logged twice. Those
+-- of which nobody listed flow logs are judged by their records alone.
 WITH logs AS (
   SELECT
-    json_extract_string(document, '$.FlowLogId') AS flow_log_id,
+    resource_id AS flow_log_id,
     json_extract_string(document, '$.ResourceId') AS resource_id,
     coalesce(json_extract_string(document, '$.TrafficType'), 'ALL') AS traffic
   FROM configurations
@@ -11,10 +12,16 @@ actions AS (
   SELECT flow_log_id, resource_id, unnest(['ACCEPT', 'REJECT']) AS action, traffic
   FROM logs
 ),
+listed AS (
+  SELECT DISTINCT scope
+  FROM configurations
+  WHERE resource_type = 'flow_log' OR (resource_type = 'listing' AND resource_id = 'flow_log')
+),
 interfaces AS (
   SELECT DISTINCT eni, subnet, vpc, account
   FROM identities
   WHERE source = 'aws' AND day IS NULL AND eni IS NOT NULL AND vpc IS NOT NULL
+    AND scope IN (SELECT scope FROM listed)
 ),
 held AS (
   SELECT eni, action, count(*) AS logs
@@ -22,12 +29,30 @@ held AS (
   WHERE traffic IN ('ALL', action)
   GROUP BY eni, action
 ),
-seen AS (
-  SELECT DISTINCT observer FROM flows
+told AS (
+  SELECT
+    observer, action, date_trunc('hour', start_time) AS hour,
+    count(DISTINCT flow_log_id) AS logs,
+    any_value(vpc_id) AS vpc, any_value(account_id) AS account
+  FROM flows
   WHERE start_time >= $since
+  GROUP BY observer, action, hour
+),
+seen AS (
+  SELECT DISTINCT observer FROM told
   UNION
   SELECT DISTINCT observer FROM silences  -- one that has nothing to tell is logged
   WHERE start_time >= $since
+),
+-- In an hour in which one flow log took another's place, both may tell.
+twice AS (
+  SELECT
+    observer AS eni, any_value(vpc) AS vpc, any_value(account) AS account, max(logs) AS logs
+  FROM told
+  WHERE observer IS NOT NULL AND observer NOT IN (SELECT eni FROM interfaces)
+  GROUP BY observer
+  HAVING count(DISTINCT hour) FILTER (logs > 1) > 1
+    AND max(hour) FILTER (logs > 1) >= max(hour) - INTERVAL 1 HOUR
 )
 SELECT
   i.eni,
@@ -39,4 +64,6 @@ LEFT JOIN held h ON h.eni = i.eni
 LEFT JOIN seen s ON s.observer = i.eni
 GROUP BY i.eni, i.vpc, i.account
 HAVING coalesce(max(h.logs), 0) > 1 OR (max(h.logs) IS NULL AND max(s.observer) IS NULL)
-ORDER BY i.eni ASC
+UNION ALL
+SELECT eni, vpc, account, logs FROM twice
+ORDER BY eni ASC

@@ -1,8 +1,26 @@
--- When each scope was last looked at, and how far the records of its account reach.
+-- When each scope was last looked at for who holds addresses, and how far the records of
+-- its account reach. A cluster's names come from its pods.
 WITH looks AS (
-  SELECT scope, max(last_seen) AS last_seen
+  SELECT scope, resource_id AS what, last_seen
   FROM configurations
-  WHERE resource_type IN ('listing', 'k8s_watch')
+  WHERE resource_type = 'listing'
+  UNION ALL
+  SELECT scope, unnest(['pod', 'node']), coalesce(valid_until, last_seen)
+  FROM configurations
+  WHERE resource_type = 'k8s_watch'
+),
+newest AS (
+  SELECT scope, what, max(last_seen) AS last_seen FROM looks GROUP BY scope, what
+),
+scopes AS (
+  SELECT
+    scope,
+    coalesce(
+      max(last_seen) FILTER (what = 'pod'),
+      max(last_seen) FILTER (what = 'identities'),
+      max(last_seen)
+    ) AS last_seen
+  FROM newest
   GROUP BY scope
 ),
 records AS (
@@ -15,7 +33,7 @@ SELECT
   scope,
   last_seen,
   coalesce(r.through, reach.through) AS through
-FROM looks
+FROM scopes
 CROSS JOIN reach
 LEFT JOIN records r ON r.account_id = split_part(scope, ':', 2)
 ORDER BY scope ASC
