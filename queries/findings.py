@@ -110,17 +110,24 @@ def _some(count: int, example: str) -> str:
 def _of_regional(
     logs: list[dict[str, Any]], gateways: list[dict[str, Any]]
 ) -> Iterator[Finding]:
-    for gateway in gateways:
-        places = {gateway["vpc"], gateway["resource_id"]} - {None}
-        for log in logs:
-            fields = _fields(log)
-            if log["resource_id"] in places and fields and "resource-id" not in fields:
-                yield Finding(
-                    "no_resource_id", log["flow_log_id"], vpc=gateway["vpc"],
-                    account=log["account"],
-                    costs=f"records of {gateway['resource_id']} name no observer",
-                    do="add ${resource-id} to the format",
-                )  # fmt: skip
+    for log in logs:
+        fields = _fields(log)
+        at_it = sorted(
+            gateway["resource_id"]
+            for gateway in gateways
+            if log["resource_id"] is not None
+            and log["resource_id"] in (gateway["vpc"], gateway["resource_id"])
+        )
+        if "resource-id" not in fields and "interface-id" in fields:
+            if not at_it and not log["unobserved"]:
+                continue
+            whose = ", ".join(at_it) or f"{log['unobserved']} records"
+            yield Finding(
+                "no_resource_id", log["flow_log_id"], account=log["account"],
+                costs=f"without it nobody knows the observer: {whose}",
+                do="add ${resource-id} to the format: regional NAT gateways have no "
+                "interface",
+            )  # fmt: skip
 
 
 def _of_silent(logs: list[dict[str, Any]]) -> Iterator[Finding]:
@@ -186,19 +193,26 @@ def _of_looks(looks: list[dict[str, Any]]) -> Iterator[Finding]:
             )  # fmt: skip
 
 
+# What was not looked at: what that costs, with a number, and what to do.
+UNLISTED = {
+    "account_not_listed": (
+        "{} objects of records came of it, and nothing there has a name but what they "
+        "tell themselves", "run `flowlake inventory aws` with its credentials",
+    ),
+    "flow_logs_not_listed": (
+        "which of its {} interfaces are logged, and by what, is not known",
+        "allow ec2:DescribeFlowLogs, or save `aws ec2 describe-flow-logs`",
+    ),
+    "cluster_not_listed": (
+        "pods on its {} instances have no names", "run `flowlake inventory kubernetes`",
+    ),
+}  # fmt: skip
+
+
 def _of_unlisted(scopes: list[dict[str, Any]]) -> Iterator[Finding]:
     for row in scopes:
-        about = {"resource": row["scope"], "account": row["account"]}
-        if row["fault"] == "account_not_listed":
-            yield Finding(
-                row["fault"], costs=f"{row['number']} objects of records came of it, "
-                "and nothing there has a name but what they tell themselves",
-                do="run `flowlake inventory aws` with its credentials", **about,
-            )  # fmt: skip
-        else:
-            yield Finding(
-                row["fault"], costs=f"which of its {row['number']} interfaces are "
-                "logged, and by what, is not known",
-                do="allow ec2:DescribeFlowLogs, or save `aws ec2 describe-flow-logs`",
-                **about,
-            )  # fmt: skip
+        costs, do = UNLISTED[row["fault"]]
+        yield Finding(
+            row["fault"], row["scope"], costs=costs.format(row["number"]), do=do,
+            account=row["account"],
+        )  # fmt: skip

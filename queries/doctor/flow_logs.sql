@@ -1,5 +1,6 @@
 -- Every flow log that the inventory still lists, or that records came of and the inventory
--- does not know; its format. Those of transit gateways have fields of their own.
+-- does not know; its format, and how many of its records name no observer. Those of transit
+-- gateways have fields of their own.
 WITH listed AS (
   SELECT
     resource_id AS flow_log_id,
@@ -25,6 +26,12 @@ read AS (
   WHERE head = 'flows' AND flow_log_id IS NOT NULL AND fields IS NOT NULL
     AND coalesce(last_end, key_time) >= $since
   GROUP BY flow_log_id
+),
+unobserved AS (
+  SELECT flow_log_id, count(*) AS records
+  FROM flows
+  WHERE start_time >= $since AND observer IS NULL
+  GROUP BY flow_log_id
 )
 SELECT
   coalesce(l.flow_log_id, r.flow_log_id) AS flow_log_id,
@@ -35,9 +42,11 @@ SELECT
   ) AS fields,
   l.delivery,
   l.delivery_error,
-  coalesce(l.account, r.account) AS account
+  coalesce(l.account, r.account) AS account,
+  coalesce(u.records, 0) AS unobserved
 FROM listed AS l
 FULL JOIN read AS r ON l.flow_log_id = r.flow_log_id
+LEFT JOIN unobserved AS u ON u.flow_log_id = coalesce(l.flow_log_id, r.flow_log_id)
 WHERE coalesce(l.resource_id, '') NOT LIKE 'tgw-%'
   AND (l.flow_log_id IS NOT NULL OR r.flow_log_id NOT IN (SELECT flow_log_id FROM ended))
 ORDER BY flow_log_id ASC

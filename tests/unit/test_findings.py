@@ -181,6 +181,14 @@ def test_a_node_without_an_instance_is_known_by_its_address(lake_):
     assert found(lake_, but=BESIDE) == {("overlay_cni", "c")}
 
 
+def test_a_cluster_that_nobody_listed_is_named(lake_):
+    tagged = {"instance": "i-1", "cluster": "prod"}
+    look(lake_, enis=[eni("eni-1", **tagged)], documents=[vpc()])
+    assert found(lake_, but=BESIDE) == {("cluster_not_listed", "prod")}
+    kube(lake_, node(), pod("10.0.7.7"), cluster="by-another-name")
+    assert found(lake_, but=BESIDE) == set()
+
+
 # ---- formats
 
 
@@ -231,6 +239,11 @@ def lean_object(place):
             "ACCEPT OK")  # fmt: skip
     path.write_bytes(gzip.compress("\n".join([" ".join(kept), line, ""]).encode()))
     return path
+
+
+def test_records_without_an_observer_need_a_resource_id(lake_, tmp_path):
+    read(lake_, put(tmp_path, 0, sent(0).replace("eni-1", "-")))
+    assert ("no_resource_id", LOG) in found(lake_)
 
 
 # ---- interfaces
