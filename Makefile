@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+unexport PYTHONDONTWRITEBYTECODE  # or every process compiles all modules anew
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check bench laws soak lock clean
 
