@@ -26,6 +26,7 @@ from lake.errors import SourceDenied, SourceUnavailable
 from lake.settings import load_settings
 from lake.snapshots import head_id, mark_of
 from lake.tables import EDGES_HOURLY, FLOWS
+from tests.processes import flowlake, python
 from tests.samples import BEGIN, V2, record, rows_of
 
 ROOT = Path(__file__).parents[2]
@@ -298,39 +299,14 @@ def test_a_failure_between_commit_and_delete_changes_nothing(
     assert rows(settings) == listed(filled, tmp_path)
 
 
-KILLED_RUN = """
-import os, signal, sys
-import structlog
-
-def kill(logger, method, entry):
-    if entry["event"] == sys.argv[1]:
-        os.kill(os.getpid(), signal.SIGKILL)
-    raise structlog.DropEvent
-
-structlog.configure(processors=[kill])
-from ingest import consume, job
-from ingest.job import Ingest, Request
-from lake.catalog import Lake
-from lake.settings import load_settings
-consume.HIDDEN_S = 1
-with Lake(load_settings(lake=sys.argv[2]), create=True) as lake:
-    Ingest(lake, Request(queue=sys.argv[3], until_empty=True)).run()
-"""
-
-
 @pytest.mark.parametrize(
     "event", ["evidence_written", "batch_committed", "followed", "messages_deleted"]
 )
 def test_sigkill_at_a_step_then_another_run(
     filled, queue, settings, sqs, tmp_path, event
 ):
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED_RUN, event, settings.lake, queue],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        check=False,
-        capture_output=True,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    done = python("tests.killed_run", event, 1, settings.lake, "queue", queue)
+    assert done.returncode == -signal.SIGKILL, done.stderr
     summary = run_later(settings, queue)
     assert summary.exit_code == 0
     assert left(sqs, queue) == EMPTY
@@ -474,12 +450,6 @@ def test_each_batch_is_decoded_with_the_time_of_its_own(
     ],
 )
 def test_wrong_words_say_what_to_give(tmp_path, arguments, hint):
-    done = subprocess.run(
-        [sys.executable, "-m", "flowlake", "ingest", *arguments],
-        env={**os.environ, "FLOWLAKE_LAKE": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = flowlake("ingest", *arguments, lake=tmp_path)
     assert done.returncode == 2
     assert hint in done.stderr

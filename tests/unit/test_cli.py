@@ -10,6 +10,7 @@ import urllib.request
 import pytest
 
 import flowlake
+from tests.processes import flowlake as command
 
 HEADER = (
     "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets "
@@ -23,18 +24,6 @@ KEYS = ["objects", "skipped", "failed", "lines", "headers", "flows", "silences",
 NAME = (
     "123456789010_vpcflowlogs_us-east-1_fl-0123456789abcdef0_2026010{}T0000Z_{}.log.gz"
 )
-
-
-def command(*arguments, lake=None):
-    place = {"FLOWLAKE_LAKE": str(lake)} if lake else {}
-    return subprocess.run(
-        [sys.executable, "-m", "flowlake", *map(str, arguments)],
-        env={**os.environ, **place},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
 
 
 @pytest.fixture
@@ -95,14 +84,8 @@ def test_wrong_usage_is_exit_2_and_says_what_would_be_right(tmp_path):
         assert hint in done.stderr, arguments
 
 
-def test_a_wrong_setting_is_named(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-m", "flowlake", "status"],
-        env={**os.environ, "FLOWLAKE_WORKERS": "many"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_a_wrong_setting_is_named():
+    done = command("status", FLOWLAKE_WORKERS="many")
     assert done.returncode == 2
     assert "FLOWLAKE_WORKERS" in done.stderr
 

@@ -1,8 +1,6 @@
 """`flowlake doctor` finds what is set up wrongly, `whois` who it was."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
@@ -15,6 +13,7 @@ from lake.catalog import Lake
 from lake.settings import load_settings
 from queries.checkup import examine
 from queries.engine import Engine
+from tests.processes import flowlake
 
 
 @pytest.fixture(scope="module")
@@ -39,14 +38,6 @@ def settings(world, tmp_path_factory):
             record(lake, list(Saved([folder], cluster=folder.name)))
         Ingest(lake, Request(sources=(str(world / "AWSLogs"),))).run()
     return settings
-
-
-def flowlake(*arguments):
-    """Run the command in a process of its own: it sets up logging for all of one."""
-    return subprocess.run(
-        [sys.executable, "-m", "flowlake", *arguments],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
 
 
 def run(settings, *arguments):

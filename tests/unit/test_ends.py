@@ -10,6 +10,7 @@ import pytest
 
 from lake.catalog import Lake
 from lake.settings import load_settings
+from tests.processes import flowlake
 from tests.samples import BEGIN, V2, record, rows_of, write_objects
 
 SMALL_FILES = (
@@ -20,10 +21,14 @@ SMALL_FILES = (
 )
 
 
-def command(*arguments, lake, within=None, **settings):
-    start = ["-m", "flowlake"] if within is None else ["-c", SMALL_FILES, str(within)]
+def command(*arguments, lake, **settings):
+    return flowlake(*arguments, lake=lake, cwd=lake.parent, **settings)
+
+
+def within(most, *arguments, lake, **settings):
+    """Run the command where no file may become larger."""
     return subprocess.run(
-        [sys.executable, *start, *map(str, arguments)],
+        [sys.executable, "-c", SMALL_FILES, str(most), *map(str, arguments)],
         env={**os.environ, "FLOWLAKE_LAKE": str(lake), **settings},
         capture_output=True,
         text=True,
@@ -48,11 +53,11 @@ def objects(tmp_path_factory):
     return place
 
 
-@pytest.mark.parametrize("within", [10_000, 50_000])
-def test_a_disk_that_is_full_is_said_and_costs_nothing(objects, tmp_path, within):
+@pytest.mark.parametrize("most", [10_000, 50_000])
+def test_a_disk_that_is_full_is_said_and_costs_nothing(objects, tmp_path, most):
     one_a_batch = {"FLOWLAKE_BATCH_OBJECTS": "4", "FLOWLAKE_WORKERS": "1"}
     lake = tmp_path / "lake"
-    full = command("ingest", objects, lake=lake, within=within, **one_a_batch)
+    full = within(most, "ingest", objects, lake=lake, **one_a_batch)
     told = json.loads(full.stdout)
     assert full.returncode == (1 if told["objects"] else 3), full.stderr
     assert "flowlake: " in full.stderr

@@ -1,10 +1,7 @@
 """Faults at every step of the protocol: the next run makes what one would have made."""
 
 import gzip
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +12,7 @@ from lake.catalog import Lake
 from lake.errors import CommitUnknown, LakeError
 from lake.settings import load_settings
 from lake.tables import TABLES
+from tests.processes import python
 from tests.samples import rows_of, write_objects
 
 ROOT = Path(__file__).parents[2]
@@ -94,24 +92,6 @@ def test_shards_together_make_the_same_lake(objects, undisturbed, tmp_path):
     assert state(tmp_path) == undisturbed
 
 
-KILLED_RUN = """
-import os, signal, sys
-import structlog
-event, count = sys.argv[1], int(sys.argv[2])
-seen = [0]
-
-def kill(logger, method, entry):
-    if entry["event"] == event:
-        seen[0] += 1
-        if seen[0] == count:
-            os.kill(os.getpid(), signal.SIGKILL)
-    raise structlog.DropEvent
-
-structlog.configure(processors=[kill])
-from tests_faults_run import main
-main(sys.argv[3], sys.argv[4])
-"""
-
 STEPS = [
     ("table_created", 3),
     ("data_file_written", 1),
@@ -134,22 +114,9 @@ STEPS = [
 def test_sigkill_at_a_step_then_another_run(
     objects, undisturbed, tmp_path, event, count
 ):
-    program = tmp_path / "tests_faults_run.py"
-    program.write_text(
-        "from ingest.job import Ingest, Request\n"
-        "from lake.catalog import Lake\n"
-        "from lake.settings import load_settings\n"
-        "def main(lake, source):\n"
-        "    with Lake(load_settings(lake=lake), create=True) as opened:\n"
-        "        Ingest(opened, Request((source,))).run()\n"
-    )
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{tmp_path}"}
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED_RUN, event, str(count), str(tmp_path / "lake"),
-         str(objects)],
-        env=environment, check=False, capture_output=True,
-    )  # fmt: skip
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    lake = tmp_path / "lake"
+    done = python("tests.killed_run", event, count, lake, "source", objects)
+    assert done.returncode == -signal.SIGKILL, done.stderr
     run(tmp_path / "lake", objects)
     assert state(tmp_path / "lake") == undisturbed
 

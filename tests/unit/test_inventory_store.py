@@ -1,8 +1,6 @@
 """Sightings come into the lake whole, whatever happens beside or in between."""
 
 import json
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,6 +18,7 @@ from lake.snapshots import OP, summary
 from lake.store import commit
 from lake.tables import CONFIGURATIONS, FLOWS, IDENTITIES, INVENTORY
 from tests.kube_objects import pod
+from tests.processes import flowlake
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 SCOPE = "aws:111111111111:us-east-1"
@@ -149,19 +148,13 @@ def test_changes_reopen_the_hours_that_they_concern_once(lake):
     assert after.hours(hours) == []
 
 
-def invoke(path, *arguments):
-    command = [sys.executable, "-m", "flowlake", "--lake", str(path), *arguments]
-    return subprocess.run(command, check=False, capture_output=True, text=True)
-
-
 def test_the_command_ends_with_one_line_of_json(tmp_path):
     saved = tmp_path / "describe.json"
     saved.write_text(json.dumps({"Vpcs": [{"VpcId": "vpc-1", "CidrBlock": "10.0.0.0/16",
                                            "OwnerId": "111111111111"}]}))  # fmt: skip
     at = "2026-01-01T00:00:00Z"
-    done = invoke(
-        tmp_path / "lake", "inventory", "aws", "--from", str(saved), "--at", at
-    )
+    lake = tmp_path / "lake"
+    done = flowlake("inventory", "aws", "--from", saved, "--at", at, lake=lake)
     assert done.returncode == 0, done.stderr
     line = json.loads(done.stdout.splitlines()[-1])
     assert line["scopes"] == ["aws:111111111111:unknown"]
@@ -225,8 +218,8 @@ def test_what_a_filtered_list_lacks_is_not_gone(tmp_path, kind):
     def told(at, content, *options):
         file = tmp_path / f"{kind}.json"
         file.write_text(json.dumps(content))
-        done = invoke(tmp_path / "lake", "inventory", kind, "--from", str(file),
-                      "--at", at, *options)  # fmt: skip
+        done = flowlake("inventory", kind, "--from", file, "--at", at, *options,
+                        lake=tmp_path / "lake")  # fmt: skip
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout.splitlines()[-1])
 
@@ -242,7 +235,7 @@ def test_what_a_filtered_list_lacks_is_not_gone(tmp_path, kind):
 def test_files_without_an_inventory_are_nothing_done(tmp_path):
     other = tmp_path / "other.json"
     other.write_text('{"something": []}')
-    done = invoke(tmp_path / "lake", "inventory", "aws", "--from", str(other))
+    done = flowlake("inventory", "aws", "--from", other, lake=tmp_path / "lake")
     assert done.returncode == 3
     assert "nothing of an inventory was found" in done.stderr
 
@@ -262,7 +255,7 @@ def test_files_without_an_inventory_are_nothing_done(tmp_path):
     ],
 )
 def test_options_that_do_not_go_together_are_refused(tmp_path, arguments):
-    done = invoke(tmp_path / "lake", "inventory", *arguments)
+    done = flowlake("inventory", *arguments, lake=tmp_path / "lake")
     assert done.returncode == 2
     assert not (tmp_path / "lake").exists()
 
@@ -326,6 +319,8 @@ def test_two_clusters_without_a_name_are_not_taken_for_one(lake):
 
 @pytest.mark.parametrize("kind", ["aws", "kubernetes"])
 def test_what_is_not_there_is_nothing_done(tmp_path, kind):
-    done = invoke(tmp_path / "lake", "inventory", kind, "--from", str(tmp_path / "no"))
+    done = flowlake(
+        "inventory", kind, "--from", tmp_path / "no", lake=tmp_path / "lake"
+    )
     assert done.returncode == 3
     assert str(tmp_path / "no") in done.stderr

@@ -2,8 +2,6 @@
 
 import itertools
 import json
-import subprocess
-import sys
 from contextlib import suppress
 from datetime import timedelta
 
@@ -24,6 +22,7 @@ from lake.settings import load_settings
 from lake.snapshots import ancestry, head_id, mark_of
 from lake.tables import EDGES_HOURLY, FLOWS, SILENCES
 from tests.estate import ENDS, NOON, listed, put, received, sent, silent
+from tests.processes import flowlake
 from tests.samples import rows_of
 
 
@@ -299,11 +298,8 @@ def test_the_command_compacts_settles_and_rolls_up(tmp_path):
     with new_lake(tmp_path / "lake") as opened:
         load(opened, put(place, 0, sent(0), silent(1, "eni-2")), settle=False)
         load(opened, put(place, 1, sent(2, port=1)), settle=False)
-        command = [sys.executable, "-m", "flowlake", "--lake", str(tmp_path / "lake")]
-        done = subprocess.run(
-            [*command, "compact", "flows", "silences"],
-            check=True, capture_output=True, text=True,
-        )  # fmt: skip
+        done = flowlake("compact", "flows", "silences", lake=tmp_path / "lake")
+        assert done.returncode == 0, done.stderr
         told = json.loads(done.stdout)
         assert list(told) == ["flows", "silences"]
         assert told["flows"] == {"removed": 2, "added": 1, "rows": 2}

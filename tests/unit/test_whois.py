@@ -1,8 +1,6 @@
 """`flowlake whois` says who an address was, how fresh that is, and what to do next."""
 
 import json
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -14,6 +12,7 @@ from lake.catalog import Lake
 from lake.settings import load_settings
 from queries.engine import Engine
 from queries.whois import look_up
+from tests.processes import flowlake
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 EAST, WEST = "aws:111111111111:us-east-1", "aws:222222222222:eu-west-1"
@@ -107,13 +106,6 @@ def test_what_is_said_is_of_all_whatever_is_shown(settings):
 
 def scopes(found):
     return dict(zip(*found["listings"].to_pydict().values(), strict=True))
-
-
-def flowlake(lake, *arguments):
-    command = [sys.executable, "-m", "flowlake", "--lake", str(lake), "whois"]
-    return subprocess.run(
-        [*command, *arguments], capture_output=True, text=True, check=False
-    )
 
 
 # -- how fresh it is -----------------------------------------------------------------
@@ -280,14 +272,17 @@ def test_one_is_not_several(asked):
     ],
 )
 def test_however_it_is_spelled_it_is_the_same_address(settings, canonical, spelled):
-    told = [flowlake(settings.lake_path, text) for text in (canonical, spelled)]
+    told = [
+        flowlake("whois", text, lake=settings.lake_path)
+        for text in (canonical, spelled)
+    ]
     assert json.loads(told[0].stdout)["identities"]
     assert told[0].stdout == told[1].stdout
 
 
 @pytest.mark.parametrize("text", ["10.0.0.300", "010.0.1.5", "2001:db8::1::2", ""])
 def test_what_is_no_address_is_wrong_usage(tmp_path, text):
-    done = flowlake(tmp_path / "none", text)
+    done = flowlake("whois", text, lake=tmp_path / "none")
     assert done.returncode == 2
     assert f"{text!r} is no IPv4 or IPv6 address" in done.stderr
 
@@ -339,7 +334,8 @@ def test_where_only_the_nodes_interface_is_known_the_nearest_pods_are_named(tmp_
 
 
 def test_after_the_last_of_all_there_is_none_and_a_table_shows_who_was(settings):
-    done = flowlake(settings.lake_path, POD6, "--at", iso(60), "--format", "table")
+    done = flowlake("whois", POD6, "--at", iso(60), "--format", "table",
+                    lake=settings.lake_path)  # fmt: skip
     assert done.returncode == 0, done.stderr
     says, header, *_ = done.stdout.splitlines()
     assert "before that db-6 (pod) until 2026-01-01T00:00:00Z" in says
