@@ -30,8 +30,10 @@ def main():
     structlog.configure(processors=[kill])
     consume.HIDDEN_S = 1
     lake, kind, place = sys.argv[3:]
-    asked = {"queue": place, "until_empty": True}
-    request = Request(**asked) if kind == "queue" else Request((place,))
+    if kind == "queue":
+        request = Request(queue=place, until_empty=True)
+    else:
+        request = Request((place,))
     with Lake(load_settings(lake=lake), create=True) as opened:
         Ingest(opened, request).run()
 
