@@ -18,7 +18,9 @@ from pyiceberg.exceptions import (
     TableAlreadyExistsError,
 )
 from pyiceberg.table import Table as IcebergTable
+from pyiceberg.typedef import Identifier
 from pyiceberg.types import NestedField
+from sqlalchemy import text
 
 from lake.errors import CommitConflict, LakeError, LakeMissing, SchemaMismatch
 from lake.settings import Settings
@@ -26,6 +28,10 @@ from lake.tables import TABLES, Table, iceberg_schema, partition_spec
 
 log = structlog.get_logger()
 
+_WHERE_METADATA_IS = text(
+    "SELECT metadata_location FROM iceberg_tables WHERE catalog_name = :catalog "
+    "AND table_namespace = :namespace AND table_name = :name"
+)
 SQLITE_WAIT_S = 30  # two writers of one SQLite file take turns of a few milliseconds
 
 
@@ -208,18 +214,34 @@ def _open_catalog(settings: Settings, *, create: bool) -> Catalog:
 class _Embedded(SqlCatalog):
     """The embedded catalog; it reads a table's metadata again only if that is other.
 
-    A metadata file never changes, and a small run asks for tables 170 times.
+    A metadata file never changes, and a small run asks for tables 240 times, for which
+    PyIceberg puts its question together anew: 0.4 ms each.
     """
 
     def __init__(self, name: str, **properties: str) -> None:
         super().__init__(name, **properties)
         self._read: dict[str, IcebergTable] = {}
 
+    def load_table(self, identifier: str | Identifier) -> IcebergTable:
+        """Return the table as it is now."""
+        *namespace, name = self.identifier_to_tuple(identifier)
+        known = self._read.get(name)
+        asked = {"catalog": self.name, "namespace": ".".join(namespace), "name": name}
+        if known is not None:
+            with self.engine.connect() as database:
+                location = database.execute(_WHERE_METADATA_IS, asked).scalar()
+            if location == known.metadata_location:
+                return self._again(known)
+        return super().load_table(identifier)
+
     def _convert_orm_to_iceberg(self, orm_table: IcebergTables) -> IcebergTable:
         known = self._read.get(orm_table.table_name)
         if known is None or known.metadata_location != orm_table.metadata_location:
             known = super()._convert_orm_to_iceberg(orm_table)
             self._read[orm_table.table_name] = known
+        return self._again(known)
+
+    def _again(self, known: IcebergTable) -> IcebergTable:
         return IcebergTable(
             identifier=known.name(),
             metadata=known.metadata,
