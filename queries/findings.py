@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from queries.says import counted
 from queries.session import Session
 from queries.statements import statement
 
@@ -161,14 +162,15 @@ def _of_clusters(clusters: list[dict[str, Any]]) -> Iterator[Finding]:
             yield Finding(
                 "nodes_not_listed", row["cluster"],
                 costs=f"where its nodes are ({row['node'] or 'none is listed'}) is not "
-                f"known: none of its {row['pods']} pods is named",
+                f"known: none of its {counted(row['pods'], 'pod')} is named",
                 do="run `flowlake inventory aws` in its account and Region, or add its "
                 "saved VPCs, instances and interfaces; list its nodes with its pods",
             )  # fmt: skip
         elif not row["inside"]:
             yield Finding(
                 "overlay_cni", row["cluster"],
-                costs=f"its {row['pods']} pods have no addresses of their nodes' VPC, "
+                costs=f"the addresses of its {counted(row['pods'], 'pod')} are not of "
+                "their nodes' VPC, "
                 f"but such as {row['example']}: flow logs show its nodes alone",
                 do="use the VPC CNI, or count its traffic in the cluster",
             )  # fmt: skip

@@ -167,8 +167,8 @@ def test_the_command_ends_with_one_line_of_json(tmp_path):
 def test_a_region_that_no_file_tells_can_be_said(tmp_path):
     saved = tmp_path / "vpcs.json"
     saved.write_text(json.dumps({"Vpcs": [{"VpcId": "v", "OwnerId": "111111111111"}]}))
-    done = invoke(tmp_path / "lake", "inventory", "aws", "--from", str(saved),
-                  "--region", "eu-west-1")  # fmt: skip
+    words = ("inventory", "aws", "--from", saved, "--region", "eu-west-1")
+    done = flowlake(*words, lake=tmp_path / "lake")
     line = json.loads(done.stdout.splitlines()[-1])
     assert line["scopes"] == ["aws:111111111111:eu-west-1"]
     assert "no Region" not in done.stderr
@@ -184,7 +184,7 @@ def test_files_that_cannot_be_read_are_named_with_why(tmp_path, kind):
              "good-20990101T000000Z.json": whole}  # fmt: skip
     for name, text in files.items():
         (place / name).write_text(text)
-    done = invoke(tmp_path / "lake", "inventory", kind, "--from", str(place))
+    done = flowlake("inventory", kind, "--from", place, lake=tmp_path / "lake")
     assert done.returncode == 1, done.stderr
     line = json.loads(done.stdout.splitlines()[-1])
     told = {one["what"]: one["why"].partition(":")[0] for one in line["failures"]}
