@@ -149,6 +149,6 @@ COVERAGE_HOURLY_FIELDS: tuple[Field, ...] = (
     Field("first_heard", "timestamp", "Earliest start of a record or silence; null: "
           "nothing was heard in the hour, but before and after it."),
     Field("last_heard", "timestamp", "Latest end of a record or silence; UTC."),
-    Field("flow_logs", "string", "JSON: the same of each flow log that holds it, by "
-          "flow_log_id; null there: an object's name did not tell."),
+    Field("flow_logs", "string", "JSON: what each flow log told within the hour, in "
+          "the same words; its flow_log_id is null if no object's name told it."),
 )  # fmt: skip

@@ -9,6 +9,7 @@ from ingest.inventory.store import record
 from ingest.job import Ingest, Request
 from lake.catalog import Lake
 from lake.settings import load_settings
+from lake.shape import conform
 from lake.tables import COVERAGE_HOURLY
 from queries.answers import answer, pose
 from queries.catalogue import load_catalogue
@@ -182,3 +183,15 @@ def test_what_is_not_rolled_up_is_said_to_be(settings, tmp_path):
     with Lake(settings) as lake:
         Ingest(lake, Request((str(source),), roll_up=False)).run()
     assert "not rolled up" in completeness(settings, 0, 1)["reason"]
+
+
+def test_rows_of_before_flow_logs_were_told_apart_stay(settings, tmp_path, monkeypatch):
+    place = tmp_path / "objects"
+
+    def without(rows, schema):
+        return conform(rows.drop_columns(["flow_logs"]), schema)
+
+    load(settings, spoken(place, 0, range(60)))
+    monkeypatch.setattr("ingest.rollup.coverage.conform", without)
+    load(settings, spoken(place, 1, range(120, 180)))
+    assert expected(settings) == {0: (60, 60), 2: (60, 60)}

@@ -3,9 +3,7 @@
 CREATE OR REPLACE TEMP MACRO logs_of(flow_logs) AS from_json(
   flow_logs,
   '[{
-    "flow_log_id": "VARCHAR", "interval_s": "INTEGER", "windows_expected": "BIGINT",
-    "windows_seen": "BIGINT", "windows_silent": "BIGINT", "windows_skipped": "BIGINT",
-    "windows_between": "BIGINT", "first_heard": "TIMESTAMPTZ",
+    "flow_log_id": "VARCHAR", "interval_s": "INTEGER", "first_heard": "TIMESTAMPTZ",
     "last_heard": "TIMESTAMPTZ"
   }]'
 );

@@ -1,9 +1,9 @@
 -- Hours of which the roll-up now has other rows than before.
 WITH now AS (
-  SELECT observer, hour, windows_expected, flow_logs FROM spread
+  SELECT observer, hour, windows_expected FROM spread
 ),
 before AS (
-  SELECT observer, hour, windows_expected, flow_logs FROM was
+  SELECT observer, hour, windows_expected FROM was
 )
 SELECT DISTINCT hour
 FROM (

@@ -70,11 +70,9 @@ observers AS (
     max(last_heard) AS last_heard,
     list(
       {
-        flow_log_id: flow_log_id, interval_s: interval_s,
-        windows_expected: windows_seen + windows_silent + windows_skipped + windows_between,
-        windows_seen: windows_seen, windows_silent: windows_silent,
-        windows_skipped: windows_skipped, windows_between: windows_between,
-        first_heard: first_heard, last_heard: last_heard
+        flow_log_id: flow_log_id, interval_s: interval_s, windows_seen: windows_seen,
+        windows_silent: windows_silent, windows_skipped: windows_skipped,
+        windows_between: windows_between, first_heard: first_heard, last_heard: last_heard
       } ORDER BY flow_log_id
     ) AS flow_logs
   FROM windows
