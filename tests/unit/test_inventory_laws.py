@@ -1,9 +1,11 @@
 """Whatever is told of who held an address, in whatever order: nothing untrue."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +14,7 @@ from lake.tables import IDENTITIES, arrow_schema
 from tests.histories import ADDRESSES, LAST, SCOPE, at, histories, in_turns, looks
 from tests.plain_merge import Claim, claims
 from transform.addresses import parse
+from transform.codes import NONE
 from transform.inventory import Inventory
 
 # Shrinking takes minutes here, and what fails is small anyway.
@@ -185,3 +188,35 @@ def test_no_answer_changes_outside_of_what_a_merge_concerns(history, seen, rando
                 assert since is None or tick + timedelta(minutes=1) >= since
                 assert until is None or tick <= until
         before = after
+
+
+def public(sighting, address):
+    """Return a sighting in which an address is a public one: it lies in no VPC."""
+    rows = sighting.identities
+    vpc = pc.if_else(pc.equal(rows["address"], address), None, rows["vpc"])
+    place = rows.schema.get_field_index("vpc")
+    return replace(sighting, identities=rows.set_column(place, "vpc", vpc))
+
+
+@LAWS
+@given(histories(), looks(), st.randoms(use_true_random=False))
+def test_what_an_interface_ever_had_and_its_vpc_hold_at_any_time(history, seen, random):
+    sightings = [public(look.of(history), ADDRESSES[1]) for look in seen]
+    random.shuffle(sightings)
+    shown, homed = set(), set()
+    for number, rows in enumerate(in_turn(sightings)):
+        for row in sightings[number].identities.to_pylist():
+            shown.add((row["eni"], row["address"]))
+            homed |= {row["eni"]} if row["vpc"] else set()
+        inventory = Inventory(rows)
+        enis = inventory.columns["eni"]
+        for eni in ("h0", "h1"):
+            code = enis.code_of(eni)
+            owned = inventory.owned.find(
+                np.array([code] * 2), parse(pa.array(ADDRESSES))
+            )
+            assert [place >= 0 for place in owned] == [
+                (eni, address) in shown for address in ADDRESSES
+            ]
+            home = inventory.columns["vpc"].code_of("vpc-1") if eni in homed else NONE
+            assert code < 0 or inventory.vpc_of_eni[code] == home
