@@ -16,6 +16,7 @@ from transform.codes import NONE, Coded, coded, last_seen, several, texts_equal
 from transform.holders import HOST, Keys, Layer
 from transform.places import Places, documents_of
 from transform.presence import EVER, NEVER
+from transform.shared import put_together
 from transform.timeline import Spans
 
 FROM_IDENTITIES = (
@@ -168,11 +169,21 @@ class Inventory:
         self.possible = possible
         cluster = self.columns["cluster"]
         spans = _watched(configurations, cluster)
+        eni = np.where(self._source, NONE, self.columns["eni"].codes)
+        self.enis_from = np.full(len(self.enis), EVER)
+        self.enis_until = np.full(len(self.enis), NEVER)
+        known = np.flatnonzero(eni >= 0)
+        np.minimum.at(self.enis_from, eni[known], possible[0][known])
+        np.maximum.at(self.enis_until, eni[known], possible[1][known])
+        theirs = np.flatnonzero((eni >= 0) & addresses.valid)
+        self.owned = Keys(eni[theirs], addresses.take(theirs), length[theirs])
         is_pod = texts_equal(rows["kind"], "pod")
         public = ~self._source & (self._vpc < 0)
+        surely = ~self._source & (certain[0] < EVER)
+        told, certain, possible = put_together(rows, surely, certain, possible)
 
         def layer(which: Any, *, watched: bool = False) -> Layer:
-            some = np.flatnonzero(which & addresses.valid)
+            some = np.flatnonzero(which & addresses.valid & ~told)
             return Layer(
                 some,
                 self._vpc[some],
@@ -184,14 +195,6 @@ class Inventory:
                 spans=spans,
             )
 
-        eni = np.where(self._source, NONE, self.columns["eni"].codes)
-        self.enis_from = np.full(len(self.enis), EVER)
-        self.enis_until = np.full(len(self.enis), NEVER)
-        known = np.flatnonzero(eni >= 0)
-        np.minimum.at(self.enis_from, eni[known], possible[0][known])
-        np.maximum.at(self.enis_until, eni[known], possible[1][known])
-        theirs = np.flatnonzero((eni >= 0) & addresses.valid)
-        self.owned = Keys(eni[theirs], addresses.take(theirs), length[theirs])
         self.pods = layer(self._source & is_pod, watched=True)
         self.nodes = layer(self._source & ~is_pod, watched=True)
         self.interfaces = layer(~self._source & (self._vpc >= 0))
