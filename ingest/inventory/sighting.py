@@ -37,6 +37,7 @@ class Sighting:
         lists: What it lists completely, so that absence means gone: ``identities``
             and resource types.
         deleted: Holders that were seen to go at this moment (a watch's DELETED).
+        untold: Columns of identities of which nothing was seen that could tell them.
     """
 
     scope: str
@@ -45,3 +46,4 @@ class Sighting:
     configurations: pa.Table = field(default_factory=lambda: CONFIGURED.empty_table())
     lists: frozenset[str] = frozenset()
     deleted: tuple[str, ...] = ()
+    untold: frozenset[str] = frozenset()

@@ -20,6 +20,7 @@ from pyiceberg.table.snapshots import Snapshot
 
 from ingest.enriching import read_files
 from ingest.inventory.absences import Listings
+from ingest.inventory.kubernetes.explain import Explained
 from ingest.inventory.merge import Merged, merge
 from ingest.inventory.sighting import CONFIGURED, DEFAULT_CLUSTER, Sighting
 from ingest.reopened import CHANGED_FROM, CHANGED_UNTIL
@@ -63,8 +64,8 @@ def record(
     Args:
         lake: Where to.
         sightings: In any order.
-        goes_on: Whether they follow what was recorded before: of a watch, say, whose
-            new node is none of those known before.
+        goes_on: Whether they follow what was recorded before, as a watch's do: it
+            knows what explains its pods, and its new node is none of those before.
 
     Raises:
         CommitConflict: Others were faster each time; run it again.
@@ -76,9 +77,10 @@ def record(
     stored = lake.load(CONFIGURATIONS)
     known = read_files(CONFIGURATIONS, stored, _concerned(stored, sightings))
     listed = _listed(known)
+    explain: list[Explain] = []
     if not goes_on:
         _refuse_another_cluster(lake, sightings)
-    sightings, explain = _explained(lake, sightings, known, listed)
+        sightings, explain = _explained(lake, sightings, known, listed)
     seen = [_with_listings(s) for s in sightings]
     return {
         IDENTITIES.name: _record(lake, IDENTITIES, seen, listed, explain),
@@ -88,16 +90,24 @@ def record(
 
 def _explained(
     lake: Lake, sightings: Sequence[Sighting], known: pa.Table, listed: Listings
-) -> tuple[Sequence[Sighting], Explain | None]:
+) -> tuple[Sequence[Sighting], list[Explain]]:
     """Return explained sightings, and what explains the lake's rows."""
-    if not any(s.scope.startswith("aws:") for s in sightings):
-        return sightings, None
-    # A cluster's watch needs nothing of AWS, whose package brings boto3.
-    from ingest.inventory.aws.explain import Explained
+    kinds, explain = {s.scope.partition(":")[0] for s in sightings}, list[Explain]()
+    if "kubernetes" in kinds:
+        stored = lake.load(IDENTITIES)
+        rows = read_files(IDENTITIES, stored, _concerned(stored, sightings))
+        pods = Explained(sightings, rows)
+        sightings = pods.sightings()
+        explain.append(pods.rows)
+    if "aws" in kinds:
+        # A cluster's watch needs nothing of AWS, whose package brings boto3.
+        from ingest.inventory.aws import explain as aws
 
-    owner = lake.settings.owner_key
-    explained = Explained(sightings, known, listed, owner_tag=owner)
-    return explained.sightings(), explained.rows
+        owner = lake.settings.owner_key
+        interfaces = aws.Explained(sightings, known, listed, owner_tag=owner)
+        sightings = interfaces.sightings()
+        explain.append(interfaces.rows)
+    return sightings, explain
 
 
 def _record(
@@ -105,7 +115,7 @@ def _record(
     table: Table,
     sightings: Sequence[Sighting],
     listed: Listings,
-    explain: Explain | None = None,
+    explain: Sequence[Explain] = (),
 ) -> Recorded:
     for _ in range(ATTEMPTS):
         try:
@@ -120,12 +130,14 @@ def _merge_into(
     table: Table,
     sightings: Sequence[Sighting],
     listed: Listings,
-    explain: Explain | None,
+    explain: Sequence[Explain],
 ) -> Recorded:
     stored = lake.load(table)
     files = _concerned(stored, sightings)
     before = read_files(table, stored, files)
-    now = explain(before) if explain else before
+    now = before
+    for each in explain:
+        now = each(now)
     merged = merge(table, before, sightings, listed=listed, explained=now)
     if not merged.changed:
         return Recorded(rows=_open(merged.rows))

@@ -8,10 +8,12 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from ingest.inventory.aws.saved import read_saved
+from ingest.inventory.kubernetes.saved import Saved
 from ingest.inventory.store import record
 from lake.catalog import Lake
 from lake.settings import load_settings
 from lake.tables import IDENTITIES, INVENTORY
+from tests.kube_objects import node, pod, service
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -73,6 +75,8 @@ OTHERS = {
 class Told:
     """A lake, told of files run by run."""
 
+    begin = T0
+
     def __init__(self, place):
         self._place = place
         self._runs = 0
@@ -84,14 +88,16 @@ class Told:
         """Tell of files: the minute of each, and what it holds."""
         self._runs += 1
         for number, (minute, content) in enumerate(files):
-            moment = T0 + timedelta(minutes=minute)
+            moment = self.begin + timedelta(minutes=minute)
             folder = self._place / f"run-{self._runs}" / "111122223333-eu-west-1"
             folder.mkdir(parents=True, exist_ok=True)
             file = folder / f"{number}-{moment:%Y%m%dT%H%M%SZ}.json"
             file.write_text(json.dumps(content))
         saved = self._place / f"run-{self._runs}"
-        found = read_saved([saved], partial=partial, owner_tag="team")
-        return record(self._lake, list(found))
+        return record(self._lake, list(self._read(saved, partial)))
+
+    def _read(self, saved, partial):
+        return read_saved([saved], partial=partial, owner_tag="team")
 
     def rows(self):
         return self._lake.load(IDENTITIES).scan().to_arrow().to_pylist()
@@ -180,6 +186,66 @@ def files(draw):
     return [(sum(cuts[: n + 1]), *file) for n, file in enumerate(order)]
 
 
+# -- clusters --------------------------------------------------------------------------
+
+
+class Clusters(Told):
+    """A lake, told of what kubectl printed of one cluster."""
+
+    begin = T0 + timedelta(hours=1)  # all pods have begun
+
+    def _read(self, saved, partial):
+        return Saved([saved], cluster="c", partial=partial)
+
+
+def listed(*items):
+    return {"kind": "List", "items": [*items]}
+
+
+N1, N2 = node(), node("n2", "10.0.0.101")
+N2["spec"] = {"providerID": "aws:///us-east-1a/i-0fedcba9876543210"}
+SERVICES = listed(service("web", {"app": "web"}), service("x", namespace="sys"))
+PODS = [pod("web-0"), pod("web-1", "10.0.0.2", node="n2"), pod("job-0", "10.0.0.3")]
+DNS = pod("dns-0", "10.0.9.9", namespace="sys")
+
+
+def test_pods_keep_instances_and_services_that_other_looks_told(tmp_path):
+    told = Clusters(tmp_path / "lake")
+    told.run((0, listed(N1)), (0, SERVICES), (0, listed(PODS[0], DNS)))
+    told.run((10, listed(PODS[0], DNS)))
+    (row,) = (row for row in told.rows() if row["pod"] == "web-0")
+    assert (row["instance"], row["k8s_service"]) == ("i-0123456789abcdef0", "web")
+    assert row["last_seen"] == told.begin + timedelta(minutes=10)
+    told.run((20, listed(PODS[0], DNS)), (20, listed(service("x", namespace="sys"))))
+    services = {r["k8s_service"] for r in told.rows() if r["pod"] == "web-0"}
+    assert services == {"web", None}  # no service selects it any more
+
+
+def test_nodes_that_come_later_place_the_pods_that_were_seen_before(tmp_path):
+    told = Clusters(tmp_path / "lake")
+    told.run((0, listed(*PODS, DNS)))
+    young = node("n2", "10.0.0.101")
+    young["metadata"]["creationTimestamp"] = "2026-01-01T00:04:00Z"
+    told.run((10, listed(N1, young)))
+    placed = {r["pod"]: r["instance"] for r in told.rows() if r["pod"]}
+    assert placed.pop("web-1") is None  # its node was another one of that name
+    assert {*placed.values()} == {"i-0123456789abcdef0"}
+
+
+@st.composite
+def cluster_files(draw):
+    """Return files in the order of time: the run of each, its minute, its content."""
+    # Labels are not kept: which service selects a pod, services beside it tell.
+    seen = [(0, listed(*PODS, DNS)), (0, SERVICES)]
+    for minute in draw(st.lists(st.sampled_from([10, 20, 30]), unique=True)):
+        some = draw(st.lists(st.sampled_from(PODS), unique_by=id))
+        seen.append((minute, listed(*some, pod("x-0", namespace="y"), DNS)))
+    seen.append((draw(st.sampled_from([0, 5, 10, 15, 40])), listed(N1, N2)))
+    cuts = draw(st.lists(st.booleans(), min_size=len(seen), max_size=len(seen)))
+    order = sorted(seen, key=lambda file: file[0])
+    return [(sum(cuts[1 : n + 1]) if n > 1 else 0, *f) for n, f in enumerate(order)]
+
+
 LAWS = settings(max_examples=10, deadline=None, phases=(Phase.explicit, Phase.reuse,
                                                         Phase.generate))  # fmt: skip
 
@@ -208,4 +274,17 @@ def test_files_of_one_moment_say_the_same_in_any_order(
     one.run(*((0, content) for content in several), partial=partial)
     for content in several:
         other.run((0, content), partial=partial)
+    assert other.known() == one.known()
+
+
+@LAWS
+@given(cluster_files(), st.booleans())
+def test_lists_of_a_cluster_in_several_runs_say_what_they_say_in_one(
+    tmp_path_factory, several, partial
+):
+    one, other = (Clusters(tmp_path_factory.mktemp("lake")) for _ in range(2))
+    one.run(*((minute, content) for _, minute, content in several), partial=partial)
+    for run in sorted({run for run, *_ in several}):
+        some = ((m, c) for number, m, c in several if number == run)
+        other.run(*some, partial=partial)
     assert other.known() == one.known()

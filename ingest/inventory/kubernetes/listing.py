@@ -112,6 +112,7 @@ class Listing:
         for kind, facts in other.facts.items():
             self.facts.setdefault(kind, {}).update(facts)
         self.complete |= other.complete
+        self.seen |= other.seen
         self.apart = self.apart or other.apart
         self._join(other.nodes)
 

@@ -36,6 +36,7 @@ from lake.errors import SourceMissing, UsageError
 log = structlog.get_logger()
 
 _LIGHT = KINDS - {"Pod"}
+_OF_SERVICES = frozenset({"k8s_service"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,7 @@ class Saved:
         self._paths = paths
         self._cluster = cluster
         self._is_named = cluster is not None
+        self._services_seen = False
         self._at = at
         self._owner_label = owner_label
         self._partial = partial
@@ -222,6 +224,7 @@ class Saved:
             for kind in ("Node", "Pod")
             for fact in listing.facts.get(kind, {}).values()
         )
+        self._services_seen |= "Service" in listing.seen or bool(state.services)
         cluster = self._name(state)
         return Sighting(
             scope=f"kubernetes:{cluster}",
@@ -231,6 +234,7 @@ class Saved:
                 cluster, listing.facts.get("Service", {}).values(), ()
             ),
             lists=lists,
+            untold=frozenset() if self._services_seen else _OF_SERVICES,
         )
 
     def _watched(self, path: Path) -> Iterator[Sighting]:
