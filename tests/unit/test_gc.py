@@ -74,8 +74,8 @@ def lake(request, tmp_path, moto_s3, bucket):
         yield opened
 
 
-def ingest(lake, objects):
-    Ingest(lake, Request((str(objects),))).run()
+def ingest(lake, objects, **more):
+    Ingest(lake, Request((str(objects),), **more)).run()
 
 
 def place_of(lake, location):
@@ -121,7 +121,7 @@ def test_gc_spares_evidence_that_waits_wherever_it_lies(lake, objects, monkeypat
 
 @laid_out(on_disk, on_s3)
 def test_gc_keeps_what_is_young(lake, objects):
-    ingest(lake, objects)
+    ingest(lake, objects, settle=False, roll_up=False)
     assert collect(lake, min_age=timedelta(days=3)).files == 0
 
 

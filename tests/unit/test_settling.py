@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shutil
 from contextlib import suppress
 from datetime import timedelta
 
@@ -137,10 +138,15 @@ def test_whoever_is_killed_at_any_commit_loses_no_late_silence(tmp_path, monkeyp
     place = tmp_path / "objects"
     late = put(place, 1, silent(1, "eni-2"))
     first = put(place, 0, *(sent(60 * hour, port=9 + hour) for hour in range(-1, 2)))
+    lake, as_it_was = tmp_path / "lake", tmp_path / "as-it-was"
+    with new_lake(lake) as opened:
+        load(opened, first)
+        load(opened, late, settle=False)
+    lake.rename(as_it_was)
     for number in range(5):
-        with new_lake(tmp_path / f"lake-{number}") as opened:
-            load(opened, first)
-            load(opened, late, settle=False)
+        shutil.rmtree(lake, ignore_errors=True)
+        shutil.copytree(as_it_was, lake)
+        with Lake(load_settings(lake=str(lake), workers=1)) as opened:
             with monkeypatch.context() as dying, suppress(KeyboardInterrupt):
                 kill_at(dying, number)
                 settle(opened, minute=6000)

@@ -1,11 +1,13 @@
 """Evidence of one large object: written as it comes, named only when it is complete."""
 
+import functools
 import gzip
 
 import pytest
 
 import ingest.staged
 import ingest.work
+from ingest.decode.decoder import Limits
 from ingest.job import Ingest, Request
 from lake import evidence
 from lake.catalog import Lake
@@ -13,7 +15,8 @@ from lake.settings import load_settings
 from lake.tables import FLOWS
 from tests.samples import BEGIN, V2, rows_of
 
-LINES = 300_000  # some 40 MB of silences
+LINES = 40_000  # some 5 MB of silences
+HELD_BYTES, PART_ROWS = 1 << 20, 1 << 12  # some parts are held, many are not
 
 
 def write(place):
@@ -39,6 +42,10 @@ def parts_held(monkeypatch):
         held.append(sum(part.silences.nbytes for part in self._parts))
 
     monkeypatch.setattr(ingest.staged.Staged, "add", add)
+    monkeypatch.setattr(ingest.staged, "HELD_BYTES", HELD_BYTES)
+    monkeypatch.setattr(ingest.work, "SMALL_BYTES", 1)
+    small_parts = functools.partial(Limits, batch_rows=PART_ROWS)
+    monkeypatch.setattr("ingest.decode.decoder.Limits", small_parts)
     return held
 
 
@@ -52,7 +59,7 @@ def test_evidence_of_a_large_object_is_not_held_until_it_is_complete(
         named = evidence.of_snapshot(snapshot)
         rows = rows_of(lake)
     assert (summary.objects, summary.silences) == (1, LINES)
-    assert max(parts_held) < ingest.staged.HELD_BYTES
+    assert 0 < max(parts_held) < HELD_BYTES
     assert sum(e.rows for e in named if e.ledger == "silences") == LINES
     assert len({e.path for e in named}) == len(named)
     assert len(set(rows["silences"])) == LINES

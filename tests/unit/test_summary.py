@@ -22,7 +22,9 @@ def opened(path, **more):
 
 
 def ingest(lake, *sources):
-    return Ingest(lake, Request(tuple(map(str, sources)))).run()
+    return Ingest(
+        lake, Request(tuple(map(str, sources)), settle=False, roll_up=False)
+    ).run()
 
 
 def stored(lake, commit_ids):
