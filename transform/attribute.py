@@ -49,8 +49,8 @@ class Lookup:
 
     def at(self, rows: Any) -> tuple[Any, Any]:
         """Return who (row of the inventory, -1: nobody) and status for some rows."""
-        pairs = self.which[rows]
-        who, status = self.whole.who[pairs], self.whole.status[pairs]
+        pairs = np.take(self.which, rows)
+        who, status = np.take(self.whole.who, pairs), np.take(self.whole.status, pairs)
         apart = np.flatnonzero(self.asked[pairs])
         if len(apart):
             place = np.searchsorted(self.rows, rows[apart])
@@ -262,11 +262,11 @@ def _is_foreign(
     interface = records.interface.codes[rows]
     identity = observer.identity[interface]
     pair = side.which[rows]
-    home, vpc = side.home[pair], side.vpc[pair]
+    home, vpc = np.take(side.home, pair), np.take(side.vpc, pair)
     who, _ = side.layers["interfaces"].at(rows)
     eni = inventory.columns["eni"].take(who)
     foreign = inventory.columns["forwards"].take(identity) >= 0
-    foreign |= (home != vpc) & ((home != NOWHERE) | side.is_global[pair])
+    foreign |= (home != vpc) & ((home != NOWHERE) | np.take(side.is_global, pair))
     foreign |= (eni >= 0) & (eni != observer.eni[interface])
     if records.has("instance_id"):  # requester-managed interfaces have no instance
         foreign |= (records.instance.codes[rows] < 0) & (identity < 0)

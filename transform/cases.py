@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from transform.attribute import Side
-from transform.codes import NONE, distinct
+from transform.codes import NONE, distinct, kept
 from transform.inventory import Inventory
 from transform.observers import Observers
 from transform.presence import EVER, NEVER
@@ -36,12 +36,12 @@ class Cases:
         if len(rows):
             parts = [p for layer in side.layers.values() for p in layer.at(rows)]
             code[rows] = distinct(*parts)[1] + 1
-        self.own = np.where(side.own, records.interface.codes, NONE)
+        self.own = kept(side.own, records.interface.codes)
         told = [part for part in (learned, instance, outside) if part is not None]
         self.first, self.case = distinct(side.which, self.own, code, *told)
-        nothing = np.full(len(records), NONE)
-        self.instance = self.of(nothing if instance is None else instance)
-        self.outside = self.of(nothing if outside is None else outside) > 0
+        nothing = np.full(len(self.first), NONE)
+        self.instance = nothing if instance is None else self.of(instance)
+        self.outside = (nothing if outside is None else self.of(outside)) > 0
 
     def of(self, rows: Any) -> Any:
         """Return a row's property for each case."""
@@ -57,10 +57,10 @@ def moved_instance(
 ) -> Any:
     """Return each own row's instance where its interface had several; None: nowhere."""
     interface = records.interface.codes
-    moved = side.own & np.append(observer.moved, False)[interface]
-    if not moved.any():
+    if not observer.moved.any():
         return None
-    return np.where(moved, words["instance"].of(records.instance), NONE)
+    moved = side.own & np.take(np.append(observer.moved, False), interface)
+    return kept(moved, words["instance"].of(records.instance)) if moved.any() else None
 
 
 def outside_of_its_time(

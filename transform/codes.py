@@ -33,7 +33,7 @@ class Coded:
         """Return the codes at some positions; position -1 gives ``NONE``."""
         if len(self.codes) == 0:
             return np.full(len(rows), NONE, np.int32)
-        return np.where(rows >= 0, self.codes[np.maximum(rows, 0)], NONE)
+        return kept(rows >= 0, np.take(self.codes, np.maximum(rows, 0)))
 
     def code_of(self, text: str) -> int:
         """Return a text's code, ``NONE`` if it is not among the words."""
@@ -76,7 +76,21 @@ def filled(column: Any, absent: int) -> Any:
     values = np.frombuffer(data, column.type.to_pandas_dtype())[rows]
     bits = np.frombuffer(validity, np.uint8)
     valid = np.unpackbits(bits, count=rows.stop, bitorder="little")[rows]
-    return np.where(valid.view(bool), values, values.dtype.type(absent))
+    return chosen(valid.view(bool), values, values.dtype.type(absent))
+
+
+def chosen(mask: Any, values: Any, others: Any) -> Any:
+    """Return integers where a mask says so, and others of the same type elsewhere.
+
+    ``np.where`` takes five times as long where the mask is hard to foretell, which of
+    rows sorted by address it mostly is.
+    """
+    return others ^ ((values ^ others) & -mask.view(np.int8))
+
+
+def kept(mask: Any, codes: Any) -> Any:
+    """Return codes where a mask says so, and ``NONE`` elsewhere."""
+    return codes | (mask.view(np.int8) + np.int8(NONE))
 
 
 def texts_equal(column: Any, text: str) -> Any:
@@ -126,8 +140,7 @@ def last_seen(keys: Any, values: Any, size: int) -> Any:
     if values.max(initial=NONE) < 0:
         return found[:size]
     if values.min() < 0:
-        told = values >= 0
-        keys, values = keys[told], values[told]
+        keys = chosen(values >= 0, keys, keys.dtype.type(size))
     found[keys] = values
     return found[:size]
 
@@ -140,7 +153,7 @@ def merged(*columns: Coded) -> tuple[pa.Array, list[Any]]:
     codes, first = [], 0
     for column in columns:
         own = np.append(places[first : first + len(column.words)], NONE)
-        codes.append(own[column.codes])
+        codes.append(np.take(own, column.codes))
         first += len(column.words)
     return encoded.dictionary, codes
 
@@ -161,7 +174,7 @@ def distinct(*parts: Any) -> tuple[Any, Any]:
     used = np.flatnonzero(first >= 0)
     place = np.empty(span, np.int32)
     place[used] = np.arange(len(used), dtype=np.int32)
-    return first[used], place[joint]
+    return first[used], np.take(place, joint)
 
 
 def _joined(parts: Sequence[Any]) -> Any:
@@ -174,7 +187,8 @@ def _joined(parts: Sequence[Any]) -> Any:
             joint = _numbered(joint)
             width = int(joint.max()).bit_length()
         if more:
-            joint = (joint << more) | (part.astype(np.int64, copy=False) - low)
+            joint <<= more
+            joint |= part.astype(np.int64, copy=False) - low
             width += more
     return joint
 

@@ -160,8 +160,8 @@ def _attributed(
     identified: list[Identified],
     vpc: Any,
 ) -> Attributed:
-    code = np.append(seen_by.identity, -1)[records.interface.codes]
-    forwards = inventory.columns["forwards"].take(code)
+    forwards = inventory.columns["forwards"].take(np.append(seen_by.identity, -1))
+    forwards = np.take(forwards, records.interface.codes)
     size = len(records)
     regional = np.zeros(size, dtype=bool)
     if records.has("resource_id"):
@@ -187,6 +187,6 @@ def _attributed(
         is_regional=regional,
         is_transit=transit & ~nat,
         is_blind=is_blind(records.rows),
-        is_global_src=sides[0].is_global[sides[0].which],
-        is_global_dst=sides[1].is_global[sides[1].which],
+        is_global_src=np.take(sides[0].is_global, sides[0].which),
+        is_global_dst=np.take(sides[1].is_global, sides[1].which),
     )

@@ -71,7 +71,7 @@ class Identified:
 
 def _homes(side: Side, learned: Any) -> Any:
     """Return where each row's address lives: a learned one, where it was seen."""
-    home = side.home[side.which]
+    home = np.take(side.home, side.which)
     if learned is None:
         return home
     return np.where((learned != NONE) & (home == NOWHERE), side.vpc[side.which], home)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from transform import outcome as o
+from transform.codes import chosen, kept
 from transform.enrich import Attributed
 from transform.known import OURS, OUTSIDE
 from transform.outcome import Outcome
@@ -27,7 +28,7 @@ REGISTERED = np.array(
 RANKS = np.zeros(65_536, np.int8)
 RANKS[REGISTERED] = 1
 RANKS[1:WELL_KNOWN] = 2
-SCOPES = np.full((3, 3), o.NULL, np.int8)  # by whose source and destination are
+SCOPES = np.full((2, 2), o.NULL, np.int8)  # by whose source and destination are
 SCOPES[OURS, OURS], SCOPES[OUTSIDE, OURS] = o.INTERNAL, o.INBOUND
 SCOPES[OURS, OUTSIDE], SCOPES[OUTSIDE, OUTSIDE] = o.OUTBOUND, o.EXTERNAL
 
@@ -45,7 +46,7 @@ def judge(attributed: Attributed) -> Outcome:
     cause, evidence = concluded(cause_by_reason(attributed, rejected), rejected)
     initiator, service_port = by_ports(attributed, by_flags(attributed, flags))
     return Outcome(
-        direction=o.DIRECTION[attributed.direction],
+        direction=np.take(o.DIRECTION, attributed.direction),
         role=role,
         scope=scope_of(attributed),
         counted=counted,
@@ -67,9 +68,8 @@ def role_of(attributed: Attributed) -> Any:
     known = attributed.direction != UNKNOWN
     own = attributed.own_src | attributed.own_dst
     passing = known & (~own | attributed.is_transit | attributed.is_nat)
-    role = np.full(len(attributed.records), o.NULL, np.int8)
-    role[passing] = o.TRANSIT
-    role[public] = o.NAT_PUBLIC
+    role = kept(passing, np.int8(o.TRANSIT))
+    role[np.flatnonzero(public)] = o.NAT_PUBLIC
     role[tunnel] = o.ENCAPSULATED
     return role
 
@@ -101,13 +101,15 @@ def _counted(attributed: Attributed, role: Any, rejected: Any) -> tuple[Any, Any
     counted = at_dst | (at_src & (rejected | ~near))
     found = counted.astype(np.int8)
     found[end & (attributed.direction == UNKNOWN)] = o.NULL
-    final = np.where(rejected, np.int8(o.REJECTED), np.int8(o.ACCEPTED))
-    return found, np.where(counted, final, np.int8(o.NULL))
+    final = chosen(rejected, np.int8(o.REJECTED), np.int8(o.ACCEPTED))
+    return found, kept(counted, final)
 
 
 def scope_of(attributed: Attributed) -> Any:
     """Return which ends are ours; null where that is not known of both."""
-    return SCOPES[attributed.src.ours, attributed.dst.ours]
+    src, dst = attributed.src.ours, attributed.dst.ours
+    found = np.take(SCOPES, np.maximum(src, 0) * 2 + np.maximum(dst, 0))
+    return kept((src >= 0) & (dst >= 0), found)
 
 
 def cause_by_reason(attributed: Attributed, rejected: Any) -> Any:
@@ -122,15 +124,15 @@ def cause_by_reason(attributed: Attributed, rejected: Any) -> Any:
 
 def concluded(cause: Any, rejected: Any) -> tuple[Any, Any]:
     """Return each rejection's cause, and the evidence for those that are known."""
-    evidence = np.where(cause >= 0, np.int8(o.BY_LOG), np.int8(o.NULL))
-    cause = np.where(rejected & (cause < 0), np.int8(o.UNDETERMINED), cause)
+    evidence = kept(cause >= 0, np.int8(o.BY_LOG))
+    cause = chosen(rejected & (cause < 0), np.int8(o.UNDETERMINED), cause)
     return cause.astype(np.int8), evidence
 
 
 def by_flags(attributed: Attributed, flags: Any) -> Any:
     """Return who opened the conversation by TCP flags: bits, never equality."""
     tcp = (numbers(attributed.records.rows, "protocol") == TCP) & (flags >= 0)
-    return OPENED_BY[np.where(tcp, flags & (SYN | ACK), 0)]
+    return np.take(OPENED_BY, chosen(tcp, flags & (SYN | ACK), np.int64(0)))
 
 
 def by_ports(attributed: Attributed, initiator: Any) -> tuple[Any, Any]:
@@ -145,9 +147,8 @@ def by_ports(attributed: Attributed, initiator: Any) -> tuple[Any, Any]:
         ranks = _rank(srcport[open_]), _rank(dstport[open_])
         found[open_[ranks[1] > ranks[0]]] = o.BY_SRC
         found[open_[ranks[0] > ranks[1]]] = o.BY_DST
-    port = np.where(found == o.BY_SRC, dstport, srcport)
-    port[~with_ports | (found < 0)] = o.NULL
-    return found, port.astype(np.int32)
+    port = chosen(found == o.BY_SRC, dstport, srcport)
+    return found, kept(with_ports & (found >= 0), port).astype(np.int32)
 
 
 def _rank(port: Any) -> Any:

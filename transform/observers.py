@@ -14,7 +14,6 @@ from transform.codes import (
     column_of,
     last_seen,
     nothing,
-    several,
 )
 from transform.inventory import OF_ITS_TIME, Inventory
 from transform.records import Records
@@ -116,9 +115,11 @@ def observers(
 def _moved(records: Records, told: dict[str, dict[str, str]], names: list[str]) -> Any:
     """Return which interfaces records show at more than one instance."""
     interface, instance = records.interface.codes, records.instance.codes
-    some = np.flatnonzero((interface >= 0) & (instance >= 0))
-    told_of = np.array([SEVERAL_TOLD in told.get(name, {}) for name in names], bool)
-    return told_of | several(interface[some], instance[some], len(names))
+    moved = np.array([SEVERAL_TOLD in told.get(name, {}) for name in names], bool)
+    last = np.append(last_seen(interface, instance, len(names)), NONE)
+    other = (interface >= 0) & (instance >= 0) & (np.take(last, interface) != instance)
+    moved[interface[other]] = True
+    return moved
 
 
 def _told_alone(records: Records, inventory: Inventory) -> dict[str, Coded]:
@@ -161,4 +162,4 @@ def _told(places: pa.Table) -> dict[str, dict[str, str]]:
 
 def by_row(observers_: Observers, name: str, interface_codes: Any) -> Any:
     """Return a fact of each row's observer, ``NONE`` without one."""
-    return np.append(observers_.facts[name], np.int32(NONE))[interface_codes]
+    return np.take(np.append(observers_.facts[name], np.int32(NONE)), interface_codes)

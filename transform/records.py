@@ -97,7 +97,7 @@ def _logged_direction(rows: pa.Table) -> Any:
     column = column_of(rows, "flow_direction")
     known = {"ingress": INGRESS, "egress": EGRESS}
     codes = [known.get(text, UNKNOWN) for text in column.words.to_pylist()]
-    return np.array([*codes, UNKNOWN], np.int8)[column.codes]
+    return np.take(np.array([*codes, UNKNOWN], np.int8), column.codes)
 
 
 def _as_codes_of(own: Coded, other: Coded) -> Any:
@@ -106,7 +106,7 @@ def _as_codes_of(own: Coded, other: Coded) -> Any:
         return other.codes
     known = pc.index_in(other.words, value_set=own.words)
     places = np.asarray(pc.fill_null(known, ELSE), np.int32)
-    return np.append(places, np.int32(NONE))[other.codes]
+    return np.take(np.append(places, np.int32(NONE)), other.codes)
 
 
 def numbers(rows: pa.Table, name: str, absent: int = -1) -> Any:
@@ -120,7 +120,7 @@ def is_text(rows: pa.Table, name: str, text: str) -> Any:
     """Return which rows have a text in a column."""
     column = column_of(rows, name)
     hits = [word == text for word in column.words.to_pylist()]
-    return np.array([*hits, False])[column.codes]
+    return np.take(np.array([*hits, False]), column.codes)
 
 
 def is_blind(rows: pa.Table) -> Any:

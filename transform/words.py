@@ -56,7 +56,7 @@ class Words:
         if column.words is self._index.words:
             return column.codes
         known = [self.code(text) for text in column.words.to_pylist()]
-        return np.array([*known, NONE], np.int32)[column.codes]
+        return np.take(np.array([*known, NONE], np.int32), column.codes)
 
     def text(self, code: int) -> str | None:
         """Return the text of a code."""
@@ -122,7 +122,13 @@ class Spread:
             known: Which cases have a text at all; None: all of them.
         """
         valid = None if known is None else self._valid(known)
-        return _column(np.take(places, self._which), texts, valid)
+        codes = self._zeros if len(texts) == 1 else np.take(places, self._which)
+        return _column(codes, texts, valid)
+
+    @cached_property
+    def _zeros(self) -> Any:
+        """Return the codes of all rows in a column of one text, null or not."""
+        return np.zeros(len(self._which), np.int32)
 
     def _valid(self, known: Any) -> pa.Buffer:
         """Return the bitmap of some cases' rows: most columns lack the same."""
