@@ -23,7 +23,7 @@ from pyiceberg.typedef import Record
 
 from lake.encoding import ROW_GROUP_ROWS, is_list, options
 from lake.errors import BadDataFile
-from lake.ordering import HOUR_US, sort_rows, trim_dictionary
+from lake.ordering import HOUR_US, once_each, sort_rows, trim_dictionary
 from lake.tables import DICTIONARY, Table
 
 log = structlog.get_logger()
@@ -178,10 +178,10 @@ class DataFileWriter:
             else:
                 column = pa.nulls(rows.num_rows, stored.type)
             type_ = _written(stored.type)
-            arrays.append(trim_dictionary(_as(column, type_)))
+            arrays.append(_as(column, type_))
             nullable = stored.nullable and stored.name not in complete
             fields.append(stored.with_type(type_).with_nullable(nullable))
-        return pa.table(arrays, schema=pa.schema(fields))
+        return once_each(pa.table(arrays, schema=pa.schema(fields)), trim_dictionary)
 
 
 def _written(stored: pa.DataType) -> pa.DataType:

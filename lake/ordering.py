@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -53,11 +53,43 @@ def hours_in(rows: pa.Table) -> set[int]:
 def _taken(rows: pa.Table, order: Any) -> pa.Table:
     """Return the rows in an order; a column of one text alone stays as it is."""
     places = pa.array(order)
-    columns = [
-        column if _is_constant(column) else pc.take(column, places, boundscheck=False)
-        for column in rows.columns
-    ]
+    return once_each(
+        rows,
+        lambda column: (
+            column
+            if _is_constant(column)
+            else pc.take(column, places, boundscheck=False)
+        ),
+    )
+
+
+def once_each(
+    rows: pa.Table, change: Callable[[pa.ChunkedArray], pa.ChunkedArray]
+) -> pa.Table:
+    """Change every column of a table; columns of the same memory are changed once.
+
+    An address that was logged as the packet's is in three columns and in memory once.
+    """
+    known: dict[Any, pa.ChunkedArray] = {}
+    columns = []
+    for column in rows.columns:
+        memory = _memory(column)
+        if memory not in known:
+            known[memory] = change(column)
+        columns.append(known[memory])
     return pa.table(columns, schema=rows.schema)
+
+
+def _memory(column: pa.ChunkedArray) -> Any:
+    """Return what two columns of texts have in common that are of the same memory."""
+    if not pa.types.is_dictionary(column.type):
+        return object()  # nothing
+    return tuple(
+        (array.offset, len(array), None if buffer is None else buffer.address)
+        for chunk in column.chunks
+        for array in (chunk, chunk.dictionary)
+        for buffer in array.buffers()
+    )
 
 
 def _is_constant(column: pa.ChunkedArray) -> bool:
