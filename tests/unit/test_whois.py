@@ -225,7 +225,7 @@ def test_of_a_public_address_it_is_said_that_nobody_listed_has_it(asked, tmp_pat
     with Lake(load_settings(lake=str(lake)), create=True) as made:
         made.ensure_all()
     for address, says in (("8.8.8.8", "no inventory that knows"), ("::1", "loopback")):
-        assert says in json.loads(flowlake(lake, address).stdout)["says"]
+        assert says in json.loads(flowlake("whois", address, lake=lake).stdout)["says"]
 
 
 # -- shape ---------------------------------------------------------------------------
@@ -233,7 +233,7 @@ def test_of_a_public_address_it_is_said_that_nobody_listed_has_it(asked, tmp_pat
 
 def test_json_has_every_key_whatever_is_known(settings):
     told = [
-        json.loads(flowlake(settings.lake_path, *asked).stdout)
+        json.loads(flowlake("whois", *asked, lake=settings.lake_path).stdout)
         for asked in (
             ("10.0.1.5",),
             ("10.0.1.5", "--at", iso(22)),
