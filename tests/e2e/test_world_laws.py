@@ -2,6 +2,7 @@
 
 import random
 from datetime import UTC, datetime
+from functools import cache
 
 import pytest
 
@@ -98,6 +99,11 @@ def cut(dice, items, parts):
     return [items[a:b] for a, b in zip([0, *places], [*places, None], strict=True)]
 
 
+@cache
+def watched(path):
+    return list(Saved([path], cluster=path.stem))
+
+
 def do(lake, what, paths):
     settler = Settler(lake, Inventories(lake, {}))
     now = datetime.now(UTC)
@@ -106,7 +112,7 @@ def do(lake, what, paths):
     elif what == "aws":
         record(lake, list(read_saved(paths)))
     elif what == "kubernetes":
-        record(lake, list(Saved(paths, cluster=paths[0].stem)))
+        record(lake, watched(*paths))
     elif what == "compact":
         settler.compact(since=None, until=None, now=now)
     elif what == "attribute":
