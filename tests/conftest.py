@@ -5,12 +5,23 @@ import uuid
 
 import boto3
 import pytest
+import structlog
 
 from demo.simulate import SimulationSpec, simulate
 from ingest.job import Ingest, Request
 from lake.catalog import Lake
 from lake.settings import load_settings
 from tests import servers
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plain_tracebacks():
+    """Render none with all its locals, which takes seconds."""
+    *others, _ = structlog.get_config()["processors"]
+    render = structlog.dev.ConsoleRenderer(
+        exception_formatter=structlog.dev.plain_traceback
+    )
+    structlog.configure(processors=[*others, render])
 
 
 @pytest.fixture(scope="session", autouse=True)

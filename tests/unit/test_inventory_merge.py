@@ -110,7 +110,7 @@ def test_one_run_of_many_sightings_is_many_runs_of_one(history, minutes, told):
     assert comparable(state) == comparable(known(NOTHING, *sightings))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(histories(), moments, tellings, st.randoms(use_true_random=False))
 def test_older_sightings_never_make_a_false_claim(history, minutes, told, random):
     sightings = [sighting(history, m, told) for m in minutes]

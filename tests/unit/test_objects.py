@@ -83,10 +83,10 @@ def names(accounts, days, a_day):
 
 def test_a_planned_object_costs_little_memory():
     tracemalloc.start()
-    plan = make_plan(None, names(4, 20, 500))
+    plan = make_plan(None, names(2, 10, 500))
     held = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
-    assert len(plan.new) == 40_000
+    assert len(plan.new) == 10_000
     assert held / len(plan.new) < 160  # bytes
 
 
