@@ -13,7 +13,7 @@ from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 
 from ingest.enriching import with_columns
-from lake.rewrite import batches
+from lake.rows import batches
 from lake.schema import DERIVED, SIDE_FIELDS
 from lake.tables import FLOWS
 from transform.enrich import Attributor, Taught

@@ -17,7 +17,8 @@ from lake.datafiles import EPOCH
 from lake.errors import LakeError
 from lake.follow import PART_ROWS
 from lake.ordering import hours_in
-from lake.rewrite import batches, live_files
+from lake.rewrite import live_files
+from lake.rows import batches
 from lake.tables import SILENCES
 from lake.withdrawn import WITHDRAWN
 from transform.logged import Silence

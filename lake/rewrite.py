@@ -7,9 +7,10 @@ those files in one snapshot; rows that arrive meanwhile stay beside them.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -26,14 +27,14 @@ from lake.datafiles import EPOCH, DataFileWriter, open_parquet
 from lake.errors import CommitConflict, LakeError
 from lake.ordering import HOUR_US
 from lake.reading import window
+from lake.rows import columns_of, in_runs
 from lake.snapshots import HOURS
 from lake.store import Change, Check, commit
-from lake.tables import Table, batch_schema
+from lake.tables import Table
 
 log = structlog.get_logger()
 
 ATTEMPTS = 5  # plans of a rewrite that others were faster than
-RUN_ROWS = 1_000_000  # sorted in memory at once: 140-300 MB of v5 records
 
 Transform = Callable[[pa.Table], pa.Table]
 
@@ -97,7 +98,7 @@ def swap(
     """
 
     def rewritten(stored: IcebergTable) -> Iterator[pa.Table]:
-        runs = _runs(table, stored, files)
+        runs = in_runs(table, stored, files)
         if transform is None:
             return runs
         return (changed for run in runs if (changed := transform(run)).num_rows)
@@ -186,85 +187,10 @@ def _written(
     second = next(runs, None)
     if second is None:
         return [writer.write(first)]
-    columns = {*_columns(table, stored, files), *first.column_names}
+    columns = {*columns_of(table, stored, files), *first.column_names}
     named = [field.name for field in table.fields if field.name in columns]
-    rest = _chain(first, _chain(second, runs))
+    rest = chain([first, second], runs)
     return [writer.write_runs(rest, columns=named)]
-
-
-def _chain(first: pa.Table, rest: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    yield first
-    yield from rest
-
-
-def _columns(
-    table: Table, stored: IcebergTable, files: Sequence[DataFile]
-) -> list[str]:
-    """Return the columns that some file has; the others are null everywhere."""
-    found: set[str] = set()
-    for file in files:
-        with open_parquet(stored.io, file.file_path) as parquet:
-            found.update(parquet.schema_arrow.names)
-    return [field.name for field in table.fields if field.name in found]
-
-
-def _runs(
-    table: Table, stored: IcebergTable, files: Sequence[DataFile]
-) -> Iterator[pa.Table]:
-    """Stream the files' rows in runs of about ``RUN_ROWS``."""
-    pending: list[pa.Table] = []
-    rows = 0
-    for batch in batches(table, stored, files):
-        pending.append(batch)
-        rows += batch.num_rows
-        if rows >= RUN_ROWS:
-            yield _joined(pending)
-            pending, rows = [], 0
-    if pending:
-        yield _joined(pending)
-
-
-def _joined(parts: list[pa.Table]) -> pa.Table:
-    return pa.concat_tables(parts, promote_options="default")
-
-
-def batches(
-    table: Table,
-    stored: IcebergTable,
-    files: Sequence[DataFile],
-    columns: Collection[str] | None = None,
-) -> Iterator[pa.Table]:
-    """Stream the files' rows in ``batch_schema``'s types.
-
-    Args:
-        table: Whose files they are.
-        stored: The table as loaded.
-        files: What to read.
-        columns: Only these; None: all that there are.
-    """
-    schema = batch_schema(table)
-    texts = [field.name for field in schema if pa.types.is_dictionary(field.type)]
-    for file in files:
-        with open_parquet(stored.io, file.file_path, dictionaries=texts) as parquet:
-            names = parquet.schema_arrow.names
-            wanted = [n for n in names if columns is None or n in columns]
-            for batch in parquet.iter_batches(batch_size=RUN_ROWS // 8, columns=wanted):
-                rows = pa.Table.from_batches([batch])
-                yield pa.table(
-                    {
-                        name: encoded(rows[name], schema.field(name).type)
-                        for name in rows.column_names
-                    }
-                )
-
-
-def encoded(column: pa.ChunkedArray, type_: pa.DataType) -> pa.ChunkedArray:
-    """Return the column in its type in a batch: text as a dictionary."""
-    if pa.types.is_dictionary(type_):
-        if pa.types.is_dictionary(column.type):
-            return column
-        return column.dictionary_encode()
-    return column.cast(type_)
 
 
 def still_there(
@@ -328,11 +254,13 @@ def filtered(
     """Rewrite each file with what ``kept`` leaves of its rows; none, if nothing."""
     added: list[DataFile] = []
     for file in files:
-        runs = (left for run in _runs(table, stored, [file]) if len(left := kept(run)))
+        runs = (
+            left for run in in_runs(table, stored, [file]) if len(left := kept(run))
+        )
         first = next(runs, None)
         if first is not None:
-            columns = _columns(table, stored, [file])
-            added.append(writer.write_runs(_chain(first, runs), columns=columns))
+            columns = columns_of(table, stored, [file])
+            added.append(writer.write_runs(chain([first], runs), columns=columns))
     return added
 
 

@@ -4,6 +4,7 @@ import os
 import uuid
 
 import boto3
+import hypothesis
 import pytest
 import structlog
 
@@ -12,6 +13,10 @@ from ingest.job import Ingest, Request
 from lake.catalog import Lake
 from lake.settings import load_settings
 from tests import servers
+
+# No test asserts a time.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -17,7 +17,8 @@ from pyiceberg.table import Table as IcebergTable
 from ingest.rollup.sums import Sums
 from lake.datafiles import EPOCH
 from lake.follow import bounded
-from lake.rewrite import batches, live_files
+from lake.rewrite import live_files
+from lake.rows import batches
 from lake.shape import conform, nullable
 from lake.tables import CONFIGURATIONS, COVERAGE_HOURLY, arrow_schema
 

@@ -16,7 +16,8 @@ from ingest.rollup.touched import Touched, touched
 from lake.catalog import Lake
 from lake.datafiles import EPOCH, DataFileWriter
 from lake.errors import CommitConflict
-from lake.rewrite import batches, live_files
+from lake.rewrite import live_files
+from lake.rows import batches
 from lake.shape import conform, nullable
 from lake.snapshots import mark_of, mark_property, retained_from
 from lake.store import Change, commit, refuse

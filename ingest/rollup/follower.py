@@ -32,7 +32,8 @@ from lake.catalog import Lake
 from lake.datafiles import EPOCH, DataFileWriter
 from lake.errors import CommitConflict, FollowerStopped
 from lake.follow import follow_all
-from lake.rewrite import batches, live_files
+from lake.rewrite import live_files
+from lake.rows import batches
 from lake.shape import conform
 from lake.snapshots import head_id, mark_property
 from lake.store import Change, commit, refuse

@@ -7,7 +7,9 @@ import pyarrow as pa
 import pytest
 
 import lake.follow
+import lake.datafiles
 import lake.rewrite
+import lake.rows
 from lake import evidence
 from lake.catalog import Lake
 from lake.errors import FollowerStopped, LakeError
@@ -239,13 +241,14 @@ def test_a_replaced_object_opens_only_files_that_may_hold_it(lake_, monkeypatch)
         snapshot_with(lake_, f"{number}", day=day)
         follow_all(lake_)
     opened = []
-    real = lake.rewrite.open_parquet  # type: ignore[attr-defined]
+    real = lake.datafiles.open_parquet
 
     def counted(io, path, **more):
         opened.append(path)
         return real(io, path, **more)
 
-    monkeypatch.setattr(lake.rewrite, "open_parquet", counted)
+    for module in (lake.rewrite, lake.rows):
+        monkeypatch.setattr(module, "open_parquet", counted)
     snapshot_with(lake_, "3", op="replace", day=date(2026, 1, 4))
     follow_all(lake_)
     assert len(set(opened)) == 1
