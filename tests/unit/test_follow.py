@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 import pyarrow as pa
 import pytest
 
-import lake.follow
 import lake.datafiles
+import lake.follow
 import lake.rewrite
 import lake.rows
 from lake import evidence
