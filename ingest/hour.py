@@ -29,8 +29,8 @@ DERIVED_COLUMNS = {f.name for f in (*SIDE_FIELDS, *DERIVED)} - {
 # What settling needs of the hours beside the one to be settled.
 NEIGHBOUR_COLUMNS = (
     "account_id", "interface_id", "srcaddr", "dstaddr", "srcport", "dstport",
-    "protocol", "start_time", "end_time", "action", "vpc_id", "subnet_id",
-    "instance_id", "tcp_flags", "pkt_srcaddr", "pkt_dstaddr", "az_id",
+    "protocol", "packets", "bytes", "start_time", "end_time", "action", "vpc_id",
+    "subnet_id", "instance_id", "tcp_flags", "pkt_srcaddr", "pkt_dstaddr", "az_id",
     "pkt_src_aws_service", "pkt_dst_aws_service", "flow_direction", "traffic_path",
     "resource_id", "interface_type", "reject_reason", "src_address", "dst_address",
     "observer", "flow_log_id",

@@ -99,7 +99,7 @@ def _again(windows: Windows, preferred: Any, span: tuple[Any, Any], since: Any) 
         return found
     asked, known = windows.take(mine), windows.take(theirs)
     more, lies_in = nested(asked, known)
-    goes_on = reaches_out[mine] & (more > 0)
+    goes_on = reaches_out[mine] & (more > 0) & ~pieces_of(asked, known)[0]
     found[theirs] = (lies_in >= 0) & np.append(goes_on, False)[lies_in]
     told = (nested(known, asked)[1] >= 0) | (more == 0)
     found[mine] |= (told | (reaches_out & mostly_within)[mine]) & ~goes_on

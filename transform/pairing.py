@@ -10,7 +10,8 @@ import numpy as np
 
 from transform.codes import distinct
 from transform.records import BLUR, EGRESS
-from transform.twins import near, shown
+from transform.shown import shown
+from transform.twins import near
 from transform.view import View
 
 PAIRED_WITHIN = 660  # seconds: the longest aggregation interval and the blur

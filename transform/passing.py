@@ -10,7 +10,8 @@ import numpy as np
 from transform.pairing import Pairs
 from transform.pieces import pieces_of
 from transform.records import BLUR, EGRESS
-from transform.twins import near, shown, time_apart, twins
+from transform.shown import shown
+from transform.twins import Windows, near, time_apart, twins
 from transform.view import View
 
 
@@ -125,13 +126,21 @@ def _stopped_at(view: View, rows: Any, there: Any) -> tuple[Any, Any]:
     open_, others = asked.take(rest), hop.take(left)
     in_pieces = pieces_of(open_, others)[0]
     stops, passes = others.take(rejected[left]), others.take(~rejected[left])
-    beside = near(open_, stops, within=BLUR)
-    mixed = in_pieces & beside & near(open_, passes, within=BLUR)
+    mixed = in_pieces & near(open_, stops, within=BLUR)
+    mixed &= near(open_, passes, within=BLUR)
     in_part = np.zeros(len(rows), dtype=bool)
     in_part[rest[mixed]] = True
-    nearer = time_apart(open_, stops) < time_apart(open_, passes)
-    wholly[rest] = beside & nearer & ~mixed
+    wholly[rest] = ~mixed & _rather(open_, stops, passes)
     return in_part, wholly
+
+
+def _rather(some: Windows, stops: Windows, passes: Windows) -> Any:
+    """Return which windows' packets are rather those rejected than those let go."""
+    of_stops, of_passes = (pieces_of(those, some)[1] for those in (stops, passes))
+    at_stops, at_passes = (near(some, those, within=0) for those in (stops, passes))
+    nearer = time_apart(some, stops) < time_apart(some, passes)
+    nearer = np.where(at_stops == at_passes, nearer, at_stops)
+    return of_stops | (~of_passes & nearer & near(some, stops, within=BLUR))
 
 
 def _resumed(view: View, parted: Any) -> Any:

@@ -56,20 +56,6 @@ def windows_of(records: Records, key: Any, who: Any) -> Windows:
     return Windows(key, who, records.begin + BLUR, records.end - 1, *amounts)
 
 
-def shown(some: Windows, others: Windows) -> Any:
-    """Return which windows' packets some others show.
-
-    They do that have a twin; and, where windows are cut differently, those of that time
-    that are no twin of another window of the same recorder.
-    """
-    twin = twins(some, others)
-    found = twin >= 0
-    rest = np.flatnonzero(~found)
-    if len(rest) and len(others):
-        found[rest] = _beside(some, rest, others, twin)
-    return found
-
-
 def near(some: Windows, others: Windows, *, within: int) -> Any:
     """Return which windows lie near one of others of their key, so many seconds."""
     there = Presence(others.key, others.begin, others.end)
@@ -219,29 +205,3 @@ def _moved_on(places: Any, begins: Any, ends: Any, wanted: Any, group: Any) -> A
         freed = moved[moved > 0] - 1
         going = np.union1d(moved, freed[same[freed]])
     return best
-
-
-def _beside(some: Windows, rows: Any, others: Windows, twin: Any) -> Any:
-    """Return which of some windows are of the time of others that are left.
-
-    Args:
-        some: All windows.
-        rows: Positions of those asked about.
-        others: See `twins`.
-        twin: What that returned for all.
-    """
-    first, group = distinct(some.key, some.who)
-    asked = np.unique(group[rows])
-    order = np.argsort(others.key, kind="stable")
-    low, high = (
-        np.searchsorted(others.key[order], some.key[first[asked]], side)
-        for side in ("left", "right")
-    )
-    whose = np.repeat(asked, high - low)
-    place = np.arange(len(whose)) - np.repeat(np.cumsum(high - low) - high, high - low)
-    theirs = order[place]
-    paired = twin >= 0
-    taken = group[paired].astype(np.int64) * len(others) + twin[paired]
-    left = ~np.isin(whose.astype(np.int64) * len(others) + theirs, taken)
-    there = Presence(whose[left], others.begin[theirs[left]], others.end[theirs[left]])
-    return there.near(group[rows], some.begin[rows], some.end[rows], before=0)
