@@ -20,6 +20,7 @@ from transform.addresses import Addresses, Network, in_any, networks
 NOWHERE, SEVERAL = -1, -2
 OVER_BY = "flowlake:over_by"  # in a document, beside what AWS says
 EVER_US = (1 << 63) - 1
+ATTACHED = ("available", "modifying")  # states in which a gateway passes packets on
 
 
 @dataclass(slots=True)
@@ -102,6 +103,8 @@ class Places:
     def _add_attachments(self, documents: Sequence[dict[str, Any]]) -> None:
         attached: dict[str, list[str]] = {}
         for document in documents:
+            if document.get("State") not in (None, *ATTACHED):
+                continue
             vpc = document.get("VpcId") or (
                 document.get("ResourceId")
                 if document.get("ResourceType") == "vpc"

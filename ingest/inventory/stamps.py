@@ -3,7 +3,8 @@
 One rule for everything that ``flowlake inventory … --from`` reads. ``--at`` says it for
 all files, whatever they are called. Without it the moment in a file's name counts, else
 that of the nearest folder, up to the one that was given; else when it was written. A
-moment in a name is a day and a time: ``20260101T003000Z``, ``2026-01-01T00-30-00``.
+moment in a name is a day and a time: ``20260101T003000Z``, ``2026-01-01T00-30-00``,
+``20260101-003000``.
 Nothing was taken in the future, but for what clocks differ.
 """
 
@@ -21,7 +22,7 @@ ONE_MOMENT = timedelta(seconds=60)
 SLACK = timedelta(minutes=5)  # so much another machine's clock may be ahead
 _STAMP = re.compile(
     r"(?<![0-9])(20[0-9]{2})-?([0-9]{2})-?([0-9]{2})"
-    r"[T_ ]([0-9]{2})[-:]?([0-9]{2})[-:]?([0-9]{2})?(?:[.,][0-9]+)?"
+    r"[T_ -]([0-9]{2})[-:]?([0-9]{2})[-:]?([0-9]{2})?(?:[.,][0-9]+)?"
     r"(Z|[+-][0-9]{2}:?[0-9]{2})?(?![0-9])"
 )
 

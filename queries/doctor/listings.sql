@@ -1,6 +1,6 @@
 -- When each scope was last looked at for who holds addresses, and how far the records of
 -- its account reach. A cluster's names come from its pods.
-WITH looks AS (
+WITH listed AS (
   SELECT scope, resource_id AS what, last_seen
   FROM configurations
   WHERE resource_type = 'listing'
@@ -8,6 +8,14 @@ WITH looks AS (
   SELECT scope, unnest(['pod', 'node']), coalesce(valid_until, last_seen)
   FROM configurations
   WHERE resource_type = 'k8s_watch'
+),
+-- Of a scope that was only ever seen in parts, what was seen last.
+looks AS (
+  SELECT * FROM listed
+  UNION ALL
+  SELECT scope, 'part', last_seen
+  FROM identities
+  WHERE scope NOT IN (SELECT scope FROM listed)
 ),
 newest AS (
   SELECT scope, what, max(last_seen) AS last_seen FROM looks GROUP BY scope, what

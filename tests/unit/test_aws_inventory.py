@@ -620,6 +620,13 @@ def test_elastic_ips_belong_to_their_interface_or_to_nobody_yet(tmp_path):
     assert rows["3.0.0.3"]["name"] == "spare"
 
 
+def test_an_elastic_ip_whose_interface_was_not_looked_at_is_told_by_that(tmp_path):
+    """Else a look of addresses alone would take the name that the interface gives."""
+    attached = {"PublicIp": "3.0.0.1", "NetworkInterfaceId": "eni-1"}
+    folder = save(tmp_path, Addresses=[attached, {"PublicIp": "3.0.0.5"}])
+    assert by_address(sighting(folder)).keys() == {"3.0.0.5"}
+
+
 def test_a_regional_nat_gateway_holds_its_public_addresses_itself(tmp_path):
     gateway = {
         "NatGatewayId": "nat-1",

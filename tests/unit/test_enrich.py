@@ -168,6 +168,29 @@ TWO_PEERS = known(
 )
 
 
+@pytest.mark.parametrize(
+    ("state", "attribution"),
+    [("available", "exact"), (None, "exact"), *((s, None) for s in (
+        "deleted", "deleting", "rejected", "failed", "pendingAcceptance"))],
+)  # fmt: skip
+def test_an_attachment_joins_vpcs_while_it_is_in_force(state, attribution):
+    attachments = [
+        configured("transit_gateway_attachment", TransitGatewayAttachmentId=vpc,
+                   TransitGatewayId="tgw-1", VpcId=vpc, State=state_)
+        for vpc, state_ in (("vpc-1", "available"), ("vpc-2", state))
+    ]  # fmt: skip
+    inventory = known(
+        holder("10.5.0.1", vpc="vpc-2", eni="eni-2"),
+        configurations=[
+            configured("vpc", VpcId="vpc-2", CidrBlock="10.5.0.0/16"),
+            *attachments,
+        ],
+    )
+    (row,) = told([line("10.0.0.1", "10.5.0.1")], inventory=inventory)
+    assert row["dst_eni"] == ("eni-2" if attribution else None)
+    assert attribution is None or row["dst_attribution"] == attribution
+
+
 def test_a_peer_that_two_vpcs_could_hold_is_nobody():
     (row,) = told([line("10.0.0.1", "10.5.0.1")], inventory=TWO_PEERS)
     assert (row["dst_eni"], row["dst_attribution"]) == (None, "ambiguous")

@@ -281,6 +281,15 @@ def test_a_flow_log_in_place_of_another_is_no_duplicate(lake_, tmp_path):
 # ---- what was looked at, what arrives
 
 
+def test_a_scope_that_was_only_seen_in_parts_was_looked_at_then(lake_, tmp_path):
+    read(lake_, put(tmp_path, 0, sent(0)))
+    look(lake_, enis=[eni("eni-1")], documents=[vpc()], lists=frozenset())
+    faults = {fault for fault, _ in found(lake_, but=("lean_format",))}
+    assert not faults & {"no_inventory", "stale_inventory"}
+    read(lake_, put(tmp_path, 1, sent(600)))
+    assert ("stale_inventory", SCOPE) in found(lake_)
+
+
 def test_an_account_whose_records_come_and_that_nobody_listed(lake_, tmp_path):
     read(lake_, put(tmp_path, 0, sent(0)))
     assert found(lake_, but=("lean_format",)) == {("no_inventory", "inventory")}

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from ingest.enriching import Enricher
+from ingest.hour import NEIGHBOUR_COLUMNS
 from tests.unit.test_enrich import configured, holder, known, line, rows_of
 from transform.enrich import Attributor, Taught
 from transform.facts import Gathering
@@ -24,6 +25,14 @@ def log(id_, resource, traffic="ALL", **facts):
 
 
 def settled(inventory, rows, reporting=()):
+    """Settle rows: as of the hour, and the same as of one beside it."""
+    beside = rows.select([n for n in NEIGHBOUR_COLUMNS if n in rows.column_names])
+    found, known = (decided(inventory, some, reporting) for some in (rows, beside))
+    assert found == known  # else what lies across an hour's edge is judged otherwise
+    return found
+
+
+def decided(inventory, rows, reporting):
     attributor = Attributor(inventory)
     gathering = Gathering()
     gathering.see(rows)

@@ -190,3 +190,52 @@ def test_windows_of_a_minute_that_show_as_many_pair_in_their_order(late):
     far = [at("eni-hop1", m, way="ingress", late=late) for m in range(10)]
     found = counted(world(), near + far)
     assert found == ["accepted"] * 10 + ["transit"] * 10
+
+
+def shifted(seconds, *, own, other, traffic="ALL"):
+    """Return records of a source and of its half-logged destination, later by some."""
+    ends = (("eni-1", "egress", 0, own), ("eni-2", "ingress", seconds, other))
+    return [
+        f"{eni} {CLIENT} {SERVER} 40000 443 6 {n} {n * 60} {AT + late + first} "
+        f"{AT + late + last} {traffic if eni == 'eni-2' else 'ACCEPT'} OK vpc-1 "
+        f"subnet-1 - 16 {CLIENT} {SERVER} {way}"
+        for eni, way, late, windows in ends
+        for first, last, n in windows
+    ]
+
+
+@pytest.mark.parametrize("traffic", ["ACCEPT", "REJECT"])
+@pytest.mark.parametrize("late", [-20, -2, 0, 2, 20])
+def test_windows_of_one_minute_and_of_ten_are_paired_by_what_they_add_up_to(
+    late, traffic
+):
+    short, long = [(5, 5, 10), (70, 90, 20)], [(5, 90, 30)]
+    logs = world(log("fl-1", "eni-1"), log("fl-2", "eni-2", traffic))
+    lines = shifted(late, own=short, other=long, traffic=traffic)
+    verdict = "accepted" if traffic == "ACCEPT" else "rejected"
+    assert counted(logs, lines) == [None, None, verdict]
+    lines = shifted(late, own=long, other=short, traffic=traffic)
+    assert counted(logs, lines) == [None, verdict, verdict]
+
+
+@pytest.mark.parametrize("late", [-20, -3, 3, 20])
+def test_two_flow_logs_of_other_intervals_a_blur_apart_count_once(late):
+    short = [(0, 2, 10), (60, 100, 20)]
+    own, whole = (
+        shifted(0, own=windows, other=())
+        for windows in (short, [(late, 100 + late, 30)])
+    )
+    assert two_logs(own, whole, *replaced("2025-12-20T00:00:00Z")) == ["duplicate"]
+
+
+def test_a_longer_window_at_a_hop_that_begins_to_reject_holds_what_lies_in_it():
+    sent = [(5, 10, 10), (585, 590, 20), (605, 610, 5), (665, 670, 6)]
+    own = shifted(0, own=sent, other=())
+    hop = [
+        at("eni-hop0", 0, 30).replace(f"{AT} {AT + 50}", f"{AT + 5} {AT + 590}"),
+        at("eni-hop0", 0, 11, action="REJECT").replace(
+            f"{AT} {AT + 50}", f"{AT + 605} {AT + 670}"
+        ),
+    ]
+    found = counted(world(log("fl-1", "eni-1")), own + hop)
+    assert found == ["accepted", "accepted", None, None, "transit", "rejected"]

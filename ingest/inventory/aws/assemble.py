@@ -74,7 +74,7 @@ def sighting_of(
         held,
         account=account,
         owner_tag=owner_tag,
-        attached="NetworkInterfaces" in complete or "NetworkInterfaces" not in known,
+        attached="NetworkInterfaces" in complete,
     )
     whole = known  # but of a list that lacks some, what it shows now
     if not listing.keys() <= complete:
