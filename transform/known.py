@@ -68,13 +68,17 @@ class Known:
         self._refuse_contradictions()
         self.node = np.where(self.pod >= 0, -1, cases.ask(side, "nodes")[0])
         self._home = side.home[cases.of(side.which)]
-        public = cases.ask(side, "publics")[0]
+        public, public_status = cases.ask(side, "publics")
         open_ = (self._pod_status == AMBIGUOUS) | (self._pod_status == NOT_COVERED)
         self._status = np.where(open_, self._pod_status, self._interface_status)
         # What the address is beside a pod: of the interface that has it, of the one
         # that recorded it as its own, or by its public address.
         beside = np.where(self.interface >= 0, self.interface, self._owner)
         self.base = np.where(beside >= 0, beside, public)
+        told = (self.base >= 0) | (self.pod >= 0) | (self._home != NOWHERE)
+        open_ = (public_status == AMBIGUOUS) | (public_status == NOT_COVERED)
+        self._open_public = open_ & ~told & ~self.own & ~self._is_learned
+        self._status = np.where(self._open_public, public_status, self._status)
 
     def _refuse_contradictions(self) -> None:
         """Name no pod that the interface's own instance or id speaks against."""
@@ -167,7 +171,10 @@ class Known:
         blind = self.own & self._unseen & ~is_pod & (~known | hosts)
         ours = self.own | known | is_pod | is_node | (self._home != NOWHERE)
         ours |= self.learned != NONE
-        outside = ~ours
+        # An Elastic IP of ours, but whose is not known, or not if it still was.
+        maybe = self._open_public & (places["kind"][pair] == kinds("internet"))
+        ours |= maybe & (self._status == AMBIGUOUS)
+        outside = ~ours & ~maybe
         is_task = self.own & (self.observer["told_task"] >= 0) & ~is_pod
         kind = np.select(
             [is_pod, is_task, is_node, unnamed, learned, known, outside],
@@ -188,7 +195,8 @@ class Known:
              places["attribution"][pair]],
             why,
         ).astype(np.int8)  # fmt: skip
-        side = np.where(ours, OURS, places["ours"][pair]).astype(np.int8)
+        side = np.select([ours, maybe], [OURS, UNDECIDED], places["ours"][pair])
+        side = side.astype(np.int8)
         return kind, attribution, side
 
     def _learned_kind(self, words: dict[str, Words]) -> Any:

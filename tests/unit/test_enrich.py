@@ -1,7 +1,7 @@
 """What single records tell of their ends, with and without an inventory."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pytest
@@ -20,6 +20,7 @@ V5 = (
 )
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 AT = int(NOW.timestamp())
+SOME = timedelta(minutes=30)
 LIMITS = Limits(1 << 30, 65_536, 1000)
 
 
@@ -189,6 +190,38 @@ def test_an_attachment_joins_vpcs_while_it_is_in_force(state, attribution):
     (row,) = told([line("10.0.0.1", "10.5.0.1")], inventory=inventory)
     assert row["dst_eni"] == ("eni-2" if attribution else None)
     assert attribution is None or row["dst_attribution"] == attribution
+
+
+@pytest.mark.parametrize(
+    ("ends", "attribution", "scope"),
+    [
+        (None, "exact", "internal"),
+        (timedelta(minutes=-30), "not_covered", None),
+        (timedelta(minutes=30), "exact", "internal"),
+    ],
+)
+def test_an_elastic_ip_that_may_still_be_ours_is_not_called_internet(
+    ends, attribution, scope
+):
+    known_until = ends and {"valid_until": NOW + ends, "latest": NOW + 4 * abs(ends)}
+    mine = holder("54.1.2.3", vpc=None, eni="eni-b", **(known_until or {}))
+    (row,) = told([line("10.0.0.1", "54.1.2.3")], inventory=known(mine))
+    assert (row["dst_attribution"], row["scope"]) == (attribution, scope)
+    assert row["dst_kind"] == ("instance" if attribution == "exact" else None)
+
+
+def test_an_elastic_ip_of_one_of_ours_or_another_is_ours_and_nobodys():
+    moves = [
+        holder("54.1.2.3", vpc=None, eni="eni-b", valid_until=NOW - SOME,
+               latest=NOW + SOME),
+        holder("54.1.2.3", vpc=None, eni="eni-c", valid_from=NOW + SOME,
+               earliest=NOW - SOME),
+    ]  # fmt: skip
+    (row,) = told([line("10.0.0.1", "54.1.2.3")], inventory=known(*moves))
+    assert (row["dst_kind"], row["dst_eni"]) == (None, None)
+    assert (row["dst_attribution"], row["scope"]) == ("ambiguous", "internal")
+    (row,) = told([line("10.0.0.1", "54.1.2.4")], inventory=known(*moves))
+    assert (row["dst_kind"], row["scope"]) == ("internet", "outbound")
 
 
 def test_a_peer_that_two_vpcs_could_hold_is_nobody():
