@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,16 +13,13 @@ from ingest.decode import gunzip, parquet
 from ingest.decode.envelopes import unwrap
 from ingest.decode.headers import BOM, find_header, first_line, header_layout
 from ingest.decode.layout import Layout, of_format
+from ingest.decode.sniff import SNIFFED, is_binary, is_stamped, peek
 from ingest.decode.tallying import Found, Reading, Window, finish
 from ingest.decode.text import Span, TextReader, span_of, whole_lines
 from ingest.source import Decoded, SourceObject, Tally
 from lake.errors import SourceUnreadable
 
-SNIFFED = 4096
 MOST_PIECES = 2  # of a small object, decompressed: what is larger is streamed
-_STAMP = re.compile(
-    r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(?:Z|[+-][0-9:]+)|[0-9]{13}) "
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +80,7 @@ class Decoder:
         reading = Reading(tally, self.limits.max_quarantine_rows)
         damage = gunzip.Damage()
         pieces = self._opened(chunks, damage, source.location)
-        start, pieces = _peek(pieces)
+        start, pieces = peek(pieces)
         if not start:
             if damage.code:
                 raise SourceUnreadable(source.location, damage.code, damage.detail)
@@ -157,7 +153,7 @@ class Decoder:
     def _opened(
         self, chunks: Iterator[bytes], damage: gunzip.Damage, location: str
     ) -> Iterator[bytes]:
-        start, chunks = _peek(chunks)
+        start, chunks = peek(chunks)
         if start.startswith(gunzip.MAGIC):
             chunks = gunzip.gunzip(chunks, damage)
         return gunzip.limited(chunks, self.limits.max_object_bytes, location)
@@ -179,7 +175,7 @@ class Decoder:
         if start.lstrip(BOM + b" \r\n\t").startswith(b"{"):
             tally.format = "json"
             pieces = unwrap(pieces)
-            start, pieces = _peek(pieces)
+            start, pieces = peek(pieces)
             if not start:
                 return  # only control messages
         yield from self._text(pieces, reading, damage)
@@ -187,7 +183,7 @@ class Decoder:
     def _text(
         self, pieces: Iterator[bytes], reading: Reading, damage: gunzip.Damage
     ) -> Iterator[Decoded]:
-        start, pieces = _peek(pieces)
+        start, pieces = peek(pieces)
         spans = whole_lines(
             pieces, max_line_bytes=self.limits.max_line_bytes, damage=damage
         )
@@ -231,12 +227,12 @@ class Decoder:
         """Return the layout that was told, or that a header further on tells."""
         tally = reading.tally
         location = tally.source.location
-        if _binary(start[:SNIFFED]):
+        if is_binary(start):
             raise SourceUnreadable(location, "not_a_flow_log", "it is not text")
         log_format = self.formats.get(tally.source.flow_log_id or "", self.log_format)
         if log_format is None:
             return find_header(spans, line, reading)
-        stamped = _STAMP.match(first[:64].decode("utf-8", "replace")) is not None
+        stamped = is_stamped(first)
         layout = of_format(log_format, stamped=stamped)
         if layout is None:
             raise SourceUnreadable(
@@ -293,20 +289,6 @@ class Decoder:
                 flows=pa.table({}),
                 quarantine=pa.concat_tables(rejects),
             )
-
-
-def _peek(pieces: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
-    """Return the first piece that is not empty, and all pieces again."""
-    for piece in pieces:
-        if piece:
-            return piece, itertools.chain([piece], pieces)
-    return b"", iter(())
-
-
-def _binary(text: bytes) -> bool:
-    """Whether bytes are no text: a NUL, or hardly any UTF-8."""
-    decoded = text.decode("utf-8", "replace")
-    return "\x00" in decoded or decoded.count("\ufffd") > max(2, len(decoded) // 20)
 
 
 def _damaged(reading: Reading, damage: gunzip.Damage) -> None:
