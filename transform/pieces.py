@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from transform.presence import joint
+from transform.presence import EVER, joint
 from transform.records import BLUR
 from transform.twins import Windows
 
@@ -17,7 +17,8 @@ def pieces_of(wholes: Windows, others: Windows) -> tuple[Any, Any]:
     """Return where others show windows' packets in several pieces, all of them.
 
     The pieces follow each other, begin within the window or a minute beside it, and
-    add up to its packets and to its bytes.
+    add up to its packets and to its bytes; of several ways the one that fits its begin
+    and its end alike.
 
     Returns:
         Which windows are shown in pieces; which others are such a piece.
@@ -27,18 +28,24 @@ def pieces_of(wholes: Windows, others: Windows) -> tuple[Any, Any]:
     sums = [np.append(0, np.cumsum(n[order])) for n in (others.packets, others.bytes)]
     low = np.searchsorted(begins, joint(wholes.key, wholes.begin - BLUR), "left")
     high = np.searchsorted(begins, joint(wholes.key, wholes.end + BLUR), "right")
-    found = np.zeros(len(wholes), dtype=bool)
-    steps = np.zeros(len(others) + 1, np.int64)
+    first, last = low.copy(), low.copy()
+    best = np.full(len(wholes), EVER)
     for less in range(BESIDE):
         for fewer in range(BESIDE):
-            first, last = low + less, high - fewer
-            some = np.flatnonzero(~found & (last - first > 1))
+            begin, end = low + less, high - fewer
+            some = np.flatnonzero(end - begin > 1)
             for wanted, sum_ in zip((wholes.packets, wholes.bytes), sums, strict=True):
-                equal = sum_[last[some]] - sum_[first[some]] == wanted[some]
-                some = some[equal]
-            found[some] = True
-            np.add.at(steps, first[some], 1)
-            np.add.at(steps, last[some], -1)
+                some = some[sum_[end[some]] - sum_[begin[some]] == wanted[some]]
+            # One clock is as far behind the other at the begin as it is at the end.
+            early = others.begin[order[begin[some]]] - wholes.begin[some]
+            late = others.end[order[end[some] - 1]] - wholes.end[some]
+            uneven = np.abs(early - late)
+            some, uneven = some[uneven < best[some]], uneven[uneven < best[some]]
+            best[some], first[some], last[some] = uneven, begin[some], end[some]
+    found = last > first
+    steps = np.zeros(len(others) + 1, np.int64)
+    np.add.at(steps, first[found], 1)
+    np.add.at(steps, last[found], -1)
     pieces = np.zeros(len(others), dtype=bool)
     pieces[order] = np.cumsum(steps[:-1]) > 0
     return found, pieces
