@@ -99,14 +99,16 @@ def _again(windows: Windows, preferred: Any, span: tuple[Any, Any], since: Any) 
         return found
     asked, known = windows.take(mine), windows.take(theirs)
     more, lies_in = nested(asked, known)
-    goes_on = reaches_out[mine] & (more > 0) & ~pieces_of(asked, known)[0]
+    in_pieces, used = pieces_of(asked, known)
+    goes_on = reaches_out[mine] & (more > 0) & ~in_pieces
     found[theirs] = (lies_in >= 0) & np.append(goes_on, False)[lies_in]
-    told = (nested(known, asked)[1] >= 0) | (more == 0)
+    told = in_pieces | (more == 0) | pieces_of(known, asked)[1]
+    told |= nested(known, asked)[1] >= 0
     found[mine] |= (told | (reaches_out & mostly_within)[mine]) & ~goes_on
     settled = told | ~reaches_out[mine]
-    free = (lies_in < 0) & ~_of_the_time_of(asked.take(settled), known)
-    mine = mine[~settled & ~goes_on]
-    found[mine] |= _shown_a_blur_apart(windows.take(mine), known.take(free))
+    free = (lies_in < 0) & ~used & ~_of_the_time_of(asked.take(settled), known)
+    rest = ~settled & ~goes_on
+    found[mine[rest]] |= twins(asked.take(rest), known.take(free)) >= 0
     return found
 
 
@@ -114,12 +116,6 @@ def _of_the_time_of(some: Windows, others: Windows) -> Any:
     """Return of which others the middle lies in one of some windows of their key."""
     middle = (others.begin + others.end) // 2
     return near(replace(others, begin=middle, end=middle), some, within=0)
-
-
-def _shown_a_blur_apart(some: Windows, others: Windows) -> Any:
-    """Return which windows have a twin, are pieces, or are shown in pieces."""
-    found = twins(some, others) >= 0
-    return found | pieces_of(some, others)[0] | pieces_of(others, some)[1]
 
 
 def _writing(
