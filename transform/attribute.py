@@ -121,7 +121,8 @@ def resolve(
         addresses=addresses,
         is_global=is_global(addresses),
     )
-    _find_homes(side, inventory, words["vpc"])
+    end = int(records.end.max()) if len(records) else 0
+    _find_homes(side, inventory, words["vpc"], until=end)
     if hop is not None:
         proved = homes_by_hop(hop[first], addresses, inventory)
         side.home = np.where((side.home < 0) & (proved >= 0), proved, side.home)
@@ -162,8 +163,11 @@ def fold(side: Side, labels: Any) -> None:
         lookup.asked = lookup.asked[first]
 
 
-def _find_homes(side: Side, inventory: Inventory, vpcs: Words) -> None:
-    """Say which VPC each address lives in: the observer's, else one that it reaches."""
+def _find_homes(side: Side, inventory: Inventory, vpcs: Words, *, until: int) -> None:
+    """Say which VPC each address lives in: the observer's, else one that it reaches.
+
+    What joined it to others counts if it can have been there to the end of the rows.
+    """
     for code in np.unique(side.vpc).tolist():
         mine = np.flatnonzero((side.vpc == code) & side.addresses.valid)
         vpc = vpcs.text(code)
@@ -174,7 +178,7 @@ def _find_homes(side: Side, inventory: Inventory, vpcs: Words) -> None:
         home = np.where(inside(place, some), code, NOWHERE)
         if not (place.networks or place.subnets):
             home = np.where(_known_in(inventory, vpc, some), code, home)
-        for neighbour in sorted(place.neighbours):
+        for neighbour in sorted(n for n, u in place.neighbours.items() if u >= until):
             reached = inside(inventory.places.of(neighbour), some) & (home != code)
             home[reached & (home != NOWHERE)] = SEVERAL
             home[reached & (home == NOWHERE)] = vpcs.code(neighbour)

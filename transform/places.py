@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from transform.addresses import Addresses, Network, in_any, networks
+from transform.presence import EVER
 
 NOWHERE, SEVERAL = -1, -2
 OVER_BY = "flowlake:over_by"  # in a document, beside what AWS says
@@ -38,14 +39,15 @@ class Vpc:
     """A VPC: its ranges, its subnets, and the VPCs that it reaches by private address.
 
     Attributes:
-        neighbours: Peered or attached to the same transit gateway.
+        neighbours: Peered or attached to the same transit gateway, and until when
+            they can have been; seconds since 1970, ``EVER`` while they are.
     """
 
     id: str
     networks: tuple[Network, ...] = ()
     account: str | None = None
     subnets: list[Subnet] = field(default_factory=list)
-    neighbours: set[str] = field(default_factory=set)
+    neighbours: dict[str, int] = field(default_factory=dict)
 
 
 class Places:
@@ -65,7 +67,7 @@ class Places:
             self._add_peering(document)
         self._add_attachments(documents.get("transit_gateway_attachment", ()))
         for vpc in self.vpcs.values():
-            vpc.neighbours.discard(vpc.id)
+            vpc.neighbours.pop(vpc.id, None)
 
     def of(self, vpc: str) -> Vpc:
         """Return what is known of a VPC; of an unknown one, nothing."""
@@ -98,10 +100,11 @@ class Places:
         for vpc, end in zip(vpcs, ends, strict=True):
             if vpc is not None and not vpc.networks:  # of another account, say
                 vpc.networks = networks(_cidrs(end))
-        self._join([vpc.id for vpc in vpcs if vpc is not None])
+        until = document.get(OVER_BY, EVER)
+        self._join([(vpc.id, until) for vpc in vpcs if vpc is not None])
 
     def _add_attachments(self, documents: Sequence[dict[str, Any]]) -> None:
-        attached: dict[str, list[str]] = {}
+        attached: dict[str, list[tuple[str, int]]] = {}
         for document in documents:
             if document.get("State") not in (None, *ATTACHED):
                 continue
@@ -112,13 +115,16 @@ class Places:
             )
             gateway = document.get("TransitGatewayId")
             if gateway and self._vpc(vpc) is not None:
-                attached.setdefault(gateway, []).append(str(vpc))
+                end = str(vpc), document.get(OVER_BY, EVER)
+                attached.setdefault(gateway, []).append(end)
         for vpcs in attached.values():
             self._join(vpcs)
 
-    def _join(self, ids: Sequence[str]) -> None:
-        for one in ids:
-            self.vpcs[one].neighbours.update(ids)
+    def _join(self, ends: Sequence[tuple[str, int]]) -> None:
+        for one, over in ends:
+            known = self.vpcs[one].neighbours
+            for other, until in ends:
+                known[other] = max(known.get(other, 0), min(over, until))
 
     def _vpc(self, id_: str | None) -> Vpc | None:
         return self.vpcs.setdefault(id_, Vpc(id_)) if id_ else None

@@ -224,6 +224,32 @@ def test_an_elastic_ip_of_one_of_ours_or_another_is_ours_and_nobodys():
     assert (row["dst_kind"], row["scope"]) == ("internet", "outbound")
 
 
+@pytest.mark.parametrize("kind", ["peering", "attachment"])
+@pytest.mark.parametrize(
+    ("over_by", "eni"), [(None, "eni-2"), (+SOME, "eni-2"), (-SOME, None)]
+)
+def test_what_joined_vpcs_and_is_over_joins_them_no_more(kind, over_by, eni):
+    joins = [peering("vpc-2")]
+    if kind == "attachment":
+        joins = [
+            configured(
+                "transit_gateway_attachment", TransitGatewayId="tgw-1", VpcId=vpc
+            )
+            for vpc in ("vpc-1", "vpc-2")
+        ]
+    over = {} if over_by is None else {"latest": NOW + over_by}
+    inventory = known(
+        holder("10.5.0.1", vpc="vpc-2", eni="eni-2"),
+        configurations=[
+            configured("vpc", VpcId="vpc-2", CidrBlock="10.5.0.0/16"),
+            *joins[:-1],
+            joins[-1] | over,
+        ],
+    )
+    (row,) = told([line("10.0.0.1", "10.5.0.1")], inventory=inventory)
+    assert row["dst_eni"] == eni
+
+
 def test_a_peer_that_two_vpcs_could_hold_is_nobody():
     (row,) = told([line("10.0.0.1", "10.5.0.1")], inventory=TWO_PEERS)
     assert (row["dst_eni"], row["dst_attribution"]) == (None, "ambiguous")
