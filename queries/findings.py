@@ -170,8 +170,8 @@ def _of_clusters(clusters: list[dict[str, Any]]) -> Iterator[Finding]:
             yield Finding(
                 "overlay_cni", row["cluster"],
                 costs=f"the addresses of its {counted(row['pods'], 'pod')} are not of "
-                "their nodes' VPC, "
-                f"but such as {row['example']}: flow logs show its nodes alone",
+                f"their nodes' VPC, but such as {row['example']}: flow logs show its "
+                "nodes alone",
                 do="use the VPC CNI, or count its traffic in the cluster",
             )  # fmt: skip
 

@@ -3,6 +3,7 @@
 It does so when EVENT is logged for the COUNT-th time. KIND is ``source`` or ``queue``.
 """
 
+import itertools
 import os
 import signal
 import sys
@@ -14,22 +15,23 @@ from ingest.job import Ingest, Request
 from lake.catalog import Lake
 from lake.settings import load_settings
 
-EVENT, COUNT = sys.argv[1], int(sys.argv[2])
-seen = [0]
 
+def kill_at(event, count):
+    """Return a processor of events that kills the process at one."""
+    seen = itertools.count(1)
 
-def kill(logger, method, entry):
-    if entry["event"] == EVENT:
-        seen[0] += 1
-        if seen[0] == COUNT:
+    def kill(logger, method, entry):
+        if entry.get("event") == event and next(seen) == count:
             os.kill(os.getpid(), signal.SIGKILL)
-    raise structlog.DropEvent
+        raise structlog.DropEvent
+
+    return kill
 
 
 def main():
-    structlog.configure(processors=[kill])
+    event, count, lake, kind, place = sys.argv[1:]
+    structlog.configure(processors=[kill_at(event, int(count))])
     consume.HIDDEN_S = 1
-    lake, kind, place = sys.argv[3:]
     if kind == "queue":
         request = Request(queue=place, until_empty=True)
     else:

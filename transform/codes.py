@@ -116,6 +116,37 @@ def several(keys: Any, values: Any, size: int) -> Any:
     return np.bincount(keys[first], minlength=size) > 1
 
 
+def turns(group: Any, *parts: Any) -> Any:
+    """Number what parts tell apart within each group from 0, in its order.
+
+    Args:
+        group: Integers.
+        parts: More of them; rows are sorted by the group and by these.
+    """
+    fresh = np.ones(len(group), dtype=bool)
+    fresh[1:] = group[1:] != group[:-1]
+    other = fresh.copy()
+    for part in parts:
+        other[1:] |= part[1:] != part[:-1]
+    turn = np.cumsum(other)
+    return turn - np.maximum.accumulate(np.where(fresh, turn, 0))
+
+
+def ranges(low: Any, high: Any) -> tuple[Any, Any]:
+    """Return every position of some ranges, one range after the other.
+
+    Args:
+        low: Where each range begins.
+        high: Before which position it ends.
+
+    Returns:
+        Of each position, which range it is of; the position.
+    """
+    count = high - low
+    which = np.repeat(np.arange(len(count)), count)
+    return which, np.arange(len(which)) + (high - np.cumsum(count))[which]
+
+
 def nothing(rows: int) -> Coded:
     """Return a column of nulls."""
     return Coded(np.full(rows, NONE, np.int32), pa.array([], pa.string()))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from transform.codes import Coded, coded, column_of, distinct, merged
+from transform.codes import Coded, coded, column_of, distinct, merged, turns
 from transform.logged import FAR_FUTURE, FlowLog
 from transform.pieces import nested, pieces_of
 from transform.records import BLUR, Records, numbers
@@ -156,10 +156,8 @@ def _turns(spot: Any, rank: Any) -> Any:
     """Number the flow logs of each spot from 0, the preferred first."""
     first, which = distinct(spot, rank)
     order = np.lexsort((rank[first], spot[first]))
-    fresh = np.diff(spot[first][order], prepend=-1) != 0
-    place = np.arange(len(order))
     turn = np.empty(len(order), np.int64)
-    turn[order] = place - np.maximum.accumulate(np.where(fresh, place, 0))
+    turn[order] = turns(spot[first][order], rank[first][order])
     return turn[which]
 
 

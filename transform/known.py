@@ -69,15 +69,15 @@ class Known:
         self.node = np.where(self.pod >= 0, -1, cases.ask(side, "nodes")[0])
         self._home = side.home[cases.of(side.which)]
         public, public_status = cases.ask(side, "publics")
-        open_ = (self._pod_status == AMBIGUOUS) | (self._pod_status == NOT_COVERED)
-        self._status = np.where(open_, self._pod_status, self._interface_status)
+        pods, interfaces = self._pod_status, self._interface_status
+        self._status = np.where(_is_open(pods), pods, interfaces)
         # What the address is beside a pod: of the interface that has it, of the one
         # that recorded it as its own, or by its public address.
         beside = np.where(self.interface >= 0, self.interface, self._owner)
         self.base = np.where(beside >= 0, beside, public)
         told = (self.base >= 0) | (self.pod >= 0) | (self._home != NOWHERE)
-        open_ = (public_status == AMBIGUOUS) | (public_status == NOT_COVERED)
-        self._open_public = open_ & ~told & ~self.own & ~self._is_learned
+        told |= self.own | self._is_learned
+        self._open_public = _is_open(public_status) & ~told
         self._status = np.where(self._open_public, public_status, self._status)
 
     def _refuse_contradictions(self) -> None:
@@ -207,6 +207,11 @@ class Known:
             kinds("network_interface"),
         )
         return either(self.observer["told_kind"], plain)
+
+
+def _is_open(status: Any) -> Any:
+    """Return where somebody can have had an address, but who is not known."""
+    return (status == AMBIGUOUS) | (status == NOT_COVERED)
 
 
 def either(first: Any, second: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from transform.codes import turns
 from transform.pairing import Pairs
 from transform.pieces import pieces_of
 from transform.records import BLUR, EGRESS
@@ -59,21 +60,12 @@ def _nearest_hop(view: View, rows: Any) -> Any:
     some = np.flatnonzero(rows)
     order = np.lexsort((view.observer[some], -rank[some], streams.tuple_[some]))
     some = some[order]
-    turn = _turns(streams.tuple_[some], rank[some], view.observer[some])
+    turn = turns(streams.tuple_[some], rank[some], view.observer[some])
     found = np.zeros(len(rows), dtype=bool)
     for number in range(int(turn.max(initial=-1)) + 1):
         asked = some[turn == number]
         found[asked] = ~shown(view.windows.take(asked), view.windows.take(found))
     return found
-
-
-def _turns(stream: Any, rank: Any, observer: Any) -> Any:
-    """Number the hops of each stream from 0; rows are sorted by all three."""
-    fresh = np.diff(stream, prepend=-1) != 0
-    other = fresh | (np.diff(rank, prepend=-1) != 0)
-    other |= np.diff(observer, prepend=-2) != 0
-    hop = np.cumsum(other)
-    return hop - np.maximum.accumulate(np.where(fresh, hop, 0))
 
 
 def stops_on_the_way(view: View) -> Stops:
@@ -98,14 +90,12 @@ def stops_on_the_way(view: View) -> Stops:
 
 def _stopping(view: View, stops: Any) -> list[Any]:
     """Return the rows of hops that rejected something, of each stream one at a time."""
-    spots = np.unique(view.spot[stops], return_index=True)
-    first = np.flatnonzero(stops)[spots[1]]
-    stream = view.streams.tuple_[first]
+    spot, first = np.unique(view.spot[stops], return_index=True)
+    stream = view.streams.tuple_[np.flatnonzero(stops)[first]]
     order = np.argsort(stream, kind="stable")
-    fresh = np.diff(stream[order], prepend=-1) != 0
-    place = np.arange(len(order))
-    turn = place - np.maximum.accumulate(np.where(fresh, place, 0))
-    those = [spots[0][order[turn == n]] for n in range(int(turn.max(initial=-1)) + 1)]
+    spot = spot[order]
+    turn = turns(stream[order], spot)
+    those = [spot[turn == number] for number in range(int(turn.max(initial=-1)) + 1)]
     return [np.isin(view.spot, some) for some in those]
 
 

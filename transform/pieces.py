@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from transform.codes import ranges
 from transform.presence import EVER, joint
 from transform.records import BLUR
 from transform.twins import Windows
@@ -75,7 +76,6 @@ def nested(wholes: Windows, others: Windows) -> tuple[Any, Any]:
     more = np.full(len(wholes), -1, np.int64)
     more[some[inside]] = excess[inside]
     lies_in = np.full(len(order), -1, np.int64)
-    counts = (high - low)[inside]
-    starts = np.repeat(low[inside] - np.cumsum(counts) + counts, counts)
-    lies_in[order[starts + np.arange(len(starts))]] = np.repeat(some[inside], counts)
+    which, place = ranges(low[inside], high[inside])
+    lies_in[order[place]] = some[inside][which]
     return more, lies_in

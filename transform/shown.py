@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from transform.codes import distinct
+from transform.codes import distinct, ranges
 from transform.pieces import pieces_of
 from transform.twins import Windows, near, twins
 
@@ -53,9 +53,8 @@ def _left(
         np.searchsorted(others.key[order], some.key[first[asked]], side)
         for side in ("left", "right")
     )
-    whose = np.repeat(asked, high - low)
-    place = np.arange(len(whose)) - np.repeat(np.cumsum(high - low) - high, high - low)
-    theirs = order[place]
+    which, place = ranges(low, high)
+    whose, theirs = asked[which], order[place]
     paired = twin >= 0
     taken = group[paired].astype(np.int64) * len(others) + twin[paired]
     left = ~np.isin(whose.astype(np.int64) * len(others) + theirs, taken)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ingest.inventory.absences import EVER, NEVER, Absences
 from ingest.inventory.moments import FIRST, GONE, LAST, Moments, Source
+from transform.codes import ranges
 
 
 class Chain:
@@ -145,11 +146,10 @@ class Chain:
     ) -> Any:
         """Return where one of some rows has other attributes and may be in between."""
         m, found = self.moments, np.zeros(len(places), dtype=bool)
-        begin = np.searchsorted(rows.key, m.key[places], "left")
-        count = np.searchsorted(rows.key, m.key[places], "right") - begin
-        asked = np.repeat(np.arange(len(places)), count)
-        row = np.arange(len(asked)) - np.repeat(np.cumsum(count) - count, count)
-        row += np.repeat(begin, count)
+        begin, end = (
+            np.searchsorted(rows.key, m.key[places], side) for side in ("left", "right")
+        )
+        asked, row = ranges(begin, end)
         other = rows.attributes[row] != m.attributes[places[asked]]
         other &= (low[row] < m.at[places[asked]]) & (high[row] > since[asked])
         found[asked[other]] = True

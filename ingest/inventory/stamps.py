@@ -4,8 +4,7 @@ One rule for everything that ``flowlake inventory … --from`` reads. ``--at`` s
 all files, whatever they are called. Without it the moment in a file's name counts, else
 that of the nearest folder, up to the one that was given; else when it was written. A
 moment in a name is a day and a time: ``20260101T003000Z``, ``2026-01-01T00-30-00``,
-``20260101-003000``.
-Nothing was taken in the future, but for what clocks differ.
+``20260101-003000``. Nothing was taken in the future, but for what clocks differ.
 """
 
 from __future__ import annotations

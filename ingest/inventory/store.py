@@ -79,7 +79,6 @@ def record(
     listed = _listed(known)
     explain: list[Explain] = []
     if not goes_on:
-        _refuse_another_cluster(lake, sightings)
         sightings, explain = _explained(lake, sightings, known, listed)
     seen = [_with_listings(s) for s in sightings]
     return {
@@ -91,11 +90,16 @@ def record(
 def _explained(
     lake: Lake, sightings: Sequence[Sighting], known: pa.Table, listed: Listings
 ) -> tuple[Sequence[Sighting], list[Explain]]:
-    """Return explained sightings, and what explains the lake's rows."""
+    """Return explained sightings, and what explains the lake's rows.
+
+    Raises:
+        UsageError: A cluster without a name is another one than is known.
+    """
     kinds, explain = {s.scope.partition(":")[0] for s in sightings}, list[Explain]()
     if "kubernetes" in kinds:
         stored = lake.load(IDENTITIES)
         rows = read_files(IDENTITIES, stored, _concerned(stored, sightings))
+        _refuse_another_cluster(rows, sightings)
         pods = Explained(sightings, rows)
         sightings = pods.sightings()
         explain.append(pods.rows)
@@ -171,7 +175,7 @@ def _concerned(stored: IcebergTable, sightings: Sequence[Sighting]) -> list[Data
     return [f for f in live_files(stored) if (d := _day_of(f)) is None or d >= first]
 
 
-def _refuse_another_cluster(lake: Lake, sightings: Sequence[Sighting]) -> None:
+def _refuse_another_cluster(before: pa.Table, sightings: Sequence[Sighting]) -> None:
     """Refuse a cluster without a name where that is already taken by another one.
 
     Two clusters in one scope would be taken for one: what one of them shows would end
@@ -179,10 +183,6 @@ def _refuse_another_cluster(lake: Lake, sightings: Sequence[Sighting]) -> None:
     """
     unnamed = f"kubernetes:{DEFAULT_CLUSTER}"
     mine = [s for s in sightings if s.scope == unnamed]
-    if not mine:
-        return
-    stored = lake.load(IDENTITIES)
-    before = read_files(IDENTITIES, stored, _concerned(stored, sightings))
     known = _nodes(before.filter(pc.equal(before["scope"], unnamed)))
     told = {n for s in mine for n in _nodes(s.identities)}
     if known and told and known.isdisjoint(told):

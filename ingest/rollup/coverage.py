@@ -21,6 +21,7 @@ from lake.rewrite import live_files
 from lake.rows import batches
 from lake.shape import conform, nullable
 from lake.tables import CONFIGURATIONS, COVERAGE_HOURLY, arrow_schema
+from transform.codes import texts_equal
 
 HOUR = timedelta(hours=1)
 REACH_H = 24  # who is not heard for longer is not known to have been logged
@@ -41,7 +42,7 @@ class Coverage:
         stored: `coverage_hourly`, as loaded.
         old: Its data files by hour.
         first: The first hour that may be written.
-        listed: Rows of `configurations`: the flow logs that are there, ``LISTED``.
+        listed: See `listings`.
     """
 
     def __init__(
@@ -92,16 +93,19 @@ class Coverage:
 
 
 def listings(stored: IcebergTable) -> pa.Table:
-    """Return from when until when `configurations` has shown each of its resources.
+    """Return from when until when `configurations` has shown each flow log.
 
     Args:
         stored: `configurations`, as loaded.
 
     Returns:
-        ``LISTED``, a row for each of its rows.
+        ``LISTED``, a row for each of its rows that is of one.
     """
     found = batches(CONFIGURATIONS, stored, live_files(stored), LISTED.names)
-    parts = (conform(rows, LISTED) for rows in found)
+    parts = (
+        conform(rows.filter(texts_equal(rows["resource_type"], "flow_log")), LISTED)
+        for rows in found
+    )
     return pa.concat_tables([LISTED.empty_table(), *parts])
 
 

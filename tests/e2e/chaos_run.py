@@ -4,8 +4,6 @@ FAULT is an event at whose COUNT-th time the process kills itself, ``lost`` or
 ``refused`` (the COUNT-th commit, after or before it landed), or ``none``.
 """
 
-import os
-import signal
 import sys
 
 import structlog
@@ -14,17 +12,10 @@ from pyiceberg.catalog.sql import SqlCatalog
 from ingest.job import Ingest, Request
 from lake.catalog import Lake
 from lake.settings import load_settings
+from tests.killed_run import kill_at
 
 FAULT, COUNT = sys.argv[1], int(sys.argv[2])
 seen = [0]
-
-
-def kill(logger, method, entry):
-    if entry.get("event") == FAULT:
-        seen[0] += 1
-        if seen[0] == COUNT:
-            os.kill(os.getpid(), signal.SIGKILL)
-    raise structlog.DropEvent
 
 
 def fail_a_commit():
@@ -43,7 +34,7 @@ def fail_a_commit():
 
 
 def main():
-    structlog.configure(processors=[kill])
+    structlog.configure(processors=[kill_at(FAULT, COUNT)])
     if FAULT in ("lost", "refused"):
         fail_a_commit()
     settings = load_settings(

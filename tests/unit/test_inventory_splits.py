@@ -250,17 +250,22 @@ LAWS = settings(max_examples=10, deadline=None, phases=(Phase.explicit, Phase.re
                                                         Phase.generate))  # fmt: skip
 
 
-@LAWS
-@given(files(), st.booleans())
-def test_files_in_several_runs_say_what_they_say_in_one(
-    tmp_path_factory, several, partial
-):
-    one, other = (Told(tmp_path_factory.mktemp("lake")) for _ in range(2))
+def say_the_same(kind, places, several, partial):
+    """Read files in one run, and in several, and compare what the lake knows then."""
+    one, other = (kind(places.mktemp("lake")) for _ in range(2))
     one.run(*((minute, content) for _, minute, content in several), partial=partial)
     for run in sorted({run for run, *_ in several}):
         some = ((m, c) for number, m, c in several if number == run)
         other.run(*some, partial=partial)
     assert other.known() == one.known()
+
+
+@LAWS
+@given(files(), st.booleans())
+def test_files_in_several_runs_say_what_they_say_in_one(
+    tmp_path_factory, several, partial
+):
+    say_the_same(Told, tmp_path_factory, several, partial)
 
 
 @LAWS
@@ -282,9 +287,4 @@ def test_files_of_one_moment_say_the_same_in_any_order(
 def test_lists_of_a_cluster_in_several_runs_say_what_they_say_in_one(
     tmp_path_factory, several, partial
 ):
-    one, other = (Clusters(tmp_path_factory.mktemp("lake")) for _ in range(2))
-    one.run(*((minute, content) for _, minute, content in several), partial=partial)
-    for run in sorted({run for run, *_ in several}):
-        some = ((m, c) for number, m, c in several if number == run)
-        other.run(*some, partial=partial)
-    assert other.known() == one.known()
+    say_the_same(Clusters, tmp_path_factory, several, partial)

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from ingest.inventory.absences import EVER, NEVER
 from ingest.inventory.moments import times
 from ingest.inventory.sighting import Sighting
-from transform.codes import coded, distinct, several, texts_equal
+from transform.codes import coded, distinct, ranges, several, texts_equal
 
 _OF_NODES = ("scope", "node", "instance", "az")
 _SERVICE = "k8s_service"
@@ -71,17 +71,15 @@ class Explained:
         order = np.argsort(code[: nodes.num_rows], kind="stable")
         mine, theirs = code[: nodes.num_rows][order], code[nodes.num_rows :]
         first = np.searchsorted(mine, theirs, "left")
-        count = np.searchsorted(mine, theirs, "right") - first
-        pod = np.repeat(np.arange(len(asked)), count)
-        node = np.arange(len(pod)) - np.repeat(np.cumsum(count) - count, count)
-        node = order[node + np.repeat(first, count)]
+        pod, place = ranges(first, np.searchsorted(mine, theirs, "right"))
+        node = order[place]
         since, until = (np.asarray(nodes[n], np.int64) for n in ("begin", "end"))
         there = (since[node] <= begin[asked][pod]) & (begin[asked][pod] <= until[node])
         pod, node = pod[there], node[there]
         one = ~several(pod, coded(nodes["instance"]).codes[node], len(asked))
-        place = np.full(rows.num_rows, -1)
-        place[asked[pod[one[pod]]]] = node[one[pod]]
-        taken = nodes.take(pa.array(place, mask=place < 0))
+        told = np.full(rows.num_rows, -1)
+        told[asked[pod[one[pod]]]] = node[one[pod]]
+        taken = nodes.take(pa.array(told, mask=told < 0))
         for name in ("instance", "az"):
             rows = _with(rows, name, pc.coalesce(rows[name], taken[name]))
         return rows

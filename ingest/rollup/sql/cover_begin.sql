@@ -20,5 +20,4 @@ SELECT
   min(valid_from) AS listed_from,
   max(coalesce(valid_until, last_seen)) AS listed_until
 FROM given_listed
-WHERE resource_type = 'flow_log'
 GROUP BY resource_id
