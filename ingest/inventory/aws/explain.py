@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,7 @@ class Explained:
         scopes = sorted({s.scope for s in sightings if s.scope.startswith(_AWS)})
         self._known = {scope: _Known(documents, scope) for scope in scopes}
         self._new = {scope: self._new_of(scope) for scope in scopes}
+        self._whole = {scope: self._whole_of(scope) for scope in scopes}
 
     def sightings(self) -> list[Sighting]:
         """Return the sightings, their interfaces explained by what else is known."""
@@ -81,14 +83,15 @@ class Explained:
         for place, sighting in enumerate(explained):
             if sighting.scope in self._known and sighting.identities.num_rows:
                 own = _documents(sighting.configurations)
-                listed = frozenset(self._listed_until(sighting) & EXPLAINING.keys())
-                beside = self._known[sighting.scope].at(
-                    micros(sighting.at), sighting.lists
+                before, lists = self._before(sighting)
+                beside = self._known[sighting.scope].at(micros(sighting.at), lists)
+                listed = frozenset(
+                    (lists | self._listed_of(sighting.scope)) & EXPLAINING.keys()
                 )
-                key = tuple(sorted(own.items())), id(beside), listed
+                key = tuple(sorted({**before, **own}.items())), id(beside), listed
                 if key not in looks:
                     new = _without(self._new[sighting.scope], listed)
-                    looks[key] = own, {**new, **beside, **own}, []
+                    looks[key] = own, {**new, **beside, **before, **own}, []
                 looks[key][2].append(place)
         for own, all_, places in looks.values():
             if len(all_) > len(own):
@@ -102,8 +105,7 @@ class Explained:
     def rows(self, state: pa.Table) -> pa.Table:
         """Return the lake's identities, explained by what is new to the lake."""
         for scope, known in self._known.items():
-            listed = frozenset(item for of, item in self._listed if of == scope)
-            new = _without(self._new[scope], listed)
+            new = _without(self._new[scope], self._listed_of(scope))
             if new:
                 now = known.at(EVER, frozenset())
                 interfaces = _interfaces(known.rows)
@@ -120,16 +122,31 @@ class Explained:
         known = self._known[scope].ids
         return {id_: text for id_, text in found.items() if id_ not in known}
 
-    def _listed_until(self, sighting: Sighting) -> set[str]:
-        """Return what was listed completely before a sighting or by it."""
-        found = {item for scope, item in self._listed if scope == sighting.scope}
-        for other in self._sightings:
-            if (
-                other.lists
-                and other.scope == sighting.scope
-                and other.at <= sighting.at
-            ):
-                found |= other.lists
+    def _listed_of(self, scope: str) -> frozenset[str]:
+        """Return what was listed completely before."""
+        return frozenset(item for of, item in self._listed if of == scope)
+
+    def _before(self, sighting: Sighting) -> tuple[Documents, frozenset[str]]:
+        """Return what the run's last whole lists until a sighting told, and of what."""
+        found: Documents = {}
+        lists = sighting.lists
+        for at, told, of in self._whole[sighting.scope]:
+            if at <= sighting.at:
+                found, lists = told, of | sighting.lists
+        return _without(found, sighting.lists), lists
+
+    def _whole_of(self, scope: str) -> list[tuple[datetime, Documents, frozenset[str]]]:
+        """Return what whole lists have told by each of their moments, and of what."""
+        found: list[tuple[datetime, Documents, frozenset[str]]] = []
+        told: Documents = {}
+        lists: frozenset[str] = frozenset()
+        mine = (s for s in self._sightings if s.scope == scope and s.lists)
+        for sighting in sorted(mine, key=lambda s: s.at):
+            every = _documents(sighting.configurations).items()
+            now = {id_: text for id_, text in every if id_[0] in sighting.lists}
+            told = {**_without(told, sighting.lists), **now}
+            lists |= sighting.lists
+            found.append((sighting.at, told, lists))
         return found
 
     def _told(
