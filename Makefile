@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 unexport PYTHONDONTWRITEBYTECODE  # or every process compiles all modules anew
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench laws soak lock clean
+.PHONY: help setup demo test check bench laws explore soak lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ bench: setup ## Measure beside polars and DuckDB
 
 laws: setup ## Who, how often, what happened: against 5 M records' truth
 	$(BIN)/python -m tests.world_laws --records 5M
+
+explore: setup ## The properties over examples never drawn before
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m hypothesis --hypothesis-profile=explore
 
 soak: setup ## Long chaos runs
 	$(BIN)/python -m pytest -m soak

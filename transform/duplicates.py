@@ -17,6 +17,42 @@ from transform.twins import Windows, near, twins, windows_of
 
 
 @dataclass(frozen=True, slots=True)
+class _Better:
+    """When the flow logs that are preferred to one wrote; by spot and log.
+
+    Attributes:
+        begin, end: Of their writing, as one where it overlaps; the end exclusive.
+        since: When the younger of the log and the other was made: a log that replaced
+            another goes on where that ended, and repeats nothing.
+    """
+
+    begin: Any
+    end: Any
+    since: Any
+
+    def hold(self, windows: Windows) -> tuple[Any, Any, Any]:
+        """Return which windows' middles lie in the writing; which all lie; which may.
+
+        What may is told by its like of other logs: of those there at its end, whose
+        writing it touches but for a blur.
+
+        Args:
+            windows: Whose observer's spot is ``who``.
+        """
+        middle = (windows.begin + windows.end) // 2
+        mostly, within, open_ = np.zeros((3, len(windows)), dtype=bool)
+        for begins, ends, since in zip(
+            self.begin.T, self.end.T, self.since.T, strict=True
+        ):
+            begin, end = begins[windows.who], ends[windows.who]
+            mostly |= (middle >= begin) & (middle < end)
+            within |= (windows.begin >= begin) & (windows.end < end)
+            touches = (windows.end >= begin - BLUR) & (windows.begin < end + BLUR)
+            open_ |= touches & (windows.end >= since[windows.who])
+        return mostly, within, open_
+
+
+@dataclass(frozen=True, slots=True)
 class _Writing:
     """Who wrote what and when, spot by spot: an observer and an action.
 
@@ -32,6 +68,24 @@ class _Writing:
     first: Any
     last: Any
     created: Any
+
+    def better(self, turn: int) -> _Better:
+        """Return when the logs before a turn wrote."""
+        order = np.argsort(self.first[:, :turn], axis=1, kind="stable")
+        begin, end, made = (
+            np.take_along_axis(a[:, :turn], order, axis=1)
+            for a in (self.first, self.last, self.created)
+        )
+        until = np.maximum.accumulate(end, axis=1)
+        for n in range(1, turn):
+            joins = begin[:, n] <= until[:, n - 1]
+            begin[:, n] = np.where(joins, begin[:, n - 1], begin[:, n])
+            end[:, n] = np.where(joins, until[:, n], end[:, n])
+        for n in range(turn - 1, 0, -1):
+            joins = begin[:, n] == begin[:, n - 1]
+            end[:, n - 1] = np.where(joins, end[:, n], end[:, n - 1])
+        since = np.maximum(made, self.created[:, turn, None])
+        return _Better(begin, end, since)
 
 
 def duplicates(
@@ -57,42 +111,29 @@ def duplicates(
     spot, turn = writing.spot[rows], writing.turn[rows]
     windows = _windows(records, writing.spot).take(rows)
     again = np.zeros(len(rows), dtype=bool)
-    for better in range(turns - 1):
-        span = writing.first[spot, better], writing.last[spot, better]
-        for worse in range(better + 1, turns):
-            both = np.flatnonzero((turn == better) | ((turn == worse) & ~again))
-            there = np.maximum(
-                writing.created[spot, better], writing.created[spot, worse]
-            )
-            again[both] |= _again(
-                windows.take(both),
-                turn[both] == better,
-                (span[0][both], span[1][both]),
-                there[both],
-            )
+    for worse in range(1, turns):
+        some = (turn <= worse) & ~again & (writing.last[spot, worse] > 0)
+        some = np.flatnonzero(some)
+        preferred = turn[some] < worse
+        again[some] = _again(windows.take(some), preferred, writing.better(worse))
     found[rows] = again
     return found
 
 
-def _again(windows: Windows, preferred: Any, span: tuple[Any, Any], since: Any) -> Any:
-    """Return which windows of two flow logs show nothing that the other does not.
+def _again(windows: Windows, preferred: Any, better: _Better) -> Any:
+    """Return which windows of a flow log and better ones others show as well.
 
-    At the ends of the preferred log's writing each may show the same packets a blur
-    apart, one whole and one in pieces; and the other log may show packets of a time
-    when the preferred one had not begun, or was gone, together with some of its own.
+    At the ends of the better logs' writing both may show the same packets a blur
+    apart, one whole and one in pieces; and the log may show packets of a time when the
+    better ones had not begun, or were gone, together with some of theirs.
 
     Args:
-        windows: Of the two logs.
-        preferred: Which of these the preferred log wrote.
-        span: From which second until before which that wrote of each one's spot.
-        since: When the younger of the logs was made: a log that replaced another goes
-            on where that ended, and repeats nothing. Seconds since 1970.
+        windows: Of the log, and those of the better ones that count.
+        preferred: Which of these the better logs wrote.
+        better: When these wrote of each one's spot.
     """
-    first, last = span
-    middle = (windows.begin + windows.end) // 2
-    mostly_within = (middle >= first) & (middle < last)
-    reaches_out = (windows.begin < first) | (windows.end >= last)
-    open_ = windows.end >= since
+    mostly_within, within, open_ = better.hold(windows)
+    reaches_out = ~within
     found = ~preferred & mostly_within & ~(reaches_out & open_)
     theirs, mine = (np.flatnonzero(which & open_) for which in (preferred, ~preferred))
     if not reaches_out[mine].any():
