@@ -18,7 +18,7 @@ from lake.schema import DERIVED, SIDE_FIELDS
 from lake.tables import FLOWS
 from transform.enrich import Attributor, Taught
 from transform.facts import Facts, Gathering
-from transform.logged import Silence
+from transform.logged import Silences
 from transform.parts import part_of
 from transform.settle import settle
 
@@ -68,9 +68,7 @@ class HourRows:
         """Yield the hour's own rows as they were logged."""
         return batches(FLOWS, self._stored, self._files, LOGGED_COLUMNS)
 
-    def settled(
-        self, attributor: Attributor, reporting: Sequence[Silence]
-    ) -> Iterator[pa.Table]:
+    def settled(self, attributor: Attributor, silences: Silences) -> Iterator[pa.Table]:
         """Yield the hour's rows with all that is derived, one part after the other."""
         facts = self._facts(attributor)
         for mine, beside in self._cut(by_address=not facts.blind):
@@ -79,7 +77,7 @@ class HourRows:
                 continue
             together = pa.concat_tables([mine, beside], promote_options="default")
             derived = settle(
-                together.unify_dictionaries(), attributor, facts, reporting=reporting
+                together.unify_dictionaries(), attributor, facts, silences=silences
             )
             yield with_columns(mine, {n: a.slice(0, count) for n, a in derived.items()})
 

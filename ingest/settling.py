@@ -18,7 +18,7 @@ from ingest.due import HOUR, due, hours_of, newest_old, with_neighbours
 from ingest.enriching import Inventories
 from ingest.hour import HourRows
 from ingest.reopened import attributed_mark, reopened
-from ingest.silent import reporting
+from ingest.silent import silences_near
 from ingest.unheard import nothing_came_near, unheard
 from lake.catalog import Lake
 from lake.compact import compact, within, worth_merging
@@ -170,7 +170,7 @@ class Settler:
             del loaded
             if only_enrich:
                 return map(enricher, rows.batches())
-            return rows.settled(enricher.attributor, reporting(self._lake, hour))
+            return rows.settled(enricher.attributor, silences_near(self._lake, hour))
 
         return exchange(
             self._lake,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from datetime import date, timedelta
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,11 +22,14 @@ from lake.rewrite import live_files
 from lake.rows import batches
 from lake.tables import SILENCES
 from lake.withdrawn import WITHDRAWN
-from transform.logged import Silence
+from transform.logged import Silence, Silences, Skipped
 
 log = structlog.get_logger()
 
 HOUR = timedelta(hours=1)
+SKIPDATA = "SKIPDATA"
+_COLUMNS = ("interface_id", "start_time", "end_time", "log_status", "flow_log_id",
+            "commit_id")  # fmt: skip
 
 
 def silent_hours(flows: IcebergTable, snapshot: Snapshot) -> set[int] | None:
@@ -52,8 +56,8 @@ def hours_of_silences(stored: IcebergTable) -> set[int]:
     return set[int]().union(*map(hours_in, parts))
 
 
-def reporting(lake: Lake, hour: int, *, without: Collection[str] = ()) -> list[Silence]:
-    """Return interfaces and the flow logs that reported their silence near an hour.
+def silences_near(lake: Lake, hour: int, *, without: Collection[str] = ()) -> Silences:
+    """Return what flow logs said near an hour of windows without records.
 
     Args:
         lake: The open lake; its `silences` has absorbed what settling is to hear.
@@ -63,24 +67,33 @@ def reporting(lake: Lake, hour: int, *, without: Collection[str] = ()) -> list[S
     since, until = EPOCH + (hour - 1) * HOUR, EPOCH + (hour + 2) * HOUR
     stored = lake.load(SILENCES)
     files = live_files(stored, since=since, until=until)
-    columns = ("interface_id", "start_time", "flow_log_id", "commit_id")
     others = pa.array(without, pa.string())
-    found: set[Silence] = set()
-    for rows in batches(SILENCES, stored, files, columns):
+    reporting: set[Silence] = set()
+    skipped: set[Skipped] = set()
+    for rows in batches(SILENCES, stored, files, _COLUMNS):
         start = rows["start_time"]
         near = pc.and_(pc.greater_equal(start, since), pc.less(start, until))
         came = pc.is_in(_texts(rows, "commit_id"), value_set=others)
-        found.update(_pairs(rows.filter(pc.and_not(near, came))))
-    return sorted(found, key=lambda pair: (pair[0], pair[1] or ""))
+        rows = rows.filter(pc.and_not(near, came))
+        reporting.update(_distinct(rows, "interface_id", "flow_log_id"))
+        of_skips = pc.equal(_texts(rows, "log_status"), SKIPDATA)
+        times = ("start_time", "end_time")
+        for name, *window in _distinct(rows.filter(of_skips), "interface_id", *times):
+            begin, end = (int((at or window[0]).timestamp()) for at in window)
+            skipped.add((name, begin, end))
+    return Silences(
+        reporting=sorted(reporting, key=lambda pair: (pair[0], pair[1] or "")),
+        skipped=sorted(skipped),
+    )
 
 
-def _pairs(rows: pa.Table) -> Iterator[Silence]:
-    """Yield the distinct interfaces and flow logs of some silences."""
-    names = ("interface_id", "flow_log_id")
-    pairs = pa.table([_texts(rows, name) for name in names], names=list(names))
-    for pair in pairs.group_by(list(names)).aggregate([]).to_pylist():
-        if pair["interface_id"]:
-            yield pair["interface_id"], pair["flow_log_id"]
+def _distinct(rows: pa.Table, *names: str) -> Iterator[tuple[Any, ...]]:
+    """Yield the distinct values of some columns, where the first is there."""
+    columns = [rows[n] if n.endswith("_time") else _texts(rows, n) for n in names]
+    table = pa.table(columns, names=list(names)).group_by(list(names)).aggregate([])
+    for row in table.to_pylist():
+        if row[names[0]]:
+            yield tuple(row[name] for name in names)
 
 
 def _texts(rows: pa.Table, name: str) -> pa.ChunkedArray:

@@ -16,7 +16,7 @@ from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.snapshots import Snapshot
 
 from ingest.due import HourFiles, beside
-from ingest.silent import reporting, silent_hours
+from ingest.silent import silences_near, silent_hours
 from lake.catalog import Lake
 from lake.errors import CommitConflict
 from lake.follow import follow
@@ -227,4 +227,4 @@ def _is_other(lake: Lake, hour: int, later: Sequence[_Brought]) -> bool:
     batches = [each.batch for each in later if each.batch is not None]
     if len(batches) < len(later):
         return True
-    return reporting(lake, hour) != reporting(lake, hour, without=batches)
+    return silences_near(lake, hour) != silences_near(lake, hour, without=batches)

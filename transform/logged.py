@@ -19,7 +19,24 @@ from transform.words import Words
 
 EVERYTHING = "ALL"
 Silence = tuple[str, str | None]  # an interface, and the flow log that had nothing
+Skipped = tuple[str, int, int]  # an interface, begin and end in seconds, both inclusive
 FAR_FUTURE = 1 << 33
+
+
+@dataclass(frozen=True, slots=True)
+class Silences:
+    """What flow logs said of windows without records.
+
+    Attributes:
+        reporting: Who had nothing, or was skipped.
+        skipped: Whose records AWS left out, and when.
+    """
+
+    reporting: Sequence[Silence] = ()
+    skipped: Sequence[Skipped] = ()
+
+
+NO_SILENCES = Silences()
 
 
 @dataclass(frozen=True, slots=True)

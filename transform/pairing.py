@@ -34,6 +34,12 @@ class Pairs:
         return _arrived(self._view, before=None)
 
     @cached_property
+    def skipped(self) -> Any:
+        """AWS skipped records at the destination, and none shows just these packets."""
+        skipped = self._view.skipped
+        return skipped & ~self.arrived_at_once if skipped.any() else skipped
+
+    @cached_property
     def left_at_once(self) -> Any:
         """There is a record at the source's own interface, of the same time."""
         view = self._view

@@ -6,7 +6,6 @@ order in which rows came does not matter, and settling twice gives the same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from transform.facts import Facts
 from transform.initiators import initiators
 from transform.judge import by_ports, cause_by_reason, concluded, scope_of
 from transform.known import OURS
-from transform.logged import Silence
+from transform.logged import NO_SILENCES, Silences
 from transform.outcome import Outcome
 from transform.pairing import Pairs
 from transform.passing import Stops, passed, stops_on_the_way
@@ -36,7 +35,7 @@ def settle(
     attributor: Attributor,
     facts: Facts,
     *,
-    reporting: Sequence[Silence] = (),
+    silences: Silences = NO_SILENCES,
 ) -> dict[str, Any]:
     """Decide everything for rows of whole conversations.
 
@@ -44,14 +43,14 @@ def settle(
         rows: Of `flows`, in ``batch_schema``'s types.
         attributor: Knows the inventory.
         facts: Of all rows of the hour and its neighbours.
-        reporting: Interfaces of whose silence flow logs told in that time.
+        silences: What flow logs said of that time.
 
     Returns:
         The derived columns of all the rows; those of the neighbours are not to be
         kept, as their own neighbours are not at hand.
     """
     attributed = attributor(rows, Taught(facts.places, facts.shown, facts.claims))
-    outcome = _decide(view_of(attributed, attributor, facts, reporting), facts)
+    outcome = _decide(view_of(attributed, attributor, facts, silences), facts)
     return attributed.columns() | outcome.columns()
 
 
@@ -115,7 +114,8 @@ def _sent(view: View, pairs: Pairs, stops: Stops) -> list[tuple[Any, int]]:
     shows_accepts = near & view.logged.at(place, view.begin, rejects=False)
     shows_rejects = near & view.logged.at(place, view.begin, rejects=True)
     known = view.at_src & ~stops.stopped & ~stops.parted & ~pairs.continued
-    lost = known & shows_accepts & shows_rejects & ~pairs.arrived
+    arrived = pairs.arrived & ~pairs.skipped
+    lost = known & shows_accepts & shows_rejects & ~arrived
     unlogged = pairs.behind_unlogged(lost)
     absent = known & ~pairs.arrived_at_once
     return [

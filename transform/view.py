@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,7 +14,8 @@ from transform.duplicates import duplicates
 from transform.enrich import Attributed, Attributor
 from transform.facts import Facts
 from transform.judge import role_of
-from transform.logged import Logged, Silence, flow_logs, logged
+from transform.logged import Logged, Silences, flow_logs, logged
+from transform.presence import Presence
 from transform.records import BLUR, UNKNOWN, is_text
 from transform.streams import Streams, streams_of
 from transform.twins import Windows, windows_of
@@ -30,6 +30,7 @@ class View:
         passing: Records of packets on their way.
         at_dst: Records at the destination's own interface.
         at_src: Records of accepted packets at the source's own interface.
+        skipped: Records of a time of which AWS skipped some at the destination.
     """
 
     attributed: Attributed
@@ -42,6 +43,7 @@ class View:
     passing: Any
     at_dst: Any
     at_src: Any
+    skipped: Any
 
     def __len__(self) -> int:
         return len(self.begin)
@@ -78,7 +80,7 @@ def view_of(
     attributed: Attributed,
     attributor: Attributor,
     facts: Facts,
-    reporting: Sequence[Silence],
+    silences: Silences,
 ) -> View:
     """Read all rows at hand."""
     records = attributed.records
@@ -92,7 +94,7 @@ def view_of(
     return View(
         attributed=attributed,
         streams=streams_of(attributed),
-        logged=logged(attributed.words, logs, facts.logs, reporting),
+        logged=logged(attributed.words, logs, facts.logs, silences.reporting),
         rejected=rejected,
         role=role,
         begin=records.begin + BLUR,
@@ -100,4 +102,16 @@ def view_of(
         passing=role == o.TRANSIT,
         at_dst=end & attributed.own_dst,
         at_src=end & attributed.own_src & ~rejected,
+        skipped=_skipped(attributed, silences),
     )
+
+
+def _skipped(attributed: Attributed, silences: Silences) -> Any:
+    """Return which rows are of a time when the destination's interface was skipped."""
+    records, eni = attributed.records, attributed.dst.eni
+    if not silences.skipped:
+        return np.zeros(len(records), dtype=bool)
+    names, begin, end = zip(*silences.skipped, strict=True)
+    codes = np.array([attributed.words["eni"].code(name) for name in names])
+    there = Presence(codes, np.array(begin), np.array(end))
+    return there.near(eni, records.begin + BLUR, records.end - 1, before=BLUR)

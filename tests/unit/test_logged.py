@@ -7,9 +7,10 @@ import pytest
 
 from ingest.enriching import Enricher
 from ingest.hour import NEIGHBOUR_COLUMNS
-from tests.unit.test_enrich import configured, holder, known, line, rows_of
+from tests.unit.test_enrich import AT, configured, holder, known, line, rows_of
 from transform.enrich import Attributor, Taught
 from transform.facts import Gathering
+from transform.logged import Silences
 from transform.settle import settle
 
 SOURCE = line("10.0.0.1", "10.0.0.2", eni="eni-1")
@@ -24,21 +25,22 @@ def log(id_, resource, traffic="ALL", **facts):
     return configured("flow_log", **document) | facts
 
 
-def settled(inventory, rows, reporting=()):
+def settled(inventory, rows, reporting=(), skipped=()):
     """Settle rows: as of the hour, and the same as of one beside it."""
     beside = rows.select([n for n in NEIGHBOUR_COLUMNS if n in rows.column_names])
-    found, known = (decided(inventory, some, reporting) for some in (rows, beside))
+    silences = Silences(reporting, skipped)
+    found, known = (decided(inventory, some, silences) for some in (rows, beside))
     assert found == known  # else what lies across an hour's edge is judged otherwise
     return found
 
 
-def decided(inventory, rows, reporting):
+def decided(inventory, rows, silences):
     attributor = Attributor(inventory)
     gathering = Gathering()
     gathering.see(rows)
     seen = gathering.facts()
     gathering.learn(attributor(rows, Taught(seen.places, seen.shown)))
-    found = settle(rows, attributor, gathering.facts(), reporting=reporting)
+    found = settle(rows, attributor, gathering.facts(), silences=silences)
     columns = {
         name: found[name].to_pylist() if name in found else [None] * rows.num_rows
         for name in ("counted", "verdict", "role")
@@ -130,3 +132,33 @@ def test_an_interface_lends_nothing_to_a_time_when_it_was_not_known():
     (row,) = Enricher(Attributor(inventory), (None, None))(rows).to_pylist()
     assert (row["src_eni"], row.get("src_name")) == ("eni-1", None)
     assert row["src_attribution"] == "learned"
+
+
+def minute(number, *, eni, way, packets=3):
+    begin = AT + 60 * number
+    return (
+        f"{eni} 10.0.0.1 10.0.0.2 40000 443 6 {packets} {60 * packets} {begin} "
+        f"{begin + 50} ACCEPT OK vpc-1 subnet-1 - 16 10.0.0.1 10.0.0.2 {way}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("skipped", "expected"),
+    [
+        ((), None),
+        ([("eni-2", AT + 60, AT + 119)], "unmatched"),
+        ([("eni-2", AT + 300, AT + 359)], None),
+        ([("eni-1", AT + 60, AT + 119)], None),
+    ],
+)
+def test_what_aws_skipped_at_the_end_of_a_long_connection_is_unmatched(
+    skipped, expected
+):
+    both = world(log("fl-2", "eni-2"))
+    sent = [minute(n, eni="eni-1", way="egress", packets=9 - n) for n in range(4)]
+    came = [
+        minute(n, eni="eni-2", way="ingress", packets=9 - n) for n in range(4) if n != 1
+    ]
+    found = settled(both, rows_of([*sent, *came]), skipped=skipped)
+    assert [row["role"] for row in found] == [None, expected, *[None] * 5]
+    assert [row["counted"] for row in found] == [False] * 4 + [True] * 3

@@ -55,6 +55,12 @@ def roles(lake_):
     return {row["srcport"]: row["role"] for row in rows}
 
 
+def roles_sent(lake_):
+    """Return what became of what was sent, in the order of time."""
+    rows = lake_.load(FLOWS).scan("interface_id = 'eni-1'").to_arrow().to_pylist()
+    return [row["role"] for row in sorted(rows, key=lambda row: row["start_time"])]
+
+
 def state(lake_):
     """Return all rows but those of `sources`, which tell where an object lies."""
     return {name: rows for name, rows in rows_of(lake_).items() if name != "sources"}
@@ -119,6 +125,20 @@ def test_a_silence_that_tells_nothing_new_reopens_nothing(lake_, tmp_path):
     for number in range(1, 4):
         load(lake_, put(place, number, silent(20 * number, "eni-2")), settle=False)
         assert settle(lake_, minute=6000) == 0
+
+
+def test_a_late_skip_within_a_connection_reopens_what_it_hides(lake_, tmp_path):
+    place = tmp_path / "objects"
+    heard = [received(minute) for minute in (0, 2)]
+    load(lake_, put(place, 0, *(sent(minute) for minute in range(3)), *heard))
+    assert roles_sent(lake_) == [None] * 3
+    load(lake_, put(place, 1, silent(1, "eni-2", "SKIPDATA")), settle=False)
+    assert settle(lake_, minute=6000) == 1
+    assert roles_sent(lake_) == [None, "unmatched", None]
+    assert settle(lake_, minute=6000) == 0
+    load(lake_, put(place, 2, received(1)), settle=False)
+    assert settle(lake_, minute=6000) == 1
+    assert roles_sent(lake_) == [None] * 3
 
 
 def test_silences_of_young_hours_wait_until_these_are_old(lake_, tmp_path):
