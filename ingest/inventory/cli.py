@@ -90,7 +90,13 @@ def aws(
     from ingest.inventory.aws.live import collect
     from ingest.inventory.aws.report import Report
     from ingest.inventory.aws.saved import read_saved
+    from ingest.inventory.aws.zones import is_region
 
+    for name in region or ():
+        if not is_region(name):
+            raise UsageError(
+                f"--region {name!r} is no Region's name, such as eu-west-1"
+            )
     settings = load_settings()
     report, told = Report(), Told()
     moment = _moment(at)

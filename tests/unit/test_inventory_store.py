@@ -245,6 +245,8 @@ def test_files_without_an_inventory_are_nothing_done(tmp_path):
     [
         ("aws", "--from", "x.json", "--profile", "p"),
         ("aws", "--from", "x.json", "--region", "eu-west-1", "--region", "us-east-1"),
+        ("aws", "--from", "x.json", "--region", "mars"),
+        ("aws", "--region", "eu-west-1a"),
         ("aws", "--from", "x.json", "--at", "2345-01-01"),
         ("kubernetes", "--from", "x.json", "--at", "2345-01-01"),
         ("aws", "--at", "2026-01-01"),

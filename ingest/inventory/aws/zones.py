@@ -10,6 +10,7 @@ _NAMED = re.compile(
     rf"(?<![a-z0-9])((?:us|eu|ap|sa|ca|me|af|il|mx|cn|eusc)(?:-(?:gov|iso[a-z]?|de))?"
     rf"-(?:{_DIRECTION})-\d{{1,2}})(?![0-9])"
 )
+_REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+-\d{1,2}")
 _ZONE_ID = re.compile(r"([a-z]{2})(g?)(ne|nw|se|sw|n|s|e|w|c)(\d{1,2})-.+")
 _LONG = {
     "n": "north", "s": "south", "e": "east", "w": "west", "c": "central",
@@ -20,6 +21,11 @@ _MINUTE = re.compile(
     r"20\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])([01]\d|2[0-3])[0-5]\d"
 )
 _ACCOUNT = re.compile(r"(?<![0-9a-zA-Z])(\d{12})(?![0-9a-zA-Z])")
+
+
+def is_region(name: str) -> bool:
+    """Whether a Region may be called so, one of the future too."""
+    return _REGION.fullmatch(name) is not None
 
 
 def region_of_zone(name: str) -> str | None:
