@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from demo.objects import FORMATS
-from demo.simulate import SimulationSpec
 from demo.simulate import simulate as run_simulation
+from demo.spec import SimulationSpec
 from lake.errors import UsageError
 
 _SCALE = {"k": 1_000, "M": 1_000_000}

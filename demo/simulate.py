@@ -2,73 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from demo import inventory, odd, truth
 from demo.network import run
 from demo.objects import FORMATS, V2, V5, V11, FlowLog, columns_of, sliced
-from demo.places import Place, place_of
+from demo.places import place_of
+from demo.spec import SimulationSpec
 from demo.traffic import WINDOW, Legs, Plant, records_of_window
 from demo.world import World, build, ident
+from demo.writer import Writer, write_truth
 
 ROWS_LARGE = 250_000
 ROWS_SMALL = 300
 TASK_RECORDS = 120_000  # mixed and small windows a task
-FULL_TRUTH = 5_000_000
 INLINE = 150_000  # below this, processes cost more than they save
-LATE = timedelta(hours=2)
-
-
-@dataclass(frozen=True, slots=True)
-class SimulationSpec:
-    """What to simulate.
-
-    Attributes:
-        records: Flow-log records to write (NODATA and the like come on top).
-        out: A directory or ``s3://bucket/prefix``.
-        shape: ``large`` 250,000 rows an object, ``small`` 300, ``mixed`` every format,
-            ``network`` every path and its truth (records: about so many).
-        fields: Format of the clean shapes: v2, v3, v5 or all.
-        clean: No silences, late or copied objects.
-        faults: Of ``network``: with a VPC in which everything is set up wrongly.
-        only: Of ``network``: the scenarios to play; empty: all.
-        windows: Of ``network``: how many of five minutes; 0: as the records need.
-        truth: full, totals, or auto: full up to five million records.
-    """
-
-    records: int
-    out: str
-    seed: int = 7
-    start: datetime = datetime(2026, 1, 1, tzinfo=UTC)
-    shape: str = "mixed"
-    fields: str = "v5"
-    clean: bool = False
-    truth: str = "auto"
-    workers: int = 0
-    faults: bool = False
-    only: tuple[str, ...] = ()
-    windows: int = 0
-
-    @property
-    def full_truth(self) -> bool:
-        """Whether each record's truth is written."""
-        return self.truth == "full" or (
-            self.truth == "auto" and self.records <= FULL_TRUTH
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +64,7 @@ def simulate(
         for done in _run(spec, tasks, parts):
             infos.extend(done)
             progress(sum(info["records"] for info in done))
-        _write_truth(spec, place, infos, Path(parts))
+        write_truth(spec, place, infos, Path(parts))
     return _result(infos)
 
 
@@ -216,14 +174,14 @@ def do_task(
     flow_log = next(f for f in flow_logs if f.vpc.name == task.vpc)
     version = 2 if flow_log.fields == V2 else 11 if flow_log.fields == V11 else 5
     columns = columns_of(plant, legs, flow_log.vpc, version)
-    writer = _Writer(spec, place_of(spec.out), at, number)
+    writer = Writer(spec, place_of(spec.out), at, number)
     if spec.full_truth:
         rows = truth.records(plant, legs, window=task.window, vpc=task.vpc)
         writer.keep_truth(rows, Path(parts) / f"{number:08d}.parquet")
     for begin, length in _cuts(task, len(legs), random):
         writer.put(flow_log, sliced(columns, begin, length), length, first=begin)
     if spec.shape == "mixed" and not spec.clean:
-        writer.put_odd(flow_log, version, task)
+        writer.put_odd(flow_log, version)
         if task.vpc == "prod":
             transit = next(f for f in flow_logs if f.organization)
             records = odd.transit(transit.vpc, at, 20)
@@ -237,95 +195,3 @@ def _cuts(task: Task, rows: int, random: Any) -> Iterator[tuple[int, int]]:
         size = task.rows or int(random.integers(50, 5000))
         yield begin, min(size, rows - begin)
         begin += size
-
-
-class _Writer:
-    """Writes objects, late and copied ones among them, and notes what is true."""
-
-    def __init__(
-        self, spec: SimulationSpec, place: Place, at: datetime, task: int
-    ) -> None:
-        self._spec, self._place, self._at, self._task = spec, place, at, task
-        self.infos: list[dict[str, Any]] = []
-
-    def keep_truth(self, rows: pa.Table, part: Path) -> None:
-        """Write the truth of the task's records aside, to be joined at the end."""
-        pq.write_table(rows, part)
-
-    def put(
-        self,
-        flow_log: FlowLog,
-        columns: dict[str, Any],
-        records: int,
-        *,
-        first: int | None,
-        silences: int = 0,
-    ) -> None:
-        """Write one object, and at times a copy of it elsewhere."""
-        faults = self._spec.shape == "mixed" and not self._spec.clean
-        number = len(self.infos) + self._task
-        late = faults and number % 17 == 3
-        body = flow_log.body(columns)
-        key = flow_log.key(self._at + (LATE if late else WINDOW * 0), body)
-        self._place.write(key, body)
-        info = {
-            "key": key,
-            "identity": key.rpartition("/")[2].partition(".")[0],
-            "records": records,
-            "silences": silences,
-            "headers": 0 if flow_log.parquet else 1,
-            "bytes": len(body),
-            "late": late,
-            "copy_of": None,
-            "first_record": first,
-            "head": "tgw_flows" if flow_log.organization else "flows",
-        }
-        self.infos.append(info)
-        if faults and number % 13 == 5:
-            copy = f"replica/{key}"
-            self._place.write(copy, body)
-            self.infos.append({**info, "key": copy, "copy_of": key})
-
-    def put_odd(self, flow_log: FlowLog, version: int, task: Task) -> None:
-        """Write an object of silences only, and one of the unusual records."""
-        quiet = odd.silences(flow_log.vpc, self._at, version)
-        self.put(flow_log, quiet, 0, first=None, silences=2)
-        strange = odd.unusual(flow_log.vpc, self._at, version)
-        mixed = odd.joined(strange, quiet)
-        self.put(flow_log, mixed, 4, first=None, silences=2)
-
-
-def _write_truth(
-    spec: SimulationSpec, place: Place, infos: list[dict[str, Any]], parts: Path
-) -> None:
-    originals = [info for info in infos if not info["copy_of"]]
-    totals = {
-        "spec": {**asdict(spec), "start": spec.start.isoformat(), "out": ""},
-        "objects": len(originals),
-        "copies": len(infos) - len(originals),
-        "late": sum(info["late"] for info in originals),
-        "records": sum(info["records"] for info in originals),
-        "silences": sum(info["silences"] for info in originals),
-        "headers": sum(info["headers"] for info in originals),
-        "tgw_records": sum(
-            info["records"] for info in originals if info["head"] == "tgw_flows"
-        ),
-    }
-    totals["lines"] = totals["records"] + totals["silences"] + totals["headers"]
-    place.write("truth/totals.json", (json.dumps(totals, indent=1) + "\n").encode())
-    _keep(place, parts, "objects", iter([pa.Table.from_pylist(infos)]))
-    found = sorted(parts.glob("*.parquet"))
-    if found:
-        _keep(place, parts, "records", map(pq.read_table, found))
-        _keep(place, parts, "streams", map(truth.streams, map(pq.read_table, found)))
-
-
-def _keep(place: Place, parts: Path, name: str, tables: Iterator[pa.Table]) -> None:
-    """Write tables to one Parquet file, one in memory at a time."""
-    first = next(tables)
-    path = parts / f"{name}.whole"
-    with pq.ParquetWriter(path, first.schema, compression="zstd") as writer:
-        writer.write_table(first)
-        for table in tables:
-            writer.write_table(table)
-    place.put(f"truth/{name}.parquet", path)

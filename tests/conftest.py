@@ -8,7 +8,8 @@ import hypothesis
 import pytest
 import structlog
 
-from demo.simulate import SimulationSpec, simulate
+from demo.simulate import simulate
+from demo.spec import SimulationSpec
 from ingest.job import Ingest, Request
 from lake.catalog import Lake
 from lake.settings import load_settings

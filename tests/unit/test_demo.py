@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from demo.simulate import SimulationSpec, simulate
+from demo.simulate import simulate
+from demo.spec import SimulationSpec
 from ingest.job import Ingest, Request
 from ingest.keys import parse_key
 from lake.catalog import Lake

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from demo.simulate import SimulationSpec, simulate
+from demo.simulate import simulate
+from demo.spec import SimulationSpec
 from ingest.inventory.aws import read_saved
 from ingest.inventory.kubernetes.saved import Saved
 from ingest.inventory.store import record

@@ -9,7 +9,8 @@ from collections import Counter
 import pyarrow.parquet as pq
 import pytest
 
-from demo.simulate import SimulationSpec, simulate
+from demo.simulate import simulate
+from demo.spec import SimulationSpec
 from ingest.job import Ingest, Request
 from lake.catalog import Lake
 from lake.settings import load_settings

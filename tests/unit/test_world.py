@@ -18,7 +18,8 @@ from demo.network.inventory.pods import life_of
 from demo.network.run import plan_of
 from demo.network.scenarios import ICMP, NAMES, SCENARIOS
 from demo.network.work import scene_of
-from demo.simulate import SimulationSpec, simulate
+from demo.simulate import simulate
+from demo.spec import SimulationSpec
 from ingest.job import Ingest, Request
 from lake.catalog import Lake
 from lake.errors import UsageError

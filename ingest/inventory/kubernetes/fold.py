@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ingest.inventory.kubernetes.facts import Node, Pod, Service
-from ingest.inventory.kubernetes.lifetime import instants, life_at_deletion
+from ingest.inventory.kubernetes.lifetime import instants, life_at_deletion, life_before
 from ingest.inventory.kubernetes.listing import listed
 from ingest.inventory.kubernetes.messages import (
     Alive,
@@ -31,8 +31,6 @@ from ingest.inventory.sighting import Sighting
 
 BATCH = 5_000  # changes in one sighting; about
 EVERY = timedelta(seconds=5)  # or as many as there are in this time
-# A pod gets another address when its node restarts, and lost the old one before that.
-_RESTART = timedelta(minutes=5)
 
 Holder = Pod | Node
 
@@ -277,13 +275,8 @@ class Fold:
         left = tuple(a for a in before.addresses if a[0] not in kept)
         if not left:
             return
-        life = before.life
-        if life.ended is None:
-            known = [t for t in (unbroken, now.life.started, self.now) if t is not None]
-            ended = min(known) - _RESTART
-            first = life.started or life.earliest or ended
-            received = event.at or self._bound
-            life = replace(life, ended=max(ended, first), latest=received)
+        received = event.at or self._bound
+        life = life_before(before.life, now.life, (unbroken, self.now), received)
         self._parted.append(replace(before, addresses=left, life=life))
 
     def _touch_selected(self, *services: Service | None) -> None:

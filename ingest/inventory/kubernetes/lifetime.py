@@ -18,6 +18,8 @@ LONGEST_GRACE_S = 30 * 86_400
 _NODE_LOST = {"DeletionByPodGC", "DeletionByTaintManager"}
 # A node is called unready 40 to 50 s after the last word from it.
 _UNHEARD = timedelta(seconds=60)
+# A pod gets another address when its node restarts, and lost the old one before that.
+_RESTART = timedelta(minutes=5)
 _CONTAINERS = (
     "initContainerStatuses",
     "containerStatuses",
@@ -239,3 +241,24 @@ def _given(time: datetime | None) -> tuple[datetime, ...]:
 
 def _first(*times: datetime | None) -> datetime | None:
     return min(filter(None, times), default=None)
+
+
+def life_before(
+    life: Life,
+    moved: Life,
+    seen: tuple[datetime | None, ...],
+    received: datetime | None,
+) -> Life:
+    """Return when something held the addresses that it no longer has.
+
+    Args:
+        life: As it was known while it had them.
+        moved: With the addresses that it has instead.
+        seen: Until when nothing was missed, and now; as far as known.
+        received: By when it had lost them.
+    """
+    if life.ended is not None:
+        return life
+    ended = min(t for t in (*seen, moved.started) if t is not None) - _RESTART
+    first = life.started or life.earliest or ended
+    return replace(life, ended=max(ended, first), latest=received)
