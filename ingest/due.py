@@ -14,10 +14,8 @@ from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.types import BooleanType
 
-from lake.datafiles import EPOCH
+from lake.datafiles import EPOCH, HOUR
 from lake.rewrite import hour_of
-
-HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)

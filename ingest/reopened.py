@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import structlog
 from pyiceberg.table import Table as IcebergTable
@@ -17,7 +17,7 @@ from pyiceberg.table.snapshots import Snapshot
 
 from ingest.inferred import changed
 from lake.catalog import Lake
-from lake.datafiles import EPOCH
+from lake.datafiles import EPOCH, HOUR
 from lake.snapshots import above, head_id, mark_of, mark_property, summary
 from lake.store import Change, commit
 from lake.tables import FLOWS, IDENTITIES, INVENTORY
@@ -26,7 +26,6 @@ log = structlog.get_logger()
 
 CHANGED_FROM = "flowlake.changed-from"
 CHANGED_UNTIL = "flowlake.changed-until"
-HOUR = timedelta(hours=1)
 Span = tuple[datetime | None, datetime | None]
 
 

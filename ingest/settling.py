@@ -14,7 +14,7 @@ import structlog
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.snapshots import Snapshot
 
-from ingest.due import HOUR, due, hours_of, newest_old, with_neighbours
+from ingest.due import due, hours_of, newest_old, with_neighbours
 from ingest.enriching import Inventories
 from ingest.hour import HourRows
 from ingest.reopened import attributed_mark, reopened
@@ -22,7 +22,7 @@ from ingest.silent import silences_near
 from ingest.unheard import nothing_came_near, unheard
 from lake.catalog import Lake
 from lake.compact import compact, within, worth_merging
-from lake.datafiles import EPOCH
+from lake.datafiles import EPOCH, HOUR
 from lake.errors import CommitConflict
 from lake.follow import follow
 from lake.rewrite import ATTEMPTS, Rewritten, exchange, hours_property

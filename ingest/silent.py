@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import pyarrow as pa
@@ -14,7 +14,7 @@ from pyiceberg.table.snapshots import Snapshot
 
 from lake import evidence
 from lake.catalog import Lake
-from lake.datafiles import EPOCH
+from lake.datafiles import EPOCH, HOUR
 from lake.errors import LakeError
 from lake.follow import PART_ROWS
 from lake.ordering import hours_in
@@ -26,7 +26,6 @@ from transform.logged import Silence, Silences, Skipped
 
 log = structlog.get_logger()
 
-HOUR = timedelta(hours=1)
 SKIPDATA = "SKIPDATA"
 _COLUMNS = ("interface_id", "start_time", "end_time", "log_status", "flow_log_id",
             "commit_id")  # fmt: skip

@@ -29,6 +29,7 @@ from lake.tables import DICTIONARY, Table
 log = structlog.get_logger()
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
 
 
 class DataFileWriter:

@@ -15,12 +15,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lake.datafiles import HOUR
 from lake.reading import Plan
 from lake.snapshots import hours_behind, mark_of
 from lake.tables import FLOWS, Table, iceberg_schema
 from queries.contract import Report, Rolled
 from queries.engine import Engine, Pinned
-from queries.values import HOUR, Window
+from queries.values import Window
 
 DAY = timedelta(days=1)
 DAYS_AS_SUCH = 3 * DAY  # in longer windows whole days are read by the day

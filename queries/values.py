@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from lake.datafiles import HOUR
 from lake.errors import BadParameter
 from queries.contract import Parameter, Report
 
-HOUR = timedelta(hours=1)
 PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "icmpv6": 58, "gre": 47, "esp": 50}
 TIMES = "24h, 7d, 90m, now, 2026-01-31 or 2026-01-31T12:00:00Z"
 _SPANS = {"m": "minutes", "h": "hours", "d": "days"}

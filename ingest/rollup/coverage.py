@@ -8,14 +8,14 @@ are looked at too, as the roll-up has them, and those that change are written an
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pyarrow as pa
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 
 from ingest.rollup.sums import Sums
-from lake.datafiles import EPOCH
+from lake.datafiles import EPOCH, HOUR
 from lake.follow import bounded
 from lake.rewrite import live_files
 from lake.rows import batches
@@ -23,7 +23,6 @@ from lake.shape import conform, nullable
 from lake.tables import CONFIGURATIONS, COVERAGE_HOURLY, arrow_schema
 from transform.codes import texts_equal
 
-HOUR = timedelta(hours=1)
 REACH_H = 24  # who is not heard for longer is not known to have been logged
 _TIME = pa.timestamp("us", tz="UTC")
 LISTED = pa.schema(

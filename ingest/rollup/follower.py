@@ -10,7 +10,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -29,7 +29,7 @@ from ingest.rollup.touched import (
 )
 from ingest.silent import hours_of_silences
 from lake.catalog import Lake
-from lake.datafiles import EPOCH, DataFileWriter
+from lake.datafiles import EPOCH, HOUR, DataFileWriter
 from lake.errors import CommitConflict, FollowerStopped
 from lake.follow import follow_all
 from lake.rewrite import live_files
@@ -50,7 +50,6 @@ from transform.rollup import COLUMNS
 
 log = structlog.get_logger()
 
-HOUR = timedelta(hours=1)
 HOURLY = tuple(table for table in ROLLUPS if table is not EDGES_DAILY)
 
 Progress = Callable[[int, int], None]
