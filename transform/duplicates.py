@@ -89,18 +89,25 @@ class _Writing:
 
 
 def duplicates(
-    records: Records, logs: Sequence[FlowLog], rejected: Any, seen: pa.Table
+    records: Records,
+    logs: Sequence[FlowLog],
+    rejected: Any,
+    seen: pa.Table,
+    *,
+    skipped: Any,
 ) -> Any:
     """Return which rows another flow log counts: one for each interface and action.
 
     The preferred log counts wherever it was writing of the interface and action; what
-    lies before its first record there and after its last is left to the next one.
+    lies before its first record there and after its last is left to the next one, and
+    so is what only that one shows of a time of which AWS skipped records.
 
     Args:
         records: Of an hour and its neighbours.
         logs: Of the inventory, the preferred first.
         rejected: Which records are of rejected packets.
         seen: See `transform.facts.Facts.logs`.
+        skipped: Which rows are of a time when AWS skipped some of their interface.
     """
     writing = _writing(records, logs, rejected, seen)
     found = np.zeros(len(records), dtype=bool)
@@ -114,13 +121,14 @@ def duplicates(
     for worse in range(1, turns):
         some = (turn <= worse) & ~again & (writing.last[spot, worse] > 0)
         some = np.flatnonzero(some)
-        preferred = turn[some] < worse
-        again[some] = _again(windows.take(some), preferred, writing.better(worse))
+        preferred, gaps = turn[some] < worse, skipped[rows[some]]
+        better = writing.better(worse)
+        again[some] = _again(windows.take(some), preferred, better, gaps)
     found[rows] = again
     return found
 
 
-def _again(windows: Windows, preferred: Any, better: _Better) -> Any:
+def _again(windows: Windows, preferred: Any, better: _Better, gaps: Any) -> Any:
     """Return which windows of a flow log and better ones others show as well.
 
     At the ends of the better logs' writing both may show the same packets a blur
@@ -131,9 +139,10 @@ def _again(windows: Windows, preferred: Any, better: _Better) -> Any:
         windows: Of the log, and those of the better ones that count.
         preferred: Which of these the better logs wrote.
         better: When these wrote of each one's spot.
+        gaps: Which windows are of a time of which some log may lack records.
     """
     mostly_within, within, open_ = better.hold(windows)
-    reaches_out = ~within
+    reaches_out = ~within | gaps
     found = ~preferred & mostly_within & ~(reaches_out & open_)
     theirs, mine = (np.flatnonzero(which & open_) for which in (preferred, ~preferred))
     if not reaches_out[mine].any():
@@ -145,7 +154,7 @@ def _again(windows: Windows, preferred: Any, better: _Better) -> Any:
     found[theirs] = (lies_in >= 0) & np.append(goes_on, False)[lies_in]
     told = in_pieces | (more == 0) | pieces_of(known, asked)[1]
     told |= nested(known, asked)[1] >= 0
-    found[mine] |= (told | (reaches_out & mostly_within)[mine]) & ~goes_on
+    found[mine] |= (told | (reaches_out & mostly_within & ~gaps)[mine]) & ~goes_on
     settled = told | ~reaches_out[mine]
     free = (lies_in < 0) & ~used & ~_of_the_time_of(asked.take(settled), known)
     rest = ~settled & ~goes_on

@@ -16,9 +16,10 @@ from transform.facts import Facts
 from transform.judge import role_of
 from transform.logged import Logged, Silences, flow_logs, logged
 from transform.presence import Presence
-from transform.records import BLUR, UNKNOWN, is_text
+from transform.records import BLUR, UNKNOWN, Records, is_text
 from transform.streams import Streams, streams_of
 from transform.twins import Windows, windows_of
+from transform.words import Words
 
 
 @dataclass
@@ -87,7 +88,9 @@ def view_of(
     rejected = is_text(records.rows, "action", "REJECT")
     logs = flow_logs(attributor.inventory.documents)
     role = role_of(attributed)
-    twice = duplicates(records, logs, rejected, facts.logs)
+    enis = attributed.words["eni"]
+    silent = _skipped(records, enis, enis.of(records.interface), silences)
+    twice = duplicates(records, logs, rejected, facts.logs, skipped=silent)
     role = np.where(twice & (role != o.ENCAPSULATED), o.DUPLICATE, role).astype(np.int8)
     known = attributed.direction != UNKNOWN
     end = (role == o.NULL) & known
@@ -102,16 +105,22 @@ def view_of(
         passing=role == o.TRANSIT,
         at_dst=end & attributed.own_dst,
         at_src=end & attributed.own_src & ~rejected,
-        skipped=_skipped(attributed, silences),
+        skipped=_skipped(records, enis, attributed.dst.eni, silences),
     )
 
 
-def _skipped(attributed: Attributed, silences: Silences) -> Any:
-    """Return which rows are of a time when the destination's interface was skipped."""
-    records, eni = attributed.records, attributed.dst.eni
+def _skipped(records: Records, enis: Words, eni: Any, silences: Silences) -> Any:
+    """Return which rows are of a time when AWS skipped records of an interface.
+
+    Args:
+        records: All rows.
+        enis: Words.
+        eni: Of each row, as a code of these.
+        silences: What flow logs said.
+    """
     if not silences.skipped:
         return np.zeros(len(records), dtype=bool)
     names, begin, end = zip(*silences.skipped, strict=True)
-    codes = np.array([attributed.words["eni"].code(name) for name in names])
+    codes = np.array([enis.code(name) for name in names])
     there = Presence(codes, np.array(begin), np.array(end))
     return there.near(eni, records.begin + BLUR, records.end - 1, before=BLUR)

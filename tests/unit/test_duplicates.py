@@ -59,19 +59,31 @@ class Log:
         ]
 
 
-def counted(logs, packets):
+def counted(logs, packets, *, without=None, skipped=()):
+    """Return how many packets count.
+
+    Args:
+        logs: Who heard them.
+        packets: (port, second) each.
+        without: Of a log's name, from which second until before which it lacks all.
+        skipped: What it says of that.
+    """
+    without = without or {}
     inventory = known(
         holder("10.0.0.1", eni="eni-1"),
         holder("10.0.0.2", eni="eni-2"),
         configurations=[*PLACES, *(log.document() for log in logs)],
     )
-    parts = [
-        rows_of(lines, log=log.name) for log in logs if (lines := log.lines(packets))
-    ]
+    parts = []
+    for log in logs:
+        begin, end = without.get(log.name, (0, 0))
+        told = [p for p in packets if not begin <= p[1] < end]
+        if lines := log.lines(told):
+            parts.append(rows_of(lines, log=log.name))
     if not parts:
         return 0
     rows = pa.concat_tables(parts, promote_options="default").unify_dictionaries()
-    found = settled(inventory, rows)
+    found = settled(inventory, rows, skipped=skipped)
     amounts = rows["packets"].to_pylist()
     return sum(n for n, row in zip(amounts, found, strict=True) if row["counted"])
 
@@ -101,6 +113,7 @@ def flow_logs(draw):
     return logs
 
 
+BUSY = range(0, 3600, 5), range(3, 3600, 41), range(59, 3600, 60)
 STEADY = st.integers(5, 70).map(
     lambda every: [(4000, s) for s in range(0, 3600, every)]
 )
@@ -142,6 +155,19 @@ def test_a_window_of_the_time_between_two_finer_flow_logs():
     ]
     packets = [(4000, second) for second in range(0, 900, 5)]
     assert counted(logs, packets) == len(packets)
+
+
+@pytest.mark.parametrize("intervals", [(60, 60), (60, 600), (600, 600)])
+@pytest.mark.parametrize("lost", range(1, 4))
+def test_what_aws_skipped_in_one_flow_log_another_shows(intervals, lost):
+    logs = [Log(f"fl-{n}", every, 0, 3600) for n, every in enumerate(intervals)]
+    packets = [(4000 + port, second) for port in range(3) for second in BUSY[port]]
+    window = intervals[0] * lost, intervals[0] * (lost + 1)
+    skipped = ("eni-1", START + window[0], START + window[1] - 1)
+    heard = [p for p in packets if not window[0] <= p[1] < window[1]]
+    assert counted([logs[0]], heard) == len(heard)
+    found = counted(logs, packets, without={"fl-0": window}, skipped=[skipped])
+    assert found == len(packets)
 
 
 @pytest.mark.parametrize(
