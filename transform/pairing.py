@@ -25,8 +25,8 @@ class Pairs:
 
     @cached_property
     def arrived(self) -> Any:
-        """There is a record at the destination's own interface, soon or late."""
-        return _arrived(self._view, before=PAIRED_WITHIN)
+        """There is a record at the destination's own interface, of about the time."""
+        return _arrived(self._view, before=BLUR)
 
     @cached_property
     def arrived_at_once(self) -> Any:

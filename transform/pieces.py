@@ -18,8 +18,8 @@ def pieces_of(wholes: Windows, others: Windows) -> tuple[Any, Any]:
     """Return where others show windows' packets in several pieces, all of them.
 
     The pieces follow each other, begin within the window or a minute beside it, and
-    add up to its packets and to its bytes; of several ways the one that fits its begin
-    and its end alike.
+    add up to its packets and to its bytes; of several ways, as a steady stream has,
+    the one that is nearest to its begin and its end.
 
     Returns:
         Which windows are shown in pieces; which others are such a piece.
@@ -37,12 +37,11 @@ def pieces_of(wholes: Windows, others: Windows) -> tuple[Any, Any]:
             some = np.flatnonzero(end - begin > 1)
             for wanted, sum_ in zip((wholes.packets, wholes.bytes), sums, strict=True):
                 some = some[sum_[end[some]] - sum_[begin[some]] == wanted[some]]
-            # One clock is as far behind the other at the begin as it is at the end.
             early = others.begin[order[begin[some]]] - wholes.begin[some]
             late = others.end[order[end[some] - 1]] - wholes.end[some]
-            uneven = np.abs(early - late)
-            some, uneven = some[uneven < best[some]], uneven[uneven < best[some]]
-            best[some], first[some], last[some] = uneven, begin[some], end[some]
+            apart = np.abs(early) + np.abs(late)
+            some, apart = some[apart < best[some]], apart[apart < best[some]]
+            best[some], first[some], last[some] = apart, begin[some], end[some]
     found = last > first
     steps = np.zeros(len(others) + 1, np.int64)
     np.add.at(steps, first[found], 1)

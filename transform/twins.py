@@ -85,7 +85,8 @@ def twins(some: Windows, others: Windows) -> Any:
     """Return which of others shows the same packets as each window.
 
     As many packets and bytes, at most a minute apart; half of that where several
-    windows are so, as the next one is then no farther, unless both sides have as many.
+    windows of a minute are so, as the next one is then no farther, unless both sides
+    have as many.
     Each recorder's windows pair with the others in order, as many as can, and of these
     the nearest.
 
@@ -111,6 +112,7 @@ def twins(some: Windows, others: Windows) -> Any:
     )
     spans = first, last, low, high
     several = (last - first > 1) & (high - low > 1)
+    several &= _dense(some.begin[order], first, last) | _dense(begins, low, high)
     several &= ~_in_step(some.begin[order], begins, *spans)
     within = np.where(several, BLUR // 2, BLUR)
     a, b = _in_order(some.begin[order], first, last, begins, low, high, within)
@@ -144,6 +146,12 @@ def _in_step(mine: Any, theirs: Any, first: Any, last: Any, low: Any, high: Any)
     like = theirs[np.clip(place, 0, len(theirs) - 1)]
     apart = np.maximum.reduceat(np.abs(like - mine), first)
     return (last - first == high - low) & (apart <= BLUR)
+
+
+def _dense(times: Any, first: Any, last: Any) -> Any:
+    """Return which groups of sorted times have two that one time may be a blur from."""
+    close = np.append(0, np.cumsum(np.diff(times, append=EVER) < 2 * BLUR))
+    return close[np.maximum(last - 1, first)] > close[first]
 
 
 def _in_order(
