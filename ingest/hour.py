@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -71,7 +72,7 @@ class HourRows:
     def settled(self, attributor: Attributor, silences: Silences) -> Iterator[pa.Table]:
         """Yield the hour's rows with all that is derived, one part after the other."""
         facts = self._facts(attributor)
-        for mine, beside in self._cut(by_address=not facts.blind):
+        for mine, beside in self._cut(facts.clients, by_address=not facts.blind):
             count = mine.num_rows
             if count == 0:  # few conversations: no port may fall to a part
                 continue
@@ -94,7 +95,9 @@ class HourRows:
         files = [*self._files, *self._beside]
         return batches(FLOWS, self._stored, files, columns)
 
-    def _cut(self, *, by_address: bool) -> Iterator[tuple[pa.Table, pa.Table]]:
+    def _cut(
+        self, clients: Any, *, by_address: bool
+    ) -> Iterator[tuple[pa.Table, pa.Table]]:
         """Yield each part's rows, the hour's own and those beside it."""
         sources = (
             (self._files, LOGGED_COLUMNS),
@@ -109,7 +112,12 @@ class HourRows:
             return
         with tempfile.TemporaryDirectory(prefix="flowlake-") as folder:
             spills = [
-                _Spill(Path(folder) / str(number), self._parts, by_address=by_address)
+                _Spill(
+                    Path(folder) / str(number),
+                    self._parts,
+                    clients,
+                    by_address=by_address,
+                )
                 for number, _ in enumerate(sources)
             ]
             for spill, (files, columns) in zip(spills, sources, strict=True):
@@ -128,16 +136,19 @@ def _joined(parts: list[pa.Table]) -> pa.Table:
 class _Spill:
     """Rows cut into parts, on disk: a file a batch and part."""
 
-    def __init__(self, folder: Path, parts: int, *, by_address: bool) -> None:
+    def __init__(
+        self, folder: Path, parts: int, clients: Any, *, by_address: bool
+    ) -> None:
         self._folder = folder
         self._by_address = by_address
         self._parts = parts
+        self._clients = clients
         self._paths: dict[int, list[Path]] = {part: [] for part in range(parts)}
         folder.mkdir()
 
     def add(self, rows: pa.Table) -> None:
         """Write a batch's rows to their parts."""
-        place = part_of(rows, self._parts, by_address=self._by_address)
+        place = part_of(rows, self._parts, self._clients, by_address=self._by_address)
         order = np.argsort(place, kind="stable")
         starts = np.searchsorted(place[order], np.arange(self._parts + 1))
         rows = rows.combine_chunks().take(pa.array(order))

@@ -2,7 +2,8 @@
 
 Deciding about one conversation needs its own records, and a little of all others: which
 interfaces reported and where they are, which flow logs were writing, whose addresses
-were seen, who listens. That little grows with interfaces, not with records.
+were seen, who listens. That little grows with interfaces and with the clients of load
+balancers, not with records.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import pyarrow.compute as pc
 
 from transform.codes import column_of, distinct
 from transform.enrich import Attributed
+from transform.parts import clients_of
 from transform.presence import joint, seconds_of
 from transform.records import (
     ACK,
@@ -34,7 +36,7 @@ MINUTE = 60
 
 @dataclass(slots=True)
 class Facts:
-    """What has been gathered; every attribute is a table.
+    """What has been gathered; in tables for the most part.
 
     Attributes:
         places: interface, vpc_id, subnet_id, az_id, account_id, instance_id; distinct.
@@ -43,6 +45,7 @@ class Facts:
         claims: vpc, address, interface, begin, end: when an interface showed an
             address as its own; seconds.
         servers: address, port, protocol that answered a SYN.
+        clients: See `transform.parts.clients_of`.
         blind: Whether some record lacks one of the packet's addresses.
     """
 
@@ -51,6 +54,7 @@ class Facts:
     shown: pa.Table
     claims: pa.Table
     servers: pa.Table
+    clients: Any
     blind: bool
 
 
@@ -61,6 +65,7 @@ class _Gathered:
     shown: list[pa.Table] = field(default_factory=list)
     claims: list[pa.Table] = field(default_factory=list)
     servers: list[pa.Table] = field(default_factory=list)
+    clients: list[Any] = field(default_factory=list)
     blind: bool = False
 
 
@@ -100,9 +105,14 @@ class Gathering:
         self._found.blind |= bool(is_blind(rows).any())
 
     def learn(self, attributed: Attributed) -> None:
-        """Take from a batch whose addresses were seen, and who answered."""
-        self._found.claims.append(_claims(attributed))
-        self._found.servers.append(_servers(attributed))
+        """Take from a batch whose addresses were seen, who answered, who was balanced.
+
+        All batches have been seen before.
+        """
+        found = self._found
+        found.claims.append(_claims(attributed))
+        found.servers.append(_servers(attributed))
+        found.clients.append(clients_of(attributed, by_address=not found.blind))
 
     def facts(self) -> Facts:
         """Return what has been gathered so far."""
@@ -122,7 +132,8 @@ class Gathering:
         shown = shown.rename_columns(_SCHEMAS["shown"].names)
         claims = _merged_spans(_joined("claims", found.claims))
         servers = _distinct(_joined("servers", found.servers))
-        return Facts(places, logs, shown, claims, servers, found.blind)
+        clients = np.unique(np.concatenate([np.array([], np.uint64), *found.clients]))
+        return Facts(places, logs, shown, claims, servers, clients, found.blind)
 
 
 def _joined(name: str, parts: Sequence[pa.Table]) -> pa.Table:

@@ -34,7 +34,7 @@ def amounts(inventory, sent, came, **silences):
         [rows_of(sent, log="fl-1"), rows_of(came, log="fl-2")],
         promote_options="default",
     ).unify_dictionaries()
-    found = Counter()
+    found: Counter[str] = Counter()
     decided = settled(inventory, rows, **silences)
     for packets, row in zip(rows["packets"].to_pylist(), decided, strict=True):
         if row["counted"] or row["role"]:
