@@ -9,15 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from transform.places import OVER_BY
+from transform.presence import Presence
 from transform.words import Words
 
 EVERYTHING = "ALL"
+S3 = "s3"
 Silence = tuple[str, str | None]  # an interface, and the flow log that had nothing
 Skipped = tuple[str, int, int]  # an interface, begin and end in seconds, both inclusive
 FAR_FUTURE = 1 << 33
@@ -49,6 +52,7 @@ class FlowLog:
         interval: Aggregation interval, seconds.
         created: Seconds since 1970; 0: not known.
         deleted: By then it was; ``FAR_FUTURE``: it is still there.
+        is_elsewhere: Whether it delivers to something else than S3, or cannot.
     """
 
     id: str
@@ -57,6 +61,7 @@ class FlowLog:
     interval: int
     created: int
     deleted: int = FAR_FUTURE
+    is_elsewhere: bool = False
 
     @property
     def rank(self) -> tuple[bool, int, int, str]:
@@ -76,11 +81,18 @@ def flow_logs(documents: Mapping[str, Sequence[dict[str, Any]]]) -> list[FlowLog
                 interval=int(document.get("MaxAggregationInterval") or 600),
                 created=_seconds(document.get("CreationTime")),
                 deleted=document.get(OVER_BY, FAR_FUTURE),
+                is_elsewhere=_is_elsewhere(document),
             )
             before = found.get((log.id, log.resource))
             if before is None or before.deleted <= log.deleted:
                 found[log.id, log.resource] = log
     return sorted(found.values(), key=lambda log: log.rank)
+
+
+def _is_elsewhere(document: Mapping[str, Any]) -> bool:
+    """Whether `DescribeFlowLogs` says that nothing comes to S3."""
+    to = document.get("LogDestinationType") or S3
+    return to != S3 or document.get("DeliverLogsStatus") == "FAILED"
 
 
 def _seconds(text: str | None) -> int:
@@ -97,12 +109,12 @@ class Logged:
     """From when until when each action is logged somewhere.
 
     Attributes:
-        accept, reject: By code of the words of ``eni``, ``subnet`` and ``vpc``, begin
-            and end; seconds since 1970, the begin ``FAR_FUTURE`` where it never is.
+        accept, reject: By ``eni``, ``subnet`` and ``vpc``: the times, inclusive, of
+            the codes of these words.
     """
 
-    accept: dict[str, tuple[Any, Any]]
-    reject: dict[str, tuple[Any, Any]]
+    accept: dict[str, Presence]
+    reject: dict[str, Presence]
 
     def at(self, codes: Mapping[str, Any], when: Any, *, rejects: bool) -> Any:
         """Return which rows' place is logged at their time.
@@ -115,9 +127,7 @@ class Logged:
         logged_ = self.reject if rejects else self.accept
         found = np.zeros(len(when), dtype=bool)
         for name, column in codes.items():
-            since, until = logged_[name]
-            there = np.append(since, FAR_FUTURE)[column] <= when
-            found |= there & (when < np.append(until, 0)[column])
+            found |= logged_[name].reaches(column, when, when)
         return found
 
 
@@ -129,31 +139,30 @@ def logged(
 ) -> Logged:
     """Say which interfaces are logged, by the inventory and by what they reported.
 
+    A flow log that delivers elsewhere tells nothing here, unless it was heard.
+
     Args:
         words: The run's words.
         logs: Of the inventory.
         seen: See `transform.facts.Facts.logs`.
         reporting: Interfaces and the flow logs that reported their silence.
     """
-    heard = _heard(words["eni"], logs, seen, reporting)
-    spans: dict[bool, dict[str, tuple[Any, Any]]] = {False: {}, True: {}}
-    for name in ("eni", "subnet", "vpc"):
-        codes = {log.resource: words[name].code(log.resource) for log in logs
-                 if log.resource.startswith(f"{name}-")}  # fmt: skip
-        for rejects in (False, True):
-            since = np.full(len(words[name]), FAR_FUTURE, np.int64)
-            until = np.zeros(len(words[name]), np.int64)
-            wanted = "REJECT" if rejects else "ACCEPT"
-            for log in logs:
-                if log.resource in codes and log.traffic in (EVERYTHING, wanted):
-                    place = codes[log.resource]
-                    since[place] = min(since[place], log.created)
-                    until[place] = max(until[place], log.deleted)
-            spans[rejects][name] = since, until
-    for rejects, enis in heard.items():
-        since, until = spans[rejects]["eni"]
-        since[enis], until[enis] = 0, FAR_FUTURE
-    return Logged(accept=spans[False], reject=spans[True])
+    heard = {*seen["flow_log_id"].to_pylist(), *(log for _, log in reporting)}
+    telling = [log for log in logs if not log.is_elsewhere or log.id in heard]
+    others = _heard(words["eni"], logs, seen, reporting)
+    found: dict[bool, dict[str, Presence]] = {False: {}, True: {}}
+    for rejects, name in product((False, True), ("eni", "subnet", "vpc")):
+        wanted = EVERYTHING, "REJECT" if rejects else "ACCEPT"
+        spans = [
+            (words[name].code(log.resource), log.created, log.deleted - 1)
+            for log in telling
+            if log.resource.startswith(f"{name}-") and log.traffic in wanted
+        ]
+        if name == "eni":
+            spans += [(code, 0, FAR_FUTURE) for code in others[rejects]]
+        code, since, until = np.array(spans, np.int64).reshape(-1, 3).T
+        found[rejects][name] = Presence(code, since, until)
+    return Logged(accept=found[False], reject=found[True])
 
 
 def _heard(

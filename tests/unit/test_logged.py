@@ -22,7 +22,8 @@ PLACES = [
 
 def log(id_, resource, traffic="ALL", **facts):
     document = {"FlowLogId": id_, "ResourceId": resource, "TrafficType": traffic}
-    return configured("flow_log", **document) | facts
+    own = {name: facts.pop(name) for name in [*facts] if name[0].isupper()}
+    return configured("flow_log", **document, **own) | facts
 
 
 def settled(inventory, rows, reporting=(), skipped=()):
@@ -70,6 +71,9 @@ UNMATCHED = {"counted": False, "verdict": None, "role": "unmatched"}
         ([log("fl-2", "eni-2")], UNMATCHED),
         ([log("fl-2", "subnet-1")], UNMATCHED),
         ([log("fl-2", "eni-2", "REJECT")], ACCEPTED),
+        ([log("fl-2", "eni-2", LogDestinationType="s3")], UNMATCHED),
+        ([log("fl-2", "eni-2", LogDestinationType="cloud-watch-logs")], ACCEPTED),
+        ([log("fl-2", "eni-2", DeliverLogsStatus="FAILED")], ACCEPTED),
     ],
 )
 def test_a_destination_settles_only_what_is_logged_there(logs, expected):
@@ -103,6 +107,17 @@ def test_silence_of_an_unknown_flow_log_is_of_what_it_ever_showed():
 def test_a_flow_log_that_was_deleted_logs_no_longer(gone, expected):
     inventory = world(log("fl-2", "eni-2", latest=gone))
     assert settled(inventory, rows_of([SOURCE])) == [expected]
+
+
+def test_a_flow_log_that_delivers_elsewhere_too_tells_what_is_heard_of_it():
+    inventory = world(log("fl-2", "eni-2", LogDestinationType="kinesis-data-firehose"))
+    assert settled(inventory, rows_of([SOURCE]), [("eni-3", "fl-2")]) == [UNMATCHED]
+
+
+def test_between_two_flow_logs_of_a_place_it_is_not_logged():
+    gone = log("fl-2", "eni-2", latest=datetime(2025, 12, 20, tzinfo=UTC))
+    later = log("fl-3", "eni-2", CreationTime="2026-01-20T00:00:00Z")
+    assert settled(world(gone, later), rows_of([SOURCE])) == [ACCEPTED]
 
 
 @pytest.mark.parametrize("instance", ["i-1", "i-2"])
