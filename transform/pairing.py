@@ -34,10 +34,10 @@ class Pairs:
         return _arrived(self._view, before=None)
 
     @cached_property
-    def skipped(self) -> Any:
-        """AWS skipped records at the destination, and none shows just these packets."""
-        skipped = self._view.skipped
-        return skipped & ~self.arrived_at_once if skipped.any() else skipped
+    def told(self) -> Any:
+        """A destination that logs all has a record, of just these where some lack."""
+        skipped = self._view.skipped_dst
+        return self.arrived & ~(skipped & ~self.arrived_at_once)
 
     @cached_property
     def left_at_once(self) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from transform import outcome as o
 from transform.codes import turns
 from transform.pairing import Pairs
 from transform.pieces import pieces_of
@@ -31,22 +32,32 @@ class Stops:
     resumed: Any
 
 
-def passed(view: View, pairs: Pairs, stops: Stops) -> Any:
-    """Return which records of passing packets count as accepted.
+def passed(view: View, pairs: Pairs, stops: Stops) -> list[tuple[Any, int]]:
+    """Decide what hops let through: which records count, and with which verdict.
 
-    What was let through counts at the hop nearest to the destination if neither end is
-    logged.
+    It counts at the hop nearest to the destination if neither end shows it: accepted if
+    the destination is not logged, else as what a source sent there.
+
+    Returns:
+        Masks and verdicts; ``NULL`` where the destination's record is missing.
     """
     let_through = view.passing & ~view.rejected & ~stops.stopped & ~stops.parted
     if not let_through.any():
-        return let_through
+        return []
     src, dst = (view.place(is_src=is_src) for is_src in (True, False))
-    shown_at_src = pairs.left_at_once
-    shown_at_src |= view.logged.at(src, view.begin, rejects=False)
-    shown_at_dst = pairs.arrived_at_once
-    shown_at_dst |= view.logged.at(dst, view.begin, rejects=False)
-    at_an_end = (shown_at_src & ~stops.resumed) | shown_at_dst
-    return _nearest_hop(view, let_through & ~at_an_end)
+    shown_at_src = view.logged.at(src, view.begin, rejects=False) & ~view.skipped_src
+    shown_at_src |= pairs.left_at_once
+    open_ = let_through & ~(shown_at_src & ~stops.resumed) & ~pairs.arrived_at_once
+    accepts, rejects = (
+        view.logged.at(dst, view.begin, rejects=rejects) for rejects in (False, True)
+    )
+    # What a load balancer took in, records of what it let out tell.
+    missing = open_ & accepts & (view.attributed.dst.forwards < 0) & ~pairs.continued
+    return [
+        (_nearest_hop(view, open_ & ~accepts), o.ACCEPTED),
+        (_nearest_hop(view, missing & ~rejects), o.UNCONFIRMED),
+        (_nearest_hop(view, missing & rejects & ~pairs.told), o.NULL),
+    ]
 
 
 def _nearest_hop(view: View, rows: Any) -> Any:

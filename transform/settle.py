@@ -75,7 +75,11 @@ def _decide(view: View, facts: Facts) -> Outcome:
             role[which] = o.UNMATCHED
         else:
             count(which, what)
-    count(passed(view, pairs, stops), o.ACCEPTED)
+    for which, what in passed(view, pairs, stops):
+        if what == o.NULL:
+            role[which] = o.UNMATCHED
+        else:
+            count(which, what)
     count(view.passing & view.rejected, o.REJECTED)
     unsolicited, answered = _at_nat(view)
     role[unsolicited] = o.NAT_UNSOLICITED
@@ -114,8 +118,7 @@ def _sent(view: View, pairs: Pairs, stops: Stops) -> list[tuple[Any, int]]:
     shows_accepts = near & view.logged.at(place, view.begin, rejects=False)
     shows_rejects = near & view.logged.at(place, view.begin, rejects=True)
     known = view.at_src & ~stops.stopped & ~stops.parted & ~pairs.continued
-    arrived = pairs.arrived & ~pairs.skipped
-    lost = known & shows_accepts & shows_rejects & ~arrived
+    lost = known & shows_accepts & shows_rejects & ~pairs.told
     unlogged = pairs.behind_unlogged(lost)
     absent = known & ~pairs.arrived_at_once
     return [

@@ -31,7 +31,8 @@ class View:
         passing: Records of packets on their way.
         at_dst: Records at the destination's own interface.
         at_src: Records of accepted packets at the source's own interface.
-        skipped: Records of a time of which AWS skipped some at the destination.
+        skipped_src, skipped_dst: Records of a time of which AWS skipped some at that
+            end's interface.
     """
 
     attributed: Attributed
@@ -44,7 +45,8 @@ class View:
     passing: Any
     at_dst: Any
     at_src: Any
-    skipped: Any
+    skipped_src: Any
+    skipped_dst: Any
 
     def __len__(self) -> int:
         return len(self.begin)
@@ -105,7 +107,8 @@ def view_of(
         passing=role == o.TRANSIT,
         at_dst=end & attributed.own_dst,
         at_src=end & attributed.own_src & ~rejected,
-        skipped=_skipped(records, enis, attributed.dst.eni, silences),
+        skipped_src=_skipped(records, enis, attributed.src.eni, silences),
+        skipped_dst=_skipped(records, enis, attributed.dst.eni, silences),
     )
 
 

@@ -44,8 +44,8 @@ def world(*logs):
     return known(*hops, *owners, configurations=[*PLACES, *logs])
 
 
-def counted(inventory, lines):
-    found = settled(inventory, rows_of(lines))
+def counted(inventory, lines, **silences):
+    found = settled(inventory, rows_of(lines), **silences)
     return [row["verdict"] if row["counted"] else row["role"] for row in found]
 
 
@@ -86,6 +86,43 @@ def test_a_hop_that_stopped_some_let_others_pass(late, packets):
     found = counted(world(log("fl-1", "eni-1")), sent + stopped + let_go)
     assert found[:4] == [None, None, "accepted", "accepted"]
     assert found[4:] == ["rejected", "rejected", "transit", "transit"]
+
+
+MINUTES = [*range(6)]
+SKIPPED = [("eni-1", AT + 120, AT + 179)], [("eni-2", AT + 120, AT + 179)]
+
+
+@HOW_MANY
+def test_what_was_skipped_at_the_source_counts_at_the_hop(packets):
+    passed = [at("eni-hop0", m, packets(m)) for m in MINUTES]
+    sent = [at("eni-1", m, packets(m)) for m in MINUTES if m != 2]
+    inventory = world(log("fl-1", "eni-1"))
+    found = counted(inventory, passed + sent, skipped=SKIPPED[0])
+    assert found[:6] == ["accepted" if m == 2 else "transit" for m in MINUTES]
+    assert found[6:] == ["accepted"] * 5
+    assert counted(inventory, passed + sent)[:6] == ["transit"] * 6
+
+
+@pytest.mark.parametrize(
+    ("traffic", "expected"), [("ALL", "unmatched"), ("ACCEPT", "unconfirmed")]
+)
+@HOW_MANY
+def test_what_was_skipped_at_the_destination_is_told_by_the_hop(
+    packets, traffic, expected
+):
+    passed = [at("eni-hop0", m, packets(m)) for m in MINUTES]
+    came = [at("eni-2", m, packets(m), way="ingress") for m in MINUTES if m != 2]
+    inventory = world(log("fl-1", "eni-2", traffic))
+    found = counted(inventory, passed + came, skipped=SKIPPED[1])
+    assert found[:6] == [expected if m == 2 else "transit" for m in MINUTES]
+    assert found[6:] == ["accepted"] * 5
+
+
+def test_what_passed_a_hop_and_never_came_is_unmatched_at_the_nearest():
+    far = [at("eni-hop1", minute, way="ingress") for minute in range(3)]
+    near = [at("eni-hop0", minute) for minute in range(3)]
+    found = counted(world(log("fl-2", "eni-2")), far + near)
+    assert found == ["transit"] * 3 + ["unmatched"] * 3
 
 
 def two_logs(old, new, *logs):
