@@ -14,8 +14,6 @@ from transform.shown import shown
 from transform.twins import near
 from transform.view import View
 
-PAIRED_WITHIN = 660  # seconds: the longest aggregation interval and the blur
-
 
 class Pairs:
     """What was seen elsewhere of each row's packets; arrays of bool, one a row."""
@@ -132,13 +130,15 @@ def _same_end(view: View, others: Any, *, is_src: bool) -> Any:
     streams = view.streams
     end = (streams.src, streams.srcport) if is_src else (streams.dst, streams.dstport)
     key = distinct(*end, streams.protocol)[1]
-    return _near(view, key, others, before=PAIRED_WITHIN)
+    return _near(view, key, others, before=BLUR)
 
 
 def _behind_unlogged(view: View, rows: Any) -> Any:
     """Return which rows went on from a load balancer to a target that is not logged."""
     attributed = view.attributed
     through = view.passing & (attributed.direction == EGRESS) & ~view.rejected
+    target = view.place(is_src=False)
+    through &= ~view.logged.at(target, view.begin, rejects=False)
     to = rows & (attributed.dst.forwards >= 0)
     if not (through.any() and to.any()):
         return np.zeros(len(rows), dtype=bool)

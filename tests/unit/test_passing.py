@@ -276,3 +276,43 @@ def test_a_longer_window_at_a_hop_that_begins_to_reject_holds_what_lies_in_it():
     ]
     found = counted(world(log("fl-1", "eni-1")), own + hop)
     assert found == ["accepted", "accepted", None, None, "transit", "rejected"]
+
+
+BALANCER = holder("10.0.1.9", eni="eni-nlb", kind="load_balancer", forwards="transit",
+                  subnet="subnet-2")  # fmt: skip
+
+
+def balanced(minute, server=SERVER):
+    """Return what a client sends through a load balancer, by its and the latter's."""
+    start, to = AT + 60 * minute, "10.0.1.9"
+    packets = f"6 5 300 {start} {start + 50} ACCEPT OK vpc-1"
+    return [
+        f"eni-1 {CLIENT} {to} 514 443 {packets} subnet-1 - 16 {CLIENT} {to} egress",
+        f"eni-nlb {CLIENT} {to} 514 443 {packets} subnet-2 - 16 {CLIENT} {to} ingress",
+        f"eni-nlb {to} {server} 514 443 {packets} subnet-2 - 16 {CLIENT} {server} egress",
+    ]
+
+
+def behind(*logs):
+    owners = [holder(CLIENT, eni="eni-1"), holder(SERVER, eni="eni-2"),
+              holder("10.0.0.3", eni="eni-3")]  # fmt: skip
+    return known(BALANCER, *owners, configurations=[*PLACES, *logs])
+
+
+def test_what_a_load_balancer_sent_to_a_logged_target_that_shows_nothing_is_unmatched():
+    logs = [log("fl-1", "eni-1"), log("fl-2", "eni-nlb"), log("fl-3", "eni-2")]
+    found = counted(behind(*logs), balanced(0))
+    assert found == ["unmatched", "transit", "transit"]
+    assert counted(behind(*logs[:2]), balanced(0))[0] == "accepted"
+
+
+def test_what_the_client_sent_elsewhere_from_that_port_tells_nothing_of_it():
+    logs = [log("fl-1", "eni-1"), log("fl-2", "eni-nlb"), log("fl-3", "eni-2")]
+    start = AT + 600
+    other = [
+        f"{eni} {CLIENT} {SERVER} 514 443 6 7 420 {start} {start + 50} ACCEPT OK vpc-1 "
+        f"subnet-1 - 16 {CLIENT} {SERVER} {way}"
+        for eni, way in (("eni-1", "egress"), ("eni-2", "ingress"))
+    ]
+    found = counted(behind(*logs), balanced(0, "10.0.0.3") + other)
+    assert found == ["accepted", "transit", "transit", None, "accepted"]
