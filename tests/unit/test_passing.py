@@ -289,7 +289,8 @@ def balanced(minute, server=SERVER):
     return [
         f"eni-1 {CLIENT} {to} 514 443 {packets} subnet-1 - 16 {CLIENT} {to} egress",
         f"eni-nlb {CLIENT} {to} 514 443 {packets} subnet-2 - 16 {CLIENT} {to} ingress",
-        f"eni-nlb {to} {server} 514 443 {packets} subnet-2 - 16 {CLIENT} {server} egress",
+        f"eni-nlb {to} {server} 514 443 {packets} subnet-2 - 16 {CLIENT} {server} "
+        "egress",
     ]
 
 
