@@ -140,6 +140,19 @@ def replaced(created):
 
 
 @HOW_MANY
+def test_a_better_flow_log_that_replaced_another_repeats_nothing(packets):
+    created = datetime.fromtimestamp(AT + 5 * 60, UTC).isoformat()
+    old, new = replaced(created)
+    old["document"] = old["document"].replace("{", '{"TrafficType": "ACCEPT", ', 1)
+    parts = [
+        rows_of([at("eni-1", m, packets(m)) for m in minutes], log=name)
+        for name, minutes in (("fl-1", range(5)), ("fl-2", range(5, 9)))
+    ]
+    both = pa.concat_tables(parts, promote_options="default").unify_dictionaries()
+    assert [row["role"] for row in settled(world(old, new), both)] == [None] * 9
+
+
+@HOW_MANY
 def test_a_flow_log_that_replaced_another_repeats_nothing(packets):
     created = datetime.fromtimestamp(AT + 5 * 60, UTC).isoformat()
     old = [at("eni-1", m, packets(m)) for m in range(5)]
