@@ -19,9 +19,8 @@ from transform.codes import (
 from transform.holders import Layer
 from transform.hops import homes_by_hop, next_hops
 from transform.inventory import Inventory
-from transform.observers import Observers
 from transform.places import NOWHERE, SEVERAL, inside, which_network
-from transform.records import EGRESS, INGRESS, Records
+from transform.records import Records
 from transform.timeline import EXACT, NOBODY, Found
 from transform.words import Words
 
@@ -73,6 +72,7 @@ class Side:
         is_global: Of each distinct one.
         layers: By layer, what it says of each row.
         own: Rows whose address is the recording interface's own.
+        proved: Rows of which that is known, or which are not its own.
         first: Once folded, of each distinct one the one that stands for it.
     """
 
@@ -84,6 +84,7 @@ class Side:
     is_global: Any
     layers: dict[str, Lookup] = field(default_factory=dict)
     own: Any = None
+    proved: Any = None
     first: Any = None
 
 
@@ -234,44 +235,3 @@ def subnets_of(
             codes = [words[name].code(getattr(s, field_)) for s in vpc.subnets]
             found[name][mine] = np.array([*codes, NONE], np.int32)[place]
     return found
-
-
-def own_side(
-    side: Side,
-    records: Records,
-    inventory: Inventory,
-    observer: Observers,
-) -> Any:
-    """Return which rows' address on this side is the recording interface's own.
-
-    On egress that is the source unless the interface passes on what others sent; an
-    address other than the one shown beside it belongs to the interface (a secondary
-    address, a pod) unless something says that it does not.
-    """
-    interface = records.interface.codes
-    wanted = EGRESS if side.is_src else INGRESS
-    shown = records.shown_src if side.is_src else records.shown_dst
-    packet = records.src.codes if side.is_src else records.dst.codes
-    asked = (records.direction == wanted) & (interface >= 0) & (packet >= 0)
-    open_ = np.flatnonzero(asked & (shown != packet) & (shown != NONE))
-    if len(open_):
-        asked[open_] = ~_is_foreign(side, records, inventory, observer, open_)
-    return asked
-
-
-def _is_foreign(
-    side: Side, records: Records, inventory: Inventory, observer: Observers, rows: Any
-) -> Any:
-    """Return which of some rows' addresses on this side cannot be the observer's."""
-    interface = records.interface.codes[rows]
-    identity = observer.identity[interface]
-    pair = side.which[rows]
-    home, vpc = np.take(side.home, pair), np.take(side.vpc, pair)
-    who, _ = side.layers["interfaces"].at(rows)
-    eni = inventory.columns["eni"].take(who)
-    foreign = inventory.columns["forwards"].take(identity) >= 0
-    foreign |= (home != vpc) & ((home != NOWHERE) | np.take(side.is_global, pair))
-    foreign |= (eni >= 0) & (eni != observer.eni[interface])
-    if records.has("instance_id"):  # requester-managed interfaces have no instance
-        foreign |= (records.instance.codes[rows] < 0) & (identity < 0)
-    return foreign

@@ -23,6 +23,7 @@ class Cases:
         case: Of each row, its case.
         instance: Of each case, what its records say where its interface had several.
         outside: Whether its time is one at which the interface was not known at all.
+        proved: See `Side`.
     """
 
     def __init__(
@@ -38,7 +39,9 @@ class Cases:
             code[rows] = distinct(*parts)[1] + 1
         self.own = kept(side.own, records.interface.codes)
         told = [part for part in (learned, instance, outside) if part is not None]
-        self.first, self.case = distinct(side.which, self.own, code, *told)
+        proved = side.proved.view(np.int8)
+        self.first, self.case = distinct(side.which, self.own, proved, code, *told)
+        self.proved = self.of(side.proved)
         nothing = np.full(len(self.first), NONE)
         self.instance = nothing if instance is None else self.of(instance)
         self.outside = (nothing if outside is None else self.of(outside)) > 0

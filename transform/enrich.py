@@ -9,13 +9,14 @@ import numpy as np
 import pyarrow as pa
 
 from transform.addresses import parse
-from transform.attribute import Side, own_side, resolve
+from transform.attribute import Side, resolve
 from transform.codes import NONE, column_of
 from transform.identify import Identified, identify, settle_nodes
 from transform.inventory import Inventory
 from transform.known import ATTRIBUTIONS
 from transform.learned import learn, learn_directions
 from transform.observers import Observers, Vocabulary, by_row, observers
+from transform.own import own_side
 from transform.records import (
     EGRESS,
     INGRESS,
@@ -119,7 +120,9 @@ class Attributor:
             for is_src in (True, False)
         ]
         for side in sides:
-            side.own = own_side(side, records, inventory, seen_by)
+            side.own, side.proved = own_side(
+                side, records, inventory, seen_by, words["vpc"]
+            )
         learned: tuple[Any, Any] = (None, None)
         if taught is not None and taught.claims is not None:
             pair = sides[0], sides[1]

@@ -47,6 +47,8 @@ class Inventory:
         enis: For each interface's code, some identity of it, -1 without one.
         passing: By column, for each interface's code whether its identities differ in
             it: then it is of its time, and known by an interval alone.
+        unchecked: For each interface's code, whether it ever was let pass on packets of
+            others: AWS does not check that they are to or from itself.
         enis_from, enis_until: When each interface's identities are possible; seconds.
         possible: When each identity is possible: begin and end, seconds.
         vpc_of_eni: For each interface's code, its VPC's, ``NONE`` if that is not known.
@@ -78,6 +80,7 @@ class Inventory:
         self.enis = self._latest_of_enis()
         eni, vpc = self.columns["eni"], self.columns["vpc"]
         self.vpc_of_eni = last_seen(eni.codes, vpc.codes, len(eni.words))
+        self.unchecked = self._unchecked()
         self._hosts = self._hosting_instances()
         self.passing = {name: self._differ(name) for name in OF_ITS_TIME}
         self._build(rows, configurations)
@@ -156,6 +159,15 @@ class Inventory:
         eni = self.columns["eni"]
         own = np.where(self._source, NONE, eni.codes)
         return last_seen(own, np.arange(self.size, dtype=np.int32), len(eni.words))
+
+    def _unchecked(self) -> Any:
+        some = {
+            interface.get("NetworkInterfaceId")
+            for interface in self.documents.get("network_interface", ())
+            if interface.get("SourceDestCheck") is False
+        }
+        names = self.columns["eni"].words.to_pylist()
+        return np.array([name in some for name in names], dtype=bool)
 
     def _differ(self, name: str) -> Any:
         """Return for each interface whether its identities differ in a column."""

@@ -66,6 +66,8 @@ class Known:
         self._shown = (shown == packet) | (shown == NONE)
         self._unseen = cases.of(_packet_addresses(records, side)) < 0
         self._refuse_contradictions()
+        self._unproved = self.own & ~cases.proved
+        self._withhold_unproved()
         self.node = np.where(self.pod >= 0, -1, cases.ask(side, "nodes")[0])
         self._home = side.home[cases.of(side.which)]
         public, public_status = cases.ask(side, "publics")
@@ -95,6 +97,16 @@ class Known:
         self.pod = np.where(wrong, -1, self.pod)
         self._pod_status = np.where(wrong, AMBIGUOUS, self._pod_status)
 
+    def _withhold_unproved(self) -> None:
+        """Lend what may not be the interface's own nothing that records tell of that.
+
+        The place of one that AWS lists holds: what it could pass on is not own at all.
+        """
+        unlisted = self._unproved & (self._owner < 0)
+        for name, codes in self.observer.items():
+            withheld = self._unproved if name.startswith("told_") else unlisted
+            self.observer[name] = np.where(withheld, NONE, codes)
+
     def _of(self, name: str, rows: Any) -> Any:
         return self._inventory.columns[name].take(rows)
 
@@ -119,11 +131,13 @@ class Known:
         """Return the codes of what identities alone tell."""
         names = np.where(self.pod >= 0, self.pod, self.node)
         found = {
-            n: either(self._of(n, names), self._beside(n))
-            for n in ("cluster", "owner", "name")
+            n: either(self._of(n, names), self._beside(n)) for n in ("cluster", "owner")
         }
+        name = np.where(self._unproved, NONE, self._beside("name"))
+        found["name"] = either(self._of("name", names), name)
+        several = self._hosts() | self._unproved
         for n in ("namespace", "workload", "pod", "node", "k8s_service"):
-            sole = np.where(self._hosts(), NONE, self._beside(n))
+            sole = np.where(several, NONE, self._beside(n))
             found[n] = either(self._of(n, names), sole)
         alone = names < 0  # what the record tells is of the interface, not of a pod
         for n in ("cluster", "owner", "workload"):
@@ -165,7 +179,8 @@ class Known:
         is_pod = self.pod >= 0
         is_node = ~is_pod & ((self.node >= 0) | (known & hosts & primary))
         is_node &= ~self._contradicted
-        unnamed = known & (hosts | self._contradicted) & ~is_pod & ~is_node
+        unnamed = known & (hosts | self._contradicted | self._unproved)
+        unnamed &= ~is_pod & ~is_node
         learned = self.own & ~known & self._shown | self._is_learned & ~known
         learned &= ~is_pod & ~is_node
         blind = self.own & self._unseen & ~is_pod & (~known | hosts)
