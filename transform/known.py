@@ -177,7 +177,9 @@ class Known:
             (self.own & self._shown) | self._is_learned,
         )
         is_pod = self.pod >= 0
-        is_node = ~is_pod & ((self.node >= 0) | (known & hosts & primary))
+        attached = kind == kinds("instance")  # a pod's branch interface is not
+        by_place = known & hosts & primary & attached
+        is_node = ~is_pod & ((self.node >= 0) | by_place)
         is_node &= ~self._contradicted
         unnamed = known & (hosts | self._contradicted | self._unproved)
         unnamed &= ~is_pod & ~is_node

@@ -139,6 +139,17 @@ def test_a_nodes_own_address_may_hide_a_pod_off_its_vpc(target, why):
     assert row["src_kind"] == "node"
 
 
+@pytest.mark.parametrize("way", ["egress", "ingress"])
+def test_a_branch_interface_is_not_the_node_that_carries_it(way):
+    branch = holder("10.0.0.50", eni="eni-50", instance="i-1",
+                    kind="network_interface")  # fmt: skip
+    inventory = known(NODE, branch, pod("10.0.0.20", "web-1", instance="i-1"))
+    own = {"eni": "eni-50"} if way == "egress" else {}
+    (row,) = told([line("10.0.0.50", "10.0.0.9", way=way, **own)], inventory=inventory)
+    assert (row["src_kind"], row["src_attribution"]) == (None, "no_identity")
+    assert (row["src_eni"], row["src_instance"]) == ("eni-50", "i-1")
+
+
 def test_the_same_range_in_two_vpcs_is_two_places():
     inventory = known(
         holder("10.0.0.9", eni="eni-a", name="ours"),
