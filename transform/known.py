@@ -26,6 +26,8 @@ ATTRIBUTIONS = (
  HOST_NETWORK, NO_PKT_ADDR) = range(8)  # fmt: skip
 
 OURS, OUTSIDE, UNDECIDED = 1, 0, -1
+# Kinds of interfaces that may be a pod's: of a node, of a branch, of Fargate.
+PODS_MAY_HAVE = ("instance", "network_interface")
 
 
 class Known:
@@ -65,10 +67,11 @@ class Known:
         shown, packet = cases.of(shown), cases.of(packet)
         self._shown = (shown == packet) | (shown == NONE)
         self._unseen = cases.of(_packet_addresses(records, side)) < 0
+        self.node = cases.ask(side, "nodes")[0]
         self._refuse_contradictions()
+        self.node = np.where((self.pod >= 0) | self._contradicted, -1, self.node)
         self._unproved = self.own & ~cases.proved
         self._withhold_unproved()
-        self.node = np.where(self.pod >= 0, -1, cases.ask(side, "nodes")[0])
         self._home = side.home[cases.of(side.which)]
         public, public_status = cases.ask(side, "publics")
         pods, interfaces = self._pod_status, self._interface_status
@@ -83,7 +86,7 @@ class Known:
         self._status = np.where(self._open_public, public_status, self._status)
 
     def _refuse_contradictions(self) -> None:
-        """Name no pod that the interface's own instance or id speaks against."""
+        """Name none whom the interface's own instance, id or kind speaks against."""
         pod_instance = self._of("instance", self.pod)
         pod_eni = self._of("eni", self.pod)
         instance = self._of("instance", self.interface)
@@ -93,9 +96,17 @@ class Known:
         wrong = (pod_instance >= 0) & (instance >= 0) & (pod_instance != instance)
         wrong |= (pod_eni >= 0) & (eni >= 0) & (pod_eni != eni)
         wrong &= self.pod >= 0
+        wrong |= self._is_of_another_kind() & ((self.pod >= 0) | (self.node >= 0))
         self._contradicted = wrong
         self.pod = np.where(wrong, -1, self.pod)
         self._pod_status = np.where(wrong, AMBIGUOUS, self._pod_status)
+
+    def _is_of_another_kind(self) -> Any:
+        """Return where AWS lists an interface that is no instance's, nor any pod's."""
+        kinds = self._inventory.columns["kind"]
+        may = [kinds.code_of(kind) for kind in PODS_MAY_HAVE]
+        found = (self.interface >= 0) & (self._of("instance", self.interface) < 0)
+        return found & ~np.isin(self._of("kind", self.interface), [NONE, *may])
 
     def _withhold_unproved(self) -> None:
         """Lend what may not be the interface's own nothing that records tell of that.
@@ -130,23 +141,28 @@ class Known:
     def named(self) -> dict[str, Any]:
         """Return the codes of what identities alone tell."""
         names = np.where(self.pod >= 0, self.pod, self.node)
-        found = {
-            n: either(self._of(n, names), self._beside(n)) for n in ("cluster", "owner")
-        }
-        name = np.where(self._unproved, NONE, self._beside("name"))
+        found = {}
+        withheld = self._contradicted
+        for n in ("cluster", "owner"):
+            beside = np.where(withheld, NONE, self._beside(n))
+            found[n] = either(self._of(n, names), beside)
+        withheld = withheld | self._unproved
+        name = np.where(withheld, NONE, self._beside("name"))
         found["name"] = either(self._of("name", names), name)
-        several = self._hosts() | self._unproved
+        withheld = withheld | self._hosts()
         for n in ("namespace", "workload", "pod", "node", "k8s_service"):
-            sole = np.where(several, NONE, self._beside(n))
+            sole = np.where(withheld, NONE, self._beside(n))
             found[n] = either(self._of(n, names), sole)
-        alone = names < 0  # what the record tells is of the interface, not of a pod
+        # What the record tells is of the interface, not of a pod; a task it proves.
+        alone = (names < 0) & (~self._contradicted | (self.observer["told_task"] >= 0))
         for n in ("cluster", "owner", "workload"):
             told = np.where(alone, self.observer[f"told_{n}"], NONE)
             found[n] = either(found[n], told)
         called = either(self.observer["told_task"], self.observer["told_tag"])
         found["name"] = either(found["name"], np.where(alone, called, NONE))
         found["kind"] = self._of("kind", self.base)
-        found["aws_service"] = self._of("aws_service", self.base)
+        sure = np.where(self._contradicted, -1, self.base)
+        found["aws_service"] = self._of("aws_service", sure)
         found["forwards"] = self._of("forwards", self.base)
         instance = either(self.observer["instance"], self._of("instance", names))
         found["instance"] = either(instance, self._beside("instance"))

@@ -126,6 +126,24 @@ def test_no_pod_of_another_instance_is_named_at_this_one():
     assert row["src_attribution"] == "ambiguous"
 
 
+@pytest.mark.parametrize("way", ["egress", "ingress"])
+@pytest.mark.parametrize(
+    ("kind", "named"),
+    [("lambda", None), ("rds", None), ("network_interface", "web-1")],
+)
+def test_no_pod_is_named_at_an_interface_that_is_something_else(kind, named, way):
+    inventory = known(
+        holder("10.0.0.31", eni="eni-31", kind=kind, name="orders"),
+        pod("10.0.0.31", "web-1", instance="i-2", vpc="vpc-1"),
+    )
+    own = {"eni": "eni-31", "instance": "-"} if way == "egress" else {}
+    (row,) = told([line("10.0.0.31", "10.0.0.9", way=way, **own)], inventory=inventory)
+    assert (row["src_pod"], row["src_eni"]) == (named, "eni-31")
+    if named is None:
+        assert (row["src_kind"], row["src_name"]) == (None, None)
+        assert (row["src_instance"], row["src_attribution"]) == (None, "ambiguous")
+
+
 @pytest.mark.parametrize(
     ("target", "why"), [("10.0.0.9", "host_network"), ("8.8.8.8", "node_or_snat")]
 )
