@@ -189,31 +189,32 @@ def _find_homes(side: Side, inventory: Inventory, vpcs: Words, *, until: int) ->
 def _known_in(inventory: Inventory, vpc: str, addresses: Addresses) -> Any:
     """Return which addresses some identity of a VPC without known ranges has."""
     code = np.full(len(addresses), inventory.vpc_code(vpc), np.int64)
-    found = inventory.interfaces.find(code, addresses) >= 0
-    return (found | (inventory.pods.find(code, addresses) >= 0)) & (code >= 0)
+    found = inventory.interfaces.keys.has(code, addresses)
+    return (found | inventory.pods.keys.has(code, addresses)) & (code >= 0)
 
 
 def _keys(layer: Layer, side: Side, inventory: Inventory, vpcs: Words) -> Any:
-    """Return the key of each distinct address in its home, -1 without one."""
+    """Return the keys of each distinct address in its home (see `Keys.find`)."""
     homes = np.where(side.home >= 0, side.home, NOWHERE)
     codes = np.full(len(homes), -1, np.int64)
     for code in np.unique(homes[homes >= 0]).tolist():
         codes[homes == code] = inventory.vpc_code(vpcs.text(code))
-    keys = np.full(len(homes), -1)
     some = np.flatnonzero(codes >= 0)
-    keys[some] = layer.find(codes[some], side.addresses.take(some))
+    found = layer.find(codes[some], side.addresses.take(some))
+    keys = np.full((len(found), len(homes)), -1)
+    keys[:, some] = found
     return keys
 
 
 def _ask(layer: Layer, keys: Any, which: Any, records: Records) -> Lookup:
     """Ask for each distinct address over all of the run, then where that is open."""
-    size = len(keys)
+    size = keys.shape[1]
     begin = int(records.begin.min()) if len(records) else 0
     end = int(records.end.max()) if len(records) else 0
     whole = layer.at(keys, np.full(size, begin), np.full(size, end))
     asked = (whole.status != EXACT) & (whole.status != NOBODY)
     rows = np.flatnonzero(asked[which]) if asked.any() else np.zeros(0, np.int64)
-    found = layer.at(keys[which[rows]], records.begin[rows], records.end[rows])
+    found = layer.at(keys[:, which[rows]], records.begin[rows], records.end[rows])
     return Lookup(which, whole, asked, rows, found)
 
 

@@ -147,7 +147,7 @@ def _direction(records: Records, inventory: Inventory, seen_by: Observers) -> An
         column = column_of(records.rows, name)
         words = pa.concat_arrays([column.words, pa.nulls(1, column.words.type)])
         addresses = parse(words)
-        owns.append(inventory.owned.find(eni, addresses.take(column.codes[rows])) >= 0)
+        owns.append(inventory.owned.has(eni, addresses.take(column.codes[rows])))
     direction = direction.copy()
     direction[rows[owns[0] & ~owns[1]]] = EGRESS
     direction[rows[owns[1] & ~owns[0]]] = INGRESS

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from transform.addresses import Addresses
-from transform.timeline import Found, Spans, Timeline
+from transform.timeline import NOBODY, Found, Spans, Timeline
 
 HOST = 128
 _ODD = tuple(
@@ -18,7 +18,7 @@ _ODD = tuple(
 
 
 class Keys:
-    """Distinct (VPC, network) pairs, found by address: the closest network first.
+    """Distinct (VPC, network) pairs, found by address.
 
     Args:
         vpc: Code of each; -1: the address means this everywhere.
@@ -45,16 +45,22 @@ class Keys:
         return len(self._mixed)
 
     def find(self, vpc: Any, addresses: Addresses) -> Any:
-        """Return the key of each address in its VPC, -1 without one; int64."""
-        found = np.full(len(addresses), -1)
-        for length in self._lengths if len(self) else ():
-            left = np.flatnonzero((found < 0) & addresses.valid)
-            if len(left) == 0:
-                break
-            some = addresses.take(left)
-            masked = some if length == HOST else some.masked(length)
-            found[left] = self._exact(vpc[left], masked, length)
+        """Return the keys of each address in its VPC, -1 without one.
+
+        Returns:
+            A row for each length of prefix, the longest first; int64.
+        """
+        found = np.full((len(self._lengths), len(addresses)), -1)
+        some = np.flatnonzero(addresses.valid) if len(self) else ()
+        valid = addresses.take(some)
+        for place, length in enumerate(self._lengths if len(some) else ()):
+            masked = valid if length == HOST else valid.masked(length)
+            found[place, some] = self._exact(vpc[some], masked, length)
         return found
+
+    def has(self, vpc: Any, addresses: Addresses) -> Any:
+        """Return which addresses have a key in their VPC."""
+        return (self.find(vpc, addresses) >= 0).any(axis=0)
 
     def _exact(self, vpc: Any, addresses: Addresses, length: int) -> Any:
         mixed = _mixed(vpc, addresses, np.full(len(addresses), length, np.uint64))
@@ -117,15 +123,25 @@ class Layer:
         )
 
     def find(self, vpc: Any, addresses: Addresses) -> Any:
-        """Return the key of each address in its VPC, -1 without one."""
-        if len(self.rows) == 0:
-            return np.full(len(addresses), -1)
+        """Return the keys of each address in its VPC (see `Keys.find`)."""
         return self.keys.find(vpc, addresses)
 
-    def at(self, key: Any, begin: Any, end: Any) -> Found:
-        """Say who held each key throughout ``[begin, end)``; rows of the inventory."""
-        found = self._timeline.at(key, begin, end)
-        if len(self.rows) == 0:
-            return found
-        who = np.where(found.who >= 0, self.rows[np.maximum(found.who, 0)], -1)
-        return Found(who, found.status)
+    def at(self, keys: Any, begin: Any, end: Any) -> Found:
+        """Say who held each address throughout ``[begin, end)``; inventory's rows.
+
+        A network counts where nobody can have held a closer one: an address that once
+        stood alone may lie in a prefix now.
+
+        Args:
+            keys: Of each address, the closest network first (see `find`).
+            begin: Seconds.
+            end: Seconds.
+        """
+        size = keys.shape[1]
+        who, status = np.full(size, -1), np.full(size, NOBODY, np.int8)
+        for key in keys:
+            open_ = np.flatnonzero((status == NOBODY) & (key >= 0))
+            found = self._timeline.at(key[open_], begin[open_], end[open_])
+            who[open_], status[open_] = found.who, found.status
+        who[who >= 0] = self.rows[who[who >= 0]]
+        return Found(who, status)

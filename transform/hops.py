@@ -52,6 +52,6 @@ def homes_by_hop(hop: Any, addresses: Addresses, inventory: Inventory) -> Any:
     known = (hop >= 0) & (hop < len(inventory.vpc_of_eni))
     eni = np.where(known, hop, NONE)
     vpc = np.append(inventory.vpc_of_eni, NONE)[eni]
-    has_it = (inventory.owned.find(eni, addresses) >= 0) & (vpc >= 0)
-    has_it &= inventory.interfaces.find(vpc, addresses) >= 0
+    has_it = inventory.owned.has(eni, addresses) & (vpc >= 0)
+    has_it &= inventory.interfaces.keys.has(vpc, addresses)
     return np.where(has_it, vpc, NONE)

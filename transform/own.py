@@ -70,7 +70,7 @@ def _had(
     its_eni = inventory.columns["eni"].take(pod)
     hosts = (its_instance >= 0) & (its_instance == instance)
     hosts |= (its_eni >= 0) & (its_eni == eni)
-    return hosts | (inventory.owned.find(eni, some) >= 0)
+    return hosts | inventory.owned.has(eni, some)
 
 
 def _is_foreign(

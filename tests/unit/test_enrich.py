@@ -144,6 +144,37 @@ def test_no_pod_is_named_at_an_interface_that_is_something_else(kind, named, way
         assert (row["src_instance"], row["src_attribution"]) == (None, "ambiguous")
 
 
+EARLIER = {"valid_until": NOW - 2 * SOME, "latest": NOW - SOME}
+
+
+@pytest.mark.parametrize(
+    ("alone", "named"),
+    [
+        (EARLIER, ("eni-3", "exact")),
+        (EARLIER | {"latest": NOW + SOME}, (None, "not_covered")),
+        ({}, ("eni-2", "exact")),
+    ],
+)
+def test_an_address_that_once_stood_alone_is_of_the_prefix_that_holds_it_now(
+    alone, named
+):
+    inventory = known(
+        holder("10.0.0.37", eni="eni-2", **alone),
+        holder("10.0.0.32/28", eni="eni-3", is_primary=False),
+    )
+    # One row at a time, and both: the rows of an address are asked apart where it
+    # changed hands.
+    early = line("10.0.0.37", "10.0.0.9", way="ingress", eni="eni-9").replace(
+        f"{AT} {AT + 30}", f"{AT - 9000} {AT - 8970}"
+    )
+    late = line("10.0.0.37", "10.0.0.9", way="ingress", eni="eni-9")
+    for lines in ([late], [early, late]):
+        row = told(lines, inventory=inventory)[-1]
+        assert (row["src_eni"], row["src_attribution"]) == named
+    row = told([early], inventory=inventory)[0]
+    assert (row["src_eni"], row["src_attribution"]) == ("eni-2", "exact")
+
+
 @pytest.mark.parametrize(
     ("target", "why"), [("10.0.0.9", "host_network"), ("8.8.8.8", "node_or_snat")]
 )

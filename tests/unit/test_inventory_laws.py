@@ -212,11 +212,9 @@ def test_what_an_interface_ever_had_and_its_vpc_hold_at_any_time(history, seen, 
         enis = inventory.columns["eni"]
         for eni in ("h0", "h1"):
             code = enis.code_of(eni)
-            owned = inventory.owned.find(
+            owned = inventory.owned.has(
                 np.array([code] * 2), parse(pa.array(ADDRESSES))
             )
-            assert [place >= 0 for place in owned] == [
-                (eni, address) in shown for address in ADDRESSES
-            ]
+            assert owned.tolist() == [(eni, address) in shown for address in ADDRESSES]
             home = inventory.columns["vpc"].code_of("vpc-1") if eni in homed else NONE
             assert code < 0 or inventory.vpc_of_eni[code] == home
