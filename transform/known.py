@@ -166,20 +166,27 @@ class Known:
         found["forwards"] = self._of("forwards", self.base)
         instance = either(self.observer["instance"], self._of("instance", names))
         found["instance"] = either(instance, self._beside("instance"))
-        eni = either(self.observer["eni"], self._of("eni", self.base))
-        found["eni"] = either(eni, self._of("eni", self.pod))
+        found["eni"] = self._eni()
         return found
+
+    def _eni(self) -> Any:
+        eni = either(self.observer["eni"], self._of("eni", self.base))
+        return either(eni, self._of("eni", self.pod))
 
     def _hosts(self) -> Any:
         lends_nothing = self._lent & self._outside
         return self._inventory.can_host_pods(self.base) & ~lends_nothing
 
     def located(self, places: dict[str, Any], pair: Any) -> dict[str, Any]:
-        """Return the codes of where the address was."""
-        return {
+        """Return the codes of where the address was, a public one: its interface."""
+        found = {
             n: either(either(self.observer[n], self._of(n, self.base)), places[n][pair])
             for n in LOCATION
         }
+        vpcs, eni = self._inventory.vpc_of_eni, self._eni()
+        known = np.where(eni < len(vpcs), eni, NONE)
+        found["vpc"] = either(found["vpc"], np.append(vpcs, NONE)[known])
+        return found
 
     def judged(
         self, words: dict[str, Words], places: dict[str, Any], pair: Any, kind: Any

@@ -270,6 +270,16 @@ def test_an_elastic_ip_that_may_still_be_ours_is_not_called_internet(
     assert row["dst_kind"] == ("instance" if attribution == "exact" else None)
 
 
+def test_an_elastic_ip_is_in_the_vpc_of_its_interface():
+    inventory = known(
+        holder("10.2.0.1", eni="eni-b", vpc="vpc-2", subnet="subnet-2"),
+        holder("54.1.2.3", eni="eni-b", vpc=None, subnet="subnet-2"),
+    )
+    (row,) = told([line("10.0.0.1", "54.1.2.3")], inventory=inventory)
+    place = row["dst_eni"], row["dst_subnet"], row["dst_vpc"]
+    assert place == ("eni-b", "subnet-2", "vpc-2")
+
+
 def test_an_elastic_ip_of_one_of_ours_or_another_is_ours_and_nobodys():
     moves = [
         holder("54.1.2.3", vpc=None, eni="eni-b", valid_until=NOW - SOME,
