@@ -84,6 +84,7 @@ class Known:
         told |= self.own | self._is_learned
         self._open_public = _is_open(public_status) & ~told
         self._status = np.where(self._open_public, public_status, self._status)
+        self._tell_apart()
 
     def _refuse_contradictions(self) -> None:
         """Name none whom the interface's own instance, id or kind speaks against."""
@@ -100,6 +101,27 @@ class Known:
         self._contradicted = wrong
         self.pod = np.where(wrong, -1, self.pod)
         self._pod_status = np.where(wrong, AMBIGUOUS, self._pod_status)
+
+    def _tell_apart(self) -> None:
+        """Say who is a task, who a node, and what of an interface is nobody's name.
+
+        On one that can have pods an address that is neither is some pod's.
+        """
+        known, hosts = self.base >= 0, self._hosts()
+        is_pod = self.pod >= 0
+        self._is_task = self.own & (self.observer["told_task"] >= 0) & ~is_pod
+        primary = np.where(
+            self.interface >= 0,
+            self._inventory.is_primary(self.interface),
+            (self.own & self._shown) | self._is_learned,
+        )
+        # A pod's branch interface carries the instance too, but is not attached to it.
+        kind = self._of("kind", self.base)
+        attached = kind == self._inventory.columns["kind"].code_of("instance")
+        by_place = hosts & primary & attached & (kind >= 0)
+        self._is_node = ~is_pod & ((self.node >= 0) | by_place) & ~self._contradicted
+        unnamed = known & (hosts | self._contradicted | self._unproved)
+        self._is_unnamed = unnamed & ~is_pod & ~self._is_task & ~self._is_node
 
     def _is_of_another_kind(self) -> Any:
         """Return where AWS lists an interface that is no instance's, nor any pod's."""
@@ -142,23 +164,22 @@ class Known:
         """Return the codes of what identities alone tell."""
         names = np.where(self.pod >= 0, self.pod, self.node)
         found = {}
-        withheld = self._contradicted
         for n in ("cluster", "owner"):
-            beside = np.where(withheld, NONE, self._beside(n))
+            beside = np.where(self._contradicted, NONE, self._beside(n))
             found[n] = either(self._of(n, names), beside)
-        withheld = withheld | self._unproved
-        name = np.where(withheld, NONE, self._beside("name"))
+        name = np.where(self._is_unnamed, NONE, self._beside("name"))
         found["name"] = either(self._of("name", names), name)
-        withheld = withheld | self._hosts()
+        withheld = self._is_unnamed | self._hosts()
         for n in ("namespace", "workload", "pod", "node", "k8s_service"):
             sole = np.where(withheld, NONE, self._beside(n))
             found[n] = either(self._of(n, names), sole)
         # What the record tells is of the interface, not of a pod; a task it proves.
-        alone = (names < 0) & (~self._contradicted | (self.observer["told_task"] >= 0))
+        alone = (names < 0) & (~self._contradicted | self._is_task)
         for n in ("cluster", "owner", "workload"):
             told = np.where(alone, self.observer[f"told_{n}"], NONE)
             found[n] = either(found[n], told)
         called = either(self.observer["told_task"], self.observer["told_tag"])
+        alone &= ~self._is_unnamed
         found["name"] = either(found["name"], np.where(alone, called, NONE))
         found["kind"] = self._of("kind", self.base)
         sure = np.where(self._contradicted, -1, self.base)
@@ -194,18 +215,8 @@ class Known:
         """Return the kind, how it is known, and whether the address is ours."""
         kinds = words["kind"].code
         hosts, known = self._hosts(), self.base >= 0
-        primary = np.where(
-            self.interface >= 0,
-            self._inventory.is_primary(self.interface),
-            (self.own & self._shown) | self._is_learned,
-        )
-        is_pod = self.pod >= 0
-        attached = kind == kinds("instance")  # a pod's branch interface is not
-        by_place = known & hosts & primary & attached
-        is_node = ~is_pod & ((self.node >= 0) | by_place)
-        is_node &= ~self._contradicted
-        unnamed = known & (hosts | self._contradicted | self._unproved)
-        unnamed &= ~is_pod & ~is_node
+        is_pod, is_task, is_node = self.pod >= 0, self._is_task, self._is_node
+        unnamed = self._is_unnamed
         learned = self.own & ~known & self._shown | self._is_learned & ~known
         learned &= ~is_pod & ~is_node
         blind = self.own & self._unseen & ~is_pod & (~known | hosts)
@@ -215,7 +226,6 @@ class Known:
         maybe = self._open_public & (places["kind"][pair] == kinds("internet"))
         ours |= maybe & (self._status == AMBIGUOUS)
         outside = ~ours & ~maybe
-        is_task = self.own & (self.observer["told_task"] >= 0) & ~is_pod
         kind = np.select(
             [is_pod, is_task, is_node, unnamed, learned, known, outside],
             [kinds("pod"), kinds("ecs_task"), kinds("node"), NONE,

@@ -189,6 +189,26 @@ def test_a_nodes_own_address_may_hide_a_pod_off_its_vpc(target, why):
 
 
 @pytest.mark.parametrize("way", ["egress", "ingress"])
+@pytest.mark.parametrize(
+    ("address", "kind", "name"), [("10.0.0.20", None, None), ("10.0.0.1", "node", "n1")]
+)
+def test_a_pod_that_nobody_saw_is_not_called_by_its_node(way, address, kind, name):
+    inventory = known(
+        NODE | {"name": "n1"},
+        ON_NODE | {"name": "n1"},
+        pod("10.0.0.21", "web-1", instance="i-1"),
+    )
+    shown = ("10.0.0.1", "10.0.0.9") if way == "egress" else None
+    observer = "eni-1" if way == "egress" else "eni-9"
+    (row,) = told(
+        [line(address, "10.0.0.9", way=way, shown=shown, eni=observer)],
+        inventory=inventory,
+    )
+    assert (row["src_kind"], row["src_name"]) == (kind, name)
+    assert (row["src_eni"], row["src_workload"]) == ("eni-1", None)
+
+
+@pytest.mark.parametrize("way", ["egress", "ingress"])
 def test_a_branch_interface_is_not_the_node_that_carries_it(way):
     branch = holder("10.0.0.50", eni="eni-50", instance="i-1",
                     kind="network_interface")  # fmt: skip
