@@ -322,7 +322,7 @@ UUID = "0a1b2c3d-1111-2222-3333-0a1b2c3d4e5f"
           "Description": "VPC Endpoint Interface vpce-2"},
          "gateway_load_balancer_endpoint", "transit", "vpce-2"),
         ({"Description": f"AWS Lambda VPC ENI-re-size-{UUID}",
-          "InterfaceType": "lambda"}, "lambda", None, "re-size"),
+          "InterfaceType": "lambda"}, "lambda", None, None),
         ({"Description": f"AWS Lambda VPC ENI: {UUID}"}, "lambda", None, None),
         ({"Description": "RDSNetworkInterface"}, "rds", None, None),
         ({"Description": "RDSNetworkInterface of mine"},
@@ -354,6 +354,17 @@ def test_a_service_is_known_by_type_and_description(
     rows = by_address(sighting(save(tmp_path, NetworkInterfaces=[interface(**fields)])))
     row = rows["10.0.0.1"]
     assert (row["kind"], row["forwards"], row["name"]) == (kind, forwards, name)
+
+
+def test_an_interface_that_functions_share_is_owned_as_tagged_but_names_none(tmp_path):
+    shared = interface(
+        Description=f"AWS Lambda VPC ENI-orders-{UUID}",
+        InterfaceType="lambda",
+        TagSet=[{"Key": "team", "Value": "shop"}],
+    )
+    path = save(tmp_path, NetworkInterfaces=[shared])
+    row = by_address(sighting(path, owner_tag="team"))["10.0.0.1"]
+    assert (row["kind"], row["owner"], row["name"]) == ("lambda", "shop", None)
 
 
 def test_on_an_instance_of_ours_a_description_is_the_users_own(tmp_path):

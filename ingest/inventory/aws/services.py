@@ -24,7 +24,6 @@ FORWARDS: dict[str, str | None] = {
     "gateway_load_balancer_endpoint": TRANSIT,
 }
 
-_UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _ARN = r"arn:aws[\w-]*"
 
 # (kind, description, whether AWS must manage the interface for this to be believed).
@@ -38,7 +37,6 @@ _RULES: tuple[tuple[str, str, bool], ...] = (
     ("load_balancer", r"ELB (?P<name>[\w-]+)$", True),
     ("vpc_endpoint", r"VPC Endpoint Interface:? *(?P<resource>vpce-\w+)", False),
     ("resource_gateway", r"Resource Gateway Interface:? *(?P<name>rgw-\w+)", False),
-    ("lambda", rf"AWS Lambda VPC ENI-(?P<name>.+)-{_UUID}$", False),
     ("lambda", r"AWS Lambda VPC ENI\b", False),
     ("rds", r"RDSNetworkInterface$", False),
     ("rds", r"Network interface for DBProxy\b", False),
@@ -81,8 +79,8 @@ class Described:
 def described(text: str | None) -> Described | None:
     """Return what an interface's description says of its holder.
 
-    An interface of Lambda is shared by all functions with the same subnet and groups;
-    the name is the one that the description has.
+    One of Lambda's names a function, but all with the same subnet and groups share the
+    interface: which of them a record is of nobody knows, so none is named.
 
     Source:
         Descriptions as AWS writes them, seen in answers of DescribeNetworkInterfaces.
