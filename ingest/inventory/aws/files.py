@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from ingest.inventory.aws.columns import uncollected
-from ingest.inventory.stamps import named_at, told, without_stamps, written_at
+from ingest.inventory.stamps import Named, named, told, without_stamps, written_at
 from lake.errors import SourceDenied, SourceMissing
 
 ENDINGS = (".json", ".json.gz")
@@ -43,14 +43,14 @@ class SavedFile:
     Attributes:
         path: Where it is.
         folder: Its folder, less the parts that are moments.
-        stamp: The moment that its name or its folders' tell; UTC.
+        named: What its name and its folders' tell of when it was taken.
         written: When it was last written; UTC.
         head: Its first bytes, decompressed.
     """
 
     path: Path
     folder: PurePath
-    stamp: datetime | None
+    named: Named
     written: datetime
     head: bytes
 
@@ -68,10 +68,17 @@ class SavedFile:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Files that show one moment."""
+    """Files that show one moment.
+
+    Attributes:
+        at: When they were taken; UTC.
+        files: Those that can be of then.
+        misdated: Those of which names tell another day.
+    """
 
     at: datetime
     files: tuple[SavedFile, ...]
+    misdated: tuple[SavedFile, ...] = ()
 
 
 def find(places: Iterable[str | Path]) -> list[SavedFile]:
@@ -106,7 +113,7 @@ def _described(file: Path, place: Path) -> SavedFile:
     return SavedFile(
         path=file,
         folder=PurePath(place if below else place.parent, *filter(None, folders)),
-        stamp=named_at(file, place),
+        named=named(file, place),
         written=written,
         head=head,
     )
@@ -163,7 +170,9 @@ def moments(files: Sequence[SavedFile], at: datetime | None) -> list[Moment]:
     """
     by_time: dict[datetime, list[SavedFile]] = {}
     unnamed = []
-    moments_told = told([file.stamp for file in files], at)
+    moments_told = told([file.named for file in files], at)
+    if at is not None:
+        return [Moment(at, tuple(files))] if files else []
     for file, moment in zip(files, moments_told, strict=True):
         if moment is None:
             unnamed.append(file)
@@ -173,7 +182,14 @@ def moments(files: Sequence[SavedFile], at: datetime | None) -> list[Moment]:
         listed = [f.written for f in saved if f.lists_interfaces]
         first = min(listed, default=saved[0].written)
         by_time.setdefault(first, []).extend(saved)
-    return [Moment(time, tuple(by_time[time])) for time in sorted(by_time)]
+    return [_dated(time, by_time[time]) for time in sorted(by_time)]
+
+
+def _dated(at: datetime, files: Sequence[SavedFile]) -> Moment:
+    sides: tuple[list[SavedFile], list[SavedFile]] = ([], [])
+    for file in files:
+        sides[file.named.is_refuted_by(at)].append(file)
+    return Moment(at, *map(tuple, sides))
 
 
 def _saves(files: Iterable[SavedFile]) -> Iterator[list[SavedFile]]:

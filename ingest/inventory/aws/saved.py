@@ -23,7 +23,7 @@ from ingest.inventory.aws.listing import CALLER, Listing, lists_of, merge, with_
 from ingest.inventory.aws.report import Report
 from ingest.inventory.aws.scopes import Answer, Places
 from ingest.inventory.sighting import Sighting
-from ingest.inventory.stamps import is_future, of_the_future
+from ingest.inventory.stamps import is_future, of_another_day, of_the_future
 
 _MORE = ("NextToken", "NextMarker")
 
@@ -91,15 +91,22 @@ class _Reader:
         self._ahead: list[Answer] = []
 
     def past(self, order: Sequence[Moment]) -> list[Moment]:
-        """Return the moments that have come; files of others are reported."""
+        """Return the moments that have come; files of others are reported.
+
+        So are those that cannot be of their moment.
+        """
         now = datetime.now(UTC)
         for moment in order:
             for file in moment.files if is_future(moment.at, now) else ():
-                self._report.files += 1
-                self._report.cannot_read(
-                    str(file.path), "future", of_the_future(moment.at)
-                )
+                self._leave_out(file, "future", of_the_future(moment.at))
+            for file in moment.misdated:
+                why = of_another_day(file.named, moment.at)
+                self._leave_out(file, "misdated", why)
         return [moment for moment in order if not is_future(moment.at, now)]
+
+    def _leave_out(self, file: SavedFile, reason: str, detail: str) -> None:
+        self._report.files += 1
+        self._report.cannot_read(str(file.path), reason, detail)
 
     def look_ahead(self, last: Moment) -> None:
         """Read what explains earlier interfaces, but the interfaces themselves."""
@@ -128,6 +135,7 @@ class _Reader:
 
     def _sightings(self, moment: Moment) -> Iterator[Sighting]:
         answers, broken = self._answers(moment.files, self._report)
+        broken |= {file.folder for file in moment.misdated}
         for scope, some in sorted(self._by_scope(answers).items()):
             listing = merge([a.listing for a in some], self._report)
             listing.pop(CALLER, None)

@@ -25,8 +25,10 @@ from ingest.inventory.kubernetes.state import State
 from ingest.inventory.sighting import DEFAULT_CLUSTER, Sighting
 from ingest.inventory.stamps import (
     ONE_MOMENT,
+    Named,
     is_future,
-    named_at,
+    named,
+    of_another_day,
     of_the_future,
     told,
     written_at,
@@ -44,8 +46,8 @@ class Skipped:
     """A file, or the rest of it, that was not read.
 
     Attributes:
-        reason: ``not_kubernetes``, ``truncated``, ``broken``, ``unreadable`` or
-            ``future``.
+        reason: ``not_kubernetes``, ``truncated``, ``broken``, ``unreadable``,
+            ``future`` or ``misdated``.
     """
 
     path: Path
@@ -133,8 +135,8 @@ class Saved:
 
     def _files(self) -> tuple[list[Path], list[_File]]:
         watches: list[Path] = []
-        lists: list[tuple[Path, str, datetime | None]] = []
-        for path, stamp in self._expanded():
+        lists: list[tuple[Path, str, Named]] = []
+        for path, names in self._expanded():
             try:
                 kind = kind_in(path)
             except (BrokenDocument, OSError) as error:
@@ -143,26 +145,28 @@ class Saved:
             if kind == "watch":
                 watches.append(path)
             elif kind in KINDS:
-                lists.append((path, kind, stamp))
+                lists.append((path, kind, names))
             else:
                 self.skipped.append(Skipped(path, "not_kubernetes", kind or ""))
-        moments = told([stamp for *_, stamp in lists], self._at)
+        moments = told([names for *_, names in lists], self._at)
         now, files = datetime.now(UTC), []
-        for (path, kind, _), moment in zip(lists, moments, strict=True):
+        for (path, kind, names), moment in zip(lists, moments, strict=True):
             at = moment or written_at(path)
             if is_future(at, now):
                 self._skipped(path, "future", of_the_future(at))
+            elif self._at is None and names.is_refuted_by(at):
+                self._skipped(path, "misdated", of_another_day(names, at))
             else:
                 files.append(self._file(path, kind, at))
         return watches, files
 
-    def _expanded(self) -> Iterator[tuple[Path, datetime | None]]:
+    def _expanded(self) -> Iterator[tuple[Path, Named]]:
         """Give the files, and what their names tell of when they were taken."""
         for path in self._paths:
             if not path.exists():
                 raise SourceMissing(str(path))
             yield from (
-                (file, named_at(file, path))
+                (file, named(file, path))
                 for file in (sorted(path.rglob("*")) if path.is_dir() else [path])
                 if file.is_file() and not file.name.startswith(".")
             )
