@@ -38,6 +38,8 @@ class Sighting:
             and resource types.
         deleted: Holders that were seen to go at this moment (a watch's DELETED).
         untold: Columns of identities of which nothing was seen that could tell them.
+        is_guessed: Whether nobody gave the cluster's name: labels or a configuration
+            told it, which another cluster may have too.
     """
 
     scope: str
@@ -47,3 +49,4 @@ class Sighting:
     lists: frozenset[str] = frozenset()
     deleted: tuple[str, ...] = ()
     untold: frozenset[str] = frozenset()
+    is_guessed: bool = False

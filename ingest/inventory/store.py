@@ -35,6 +35,7 @@ log = structlog.get_logger()
 
 Explain = Callable[[pa.Table], pa.Table]  # rows with what is known of them now
 
+_UNNAMED = f"kubernetes:{DEFAULT_CLUSTER}"
 LISTING = "listing"  # a resource type: when a scope was completely listed
 
 
@@ -69,7 +70,7 @@ def record(
 
     Raises:
         CommitConflict: Others were faster each time; run it again.
-        UsageError: A cluster without a name is another one than is known.
+        UsageError: A cluster whose name nobody gave is another than is known by it.
         LakeError: The lake cannot be read or written.
     """
     if not sightings:
@@ -93,7 +94,7 @@ def _explained(
     """Return explained sightings, and what explains the lake's rows.
 
     Raises:
-        UsageError: A cluster without a name is another one than is known.
+        UsageError: A cluster whose name nobody gave is another than is known by it.
     """
     kinds, explain = {s.scope.partition(":")[0] for s in sightings}, list[Explain]()
     if "kubernetes" in kinds:
@@ -176,19 +177,27 @@ def _concerned(stored: IcebergTable, sightings: Sequence[Sighting]) -> list[Data
 
 
 def _refuse_another_cluster(before: pa.Table, sightings: Sequence[Sighting]) -> None:
-    """Refuse a cluster without a name where that is already taken by another one.
+    """Refuse a cluster whose name nobody gave where another one has that already.
 
     Two clusters in one scope would be taken for one: what one of them shows would end
     what the other has, and watching one would prove that nobody else was in the other.
     """
-    unnamed = f"kubernetes:{DEFAULT_CLUSTER}"
-    mine = [s for s in sightings if s.scope == unnamed]
-    known = _nodes(before.filter(pc.equal(before["scope"], unnamed)))
+    guessed: dict[str, list[Sighting]] = {}
+    for sighting in sightings:
+        if sighting.is_guessed or sighting.scope == _UNNAMED:
+            guessed.setdefault(sighting.scope, []).append(sighting)
+    for scope, mine in guessed.items():
+        _refuse_others(_nodes(before.filter(pc.equal(before["scope"], scope))), mine)
+
+
+def _refuse_others(known: set[str], mine: Sequence[Sighting]) -> None:
+    """Refuse sightings of one scope that share no node with those known, or lists."""
     told = {n for s in mine for n in _nodes(s.identities)}
     if known and told and known.isdisjoint(told):
         raise UsageError(
-            f"its nodes ({min(told)}, ...) are none of those of the cluster without a "
-            f"name that the lake knows ({min(known)}, ...): name it with --cluster"
+            f"its nodes ({min(told)}, ...) are none of those of the cluster "
+            f"{_called(mine[0].scope)} that the lake knows ({min(known)}, ...): name "
+            f"it with --cluster{_or_say_that_it_is(mine[0].scope)}"
         )
     for sighting in sorted(mine, key=lambda s: s.at):
         names = _nodes(sighting.identities) if sighting.lists else set()
@@ -197,8 +206,21 @@ def _refuse_another_cluster(before: pa.Table, sightings: Sequence[Sighting]) -> 
                 f"nodes that were listed at {_text(sighting.at)} ({min(names)}, ...) "
                 f"are none of those listed before ({min(known)}, ...): read each "
                 "cluster's files by themselves and name it with --cluster"
+                f"{_or_say_that_it_is(sighting.scope)}"
             )
         known |= names
+
+
+def _called(scope: str) -> str:
+    name = scope.partition(":")[2]
+    return "without a name" if scope == _UNNAMED else f"called {name}"
+
+
+def _or_say_that_it_is(scope: str) -> str:
+    if scope == _UNNAMED:
+        return ""
+    name = scope.partition(":")[2]
+    return f", or say --cluster {name} if it is the same with all its nodes replaced"
 
 
 def _nodes(rows: pa.Table) -> set[str]:

@@ -1,6 +1,7 @@
 """Sightings come into the lake whole, whatever happens beside or in between."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -287,13 +288,13 @@ def test_days_told_again_change_nothing(lake):
     assert rows_of(lake) == before
 
 
-def cluster(name, *nodes, minute=0, lists=("node", "pod", "identities")):
+def cluster(name, *nodes, minute=0, lists=("node", "pod", "identities"), **more):
     rows = [{**dict.fromkeys(SIGHTED.names), "source": "kubernetes", "holder": node,
              "address": f"10.0.0.{n}", "kind": "node", "node": node}
             for n, node in enumerate(nodes)]  # fmt: skip
     rows = pa.Table.from_pylist(rows, schema=SIGHTED)
     at = BEGIN + timedelta(minutes=minute)
-    return Sighting(f"kubernetes:{name}", at, rows, lists=frozenset(lists))
+    return Sighting(f"kubernetes:{name}", at, rows, lists=frozenset(lists), **more)
 
 
 def test_two_clusters_without_a_name_in_one_call_are_not_taken_for_one(lake):
@@ -326,3 +327,19 @@ def test_what_is_not_there_is_nothing_done(tmp_path, kind):
     )
     assert done.returncode == 3
     assert str(tmp_path / "no") in done.stderr
+
+
+def test_a_cluster_of_a_name_that_another_has_is_refused_unless_the_user_says_it(lake):
+    record(lake, [cluster("prod", "a1", "a2", is_guessed=True)])
+    record(lake, [cluster("prod", "a2", "a3", minute=1, is_guessed=True)])
+    other = cluster("prod", "b1", minute=2, is_guessed=True)
+    with pytest.raises(UsageError, match=r"b1.*called prod.*a1.*--cluster prod if"):
+        record(lake, [other])
+    record(lake, [replace(other, is_guessed=False)])
+
+
+def test_clusters_of_one_name_in_one_call_are_not_taken_for_one(lake):
+    looks = [cluster("prod", node, minute=minute, is_guessed=True)
+             for minute, node in enumerate(("a1", "b1"))]  # fmt: skip
+    with pytest.raises(UsageError, match=r"b1.*a1.*--cluster"):
+        record(lake, looks)

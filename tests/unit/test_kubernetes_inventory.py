@@ -735,6 +735,14 @@ def test_lists_of_two_clusters_of_one_time_must_be_told_apart(tmp_path):
         (tmp_path / "left.txt").rename(tmp_path / "b" / f"{kind}.json")
 
 
+def test_a_name_that_labels_tell_is_a_guess(tmp_path):
+    save(tmp_path, nodes=listed(node()))
+    [told], _ = read(tmp_path)
+    [said], _ = read(tmp_path, cluster="prod")
+    assert (told.scope, told.is_guessed) == ("kubernetes:prod", True)
+    assert (said.scope, said.is_guessed) == ("kubernetes:prod", False)
+
+
 def test_lists_of_one_cluster_in_several_files_are_one_cluster(tmp_path):
     waiting = pod("new-0", node=None)
     waiting["status"] = {"phase": "Pending"}

@@ -104,7 +104,7 @@ class Fold:
             return False
         return self.pending >= BATCH or self.now - handed_on >= EVERY
 
-    def sighting(self, cluster: str) -> Sighting:
+    def sighting(self, cluster: str, *, is_guessed: bool = False) -> Sighting:
         """Return what changed since the last one; call it once ``now`` is known.
 
         After a listing all that was listed is in it; else only what changed, and the
@@ -122,6 +122,7 @@ class Fold:
             ),
             lists=lists,
             deleted=tuple(self._gone),
+            is_guessed=is_guessed,
         )
         for keys in self._changed.values():
             keys.clear()

@@ -60,7 +60,7 @@ def collect(
             if kind == "Pod":
                 raise _denied(error) from error
             log.warning("kubernetes_denied", kind=kind, why=error.detail)
-    return fold.sighting(_name(cluster, fold, api))
+    return fold.sighting(_name(cluster, fold, api), is_guessed=not cluster)
 
 
 def watch(
@@ -125,6 +125,7 @@ class _Watching:
         self.recorder: Recorder | None = None
         self._api = api
         self._cluster = cluster
+        self._is_guessed = not cluster
         self._on_sighting = on_sighting
         self._pace = pace
         self._fold = Fold(owner_label=owner_label)
@@ -218,7 +219,9 @@ class _Watching:
         if self.recorder is not None:
             self.recorder.flush()
         self._refused = True
-        self._on_sighting(self._fold.sighting(self._cluster))
+        self._on_sighting(
+            self._fold.sighting(self._cluster, is_guessed=self._is_guessed)
+        )
         self._refused = False
         self._handed_on = time.monotonic()
         self._span_end = span[1] if span else None

@@ -239,6 +239,7 @@ class Saved:
             ),
             lists=lists,
             untold=frozenset() if self._services_seen else _OF_SERVICES,
+            is_guessed=not self._is_named,
         )
 
     def _watched(self, path: Path) -> Iterator[Sighting]:
@@ -259,7 +260,7 @@ class Saved:
             yield self._folded(fold)
 
     def _folded(self, fold: Fold) -> Sighting:
-        return fold.sighting(self._name(fold))
+        return fold.sighting(self._name(fold), is_guessed=not self._is_named)
 
     def _name(self, known: State | Fold) -> str:
         """Return the cluster's name, the same from the first sighting to the last."""
