@@ -702,7 +702,7 @@ def test_odd_values_are_counted_and_stop_nothing(tmp_path):
         "addresses_without_interface_id": 1,
         "document_without_id": 5,
     }
-    assert report.ignored["not an answer"] == 2
+    assert list(report.unreadable) == [str(folder / "list.json")]
 
 
 def test_secrets_and_unknown_fields_never_leave_a_document(tmp_path):
@@ -999,3 +999,23 @@ def test_the_demos_inventory_is_read_without_a_word(tmp_path):
     assert {"nat", "transit", None} == {r["forwards"] for r in rows}
     assert all(r["az"] for r in rows if r["vpc"])
     assert {r["address"] for r in rows if "/" in r["address"]}
+
+
+@pytest.mark.parametrize(
+    "picked", [[interface(2)], [[interface(2)]], ["10.0.0.2"], []], ids=str
+)
+def test_a_list_that_was_picked_from_an_answer_is_named(tmp_path, picked):
+    save(tmp_path, NetworkInterfaces=[interface()])
+    (tmp_path / "picked.json").write_text(json.dumps(picked))
+    report = Report()
+    found = sighting(tmp_path, report=report)
+    assert list(by_address(found)) == ["10.0.0.1"]
+    assert found.lists == frozenset()  # what was picked may be more of it
+    assert "without --query" in report.unreadable[str(tmp_path / "picked.json")]
+    assert not report.ignored
+
+
+def test_a_list_of_answers_is_read(tmp_path):
+    pages = [{"NetworkInterfaces": [interface(n)]} for n in (1, 2)]
+    (tmp_path / "pages.json").write_text(json.dumps(pages))
+    assert list(by_address(sighting(tmp_path))) == ["10.0.0.1", "10.0.0.2"]

@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path, PurePath
+from typing import Any
 
 from ingest.inventory.aws.assemble import Scope, sighting_of
 from ingest.inventory.aws.columns import uncollected
@@ -26,6 +27,7 @@ from ingest.inventory.sighting import Sighting
 from ingest.inventory.stamps import is_future, of_another_day, of_the_future
 
 _MORE = ("NextToken", "NextMarker")
+_PICKED = "a list without the name that AWS gives it: save the answer without --query"
 
 
 def read_saved(
@@ -174,12 +176,14 @@ class _Reader:
                 self._report.cannot_read(str(file.path), error.reason, str(error))
                 broken.add(file.folder)
                 continue
-            for part in content if isinstance(content, list) else [content]:
-                listing = lists_of(part, name=file.path.name, report=report)
-                more = isinstance(part, dict) and any(part.get(k) for k in _MORE)
-                partial = frozenset(listing if more else ())
-                if listing:
-                    found.append(Answer(file.path, file.folder, listing, partial))
+            counts = Report()
+            answers = _answers_in(content, file, counts)
+            if isinstance(content, list) and not answers:
+                self._report.cannot_read(str(file.path), "no_answer", _PICKED)
+                broken.add(file.folder)
+                continue
+            report.absorb(counts)
+            found += answers
         return found, broken
 
     def _by_scope(self, answers: Sequence[Answer]) -> dict[Scope, list[Answer]]:
@@ -202,6 +206,18 @@ class _Reader:
         started = {n for a in answers for n in a.partial}
         self._report.note("lists_without_their_last_page", len(started - ended))
         return ended
+
+
+def _answers_in(content: Any, file: SavedFile, report: Report) -> list[Answer]:
+    """Return the answers of a file: one, or a list of them."""
+    found = []
+    for part in content if isinstance(content, list) else [content]:
+        listing = lists_of(part, name=file.path.name, report=report)
+        more = isinstance(part, dict) and any(part.get(k) for k in _MORE)
+        if listing:
+            partial = frozenset(listing if more else ())
+            found.append(Answer(file.path, file.folder, listing, partial))
+    return found
 
 
 def _explaining(listing: Listing) -> Listing:
