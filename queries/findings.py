@@ -67,8 +67,8 @@ def findings(session: Session, since: datetime) -> Iterator[Finding]:
     yield from _of_regional(logs, rows("regional"))
     yield from _of_silent(rows("silent_logs", quiet_h=QUIET_H))
     yield from _of_interfaces(rows("interfaces", since=since))
-    yield from _of_clusters(rows("clusters"))
-    looks = rows("listings")
+    looks = rows("listings", since=since)
+    yield from _of_clusters(rows("clusters"), looks)
     yield from _of_looks(looks)
     yield from _of_unlisted(rows("unlisted", since=since) if looks else [])
 
@@ -156,8 +156,13 @@ def _of_interfaces(interfaces: list[dict[str, Any]]) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _of_clusters(clusters: list[dict[str, Any]]) -> Iterator[Finding]:
+def _of_clusters(
+    clusters: list[dict[str, Any]], looks: list[dict[str, Any]]
+) -> Iterator[Finding]:
+    recent = {look["scope"] for look in looks if look["is_recent"]}
     for row in clusters:
+        if f"kubernetes:{row['cluster']}" not in recent:
+            continue  # its pods are of before the records that are looked at
         if not row["known"]:
             yield Finding(
                 "nodes_not_listed", row["cluster"],

@@ -57,11 +57,11 @@ def look(lake_, *, enis=(), documents=(), scope=SCOPE, minute=30, lists=LISTS):
     seen(lake_, scope, minute, enis, rows, lists)
 
 
-def kube(lake_, *rows, cluster="c"):
+def kube(lake_, *rows, cluster="c", minute=30):
     """Record a look at a cluster."""
     named = [{"source": "kubernetes", "cluster": cluster, **row} for row in rows]
     lists = frozenset({"identities", "pod", "node"})
-    seen(lake_, f"kubernetes:{cluster}", 30, named, [], lists)
+    seen(lake_, f"kubernetes:{cluster}", minute, named, [], lists)
 
 
 def seen(lake_, scope, minute, identities, configurations, lists):
@@ -319,3 +319,74 @@ def test_a_listed_flow_log_that_went_silent_is_named(lake_, tmp_path):
     assert {r for fault, r in found(lake_) if fault == "silent_log"} == {LOG}
     look(lake_, enis=enis, documents=[vpc(), logs[1]], minute=700)
     assert not any(fault == "silent_log" for fault, _ in found(lake_))
+
+
+# ---- what is no longer there is not looked for
+
+
+CLUSTER = ("stale_inventory", "kubernetes:c")
+
+
+def stale(lake_):
+    return {pair for pair in found(lake_) if pair[0] == "stale_inventory"}
+
+
+def test_a_cluster_is_looked_for_while_its_instances_are_there(lake_, tmp_path):
+    enis = [eni("eni-1", instance="i-1"), eni("eni-2", "10.0.0.2")]
+    look(lake_, enis=enis, documents=[vpc()])
+    kube(lake_, node(), pod("10.0.7.7"))
+    read(lake_, put(tmp_path, 0, sent(600)))
+    look(lake_, enis=enis, documents=[vpc()], minute=600)
+    assert stale(lake_) == {CLUSTER}
+    look(lake_, enis=enis[1:], documents=[vpc()], minute=610)
+    assert stale(lake_) == set()
+
+
+def test_a_cluster_is_looked_for_after_the_last_look_of_its_account(lake_, tmp_path):
+    look(lake_, enis=[eni("eni-1", instance="i-1")], documents=[vpc()], minute=0)
+    look(lake_, enis=[eni("eni-2", "10.0.0.2")], documents=[vpc()], minute=20)
+    kube(lake_, node(), pod("10.0.7.7"))
+    read(lake_, put(tmp_path, 0, sent(600)))
+    assert CLUSTER in stale(lake_)
+
+
+def test_a_cluster_that_aws_never_showed_is_looked_for_where_it_may_be(lake_, tmp_path):
+    kube(lake_, node(), pod("10.0.7.7"))
+    read(lake_, put(tmp_path, 0, sent(600)))
+    assert stale(lake_) == {CLUSTER}
+    elsewhere = "aws:222222222222:us-east-1"
+    look(lake_, enis=[eni("eni-9")], documents=[vpc("vpc-9")], minute=600,
+         scope=elsewhere)  # fmt: skip
+    assert stale(lake_) == {CLUSTER}
+    look(lake_, enis=[eni("eni-1")], documents=[vpc()], minute=600)
+    assert stale(lake_) == set()
+
+
+def test_a_region_is_looked_for_while_records_come_of_it(lake_, tmp_path):
+    other = "aws:123456789010:eu-west-1"
+    look(lake_, enis=[eni("eni-9", vpc="vpc-9")], documents=[vpc("vpc-9")], scope=other)
+    read(lake_, put(tmp_path, 0, sent(600)))
+    look(lake_, enis=[eni("eni-1")], documents=[vpc()], minute=600)
+    assert stale(lake_) == set()
+    moved = put(tmp_path, 1, sent(610), log=OTHER)
+    read(lake_, moved.rename(str(moved).replace("us-east-1", "eu-west-1")))
+    assert stale(lake_) == {("stale_inventory", other)}
+
+
+def test_an_account_without_flow_logs_is_looked_for_while_its_vpc_is_at_an_end(
+    lake_, tmp_path
+):
+    shares = "aws:222222222222:us-east-1"
+    look(lake_, enis=[eni("eni-8", "10.0.0.8")], documents=[vpc()], scope=shares)
+    look(lake_, enis=[eni("eni-1")], documents=[vpc()], minute=600)
+    read(lake_, put(tmp_path, 0, sent(600)))
+    assert stale(lake_) == {("stale_inventory", shares)}
+
+
+def test_nodes_of_a_cluster_of_long_ago_are_not_looked_for(lake_, tmp_path):
+    look(lake_, enis=[eni("eni-1", instance="i-9")], documents=[vpc()])
+    kube(lake_, node(), pod("100.64.0.9"))
+    read(lake_, put(tmp_path, 0, sent(0)))
+    assert ("nodes_not_listed", "c") in found(lake_)
+    read(lake_, put(tmp_path, 1, sent(8 * 24 * 60)))
+    assert ("nodes_not_listed", "c") not in found(lake_)
