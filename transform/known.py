@@ -131,14 +131,10 @@ class Known:
         return found & ~np.isin(self._of("kind", self.interface), [NONE, *may])
 
     def _withhold_unproved(self) -> None:
-        """Lend what may not be the interface's own nothing that records tell of that.
-
-        The place of one that AWS lists holds: what it could pass on is not own at all.
-        """
-        unlisted = self._unproved & (self._owner < 0)
+        """Lend what may not be the interface's own its place, and no name of its."""
         for name, codes in self.observer.items():
-            withheld = self._unproved if name.startswith("told_") else unlisted
-            self.observer[name] = np.where(withheld, NONE, codes)
+            if name.startswith("told_"):
+                self.observer[name] = np.where(self._unproved, NONE, codes)
 
     def _of(self, name: str, rows: Any) -> Any:
         return self._inventory.columns[name].take(rows)

@@ -106,8 +106,11 @@ def test_an_address_that_no_listing_has_is_placed_but_not_called_by_its_interfac
 
 
 @WAYS
-def test_of_an_interface_that_nobody_lists_no_other_address_is_learned(way):
+def test_of_an_interface_that_nobody_lists_another_address_has_the_place(way):
     (row,) = told([passed_on("10.0.0.77", way)])
-    assert own(row, way) == {**NOBODY, "kind": None, "attribution": "no_identity"}
+    assert own(row, way) == {
+        **NOBODY, "kind": None, "attribution": "no_identity", "eni": "eni-1",
+        "instance": "i-1",
+    }  # fmt: skip
     side = "src" if way == "egress" else "dst"
-    assert row[f"{side}_subnet"] is None
+    assert row[f"{side}_subnet"] == "subnet-1"
