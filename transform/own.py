@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from transform.attribute import Side
-from transform.codes import NONE
+from transform.codes import NONE, distinct
 from transform.inventory import Inventory
 from transform.observers import Observers
 from transform.places import NOWHERE
@@ -46,31 +46,39 @@ def own_side(
     proved = np.ones(len(records), dtype=bool)
     open_ = np.flatnonzero(own & (shown != packet) & (shown != NONE))
     if len(open_):
-        had = _had(side, records, inventory, observer, open_)
+        first, which = distinct(interface[open_], side.which[open_])
+        some = open_[first]
+        had = _listed(side, inventory, observer, interface[some], some)[which]
+        rest = np.flatnonzero(~had)
+        had[rest] = _has_pod(side, records, inventory, observer, open_[rest])
         foreign = _is_foreign(side, records, inventory, observer, open_)
-        foreign |= ~had & _may_be_passed_on(
-            side, inventory, observer, vpcs, interface[open_], open_
+        passed_on = _may_be_passed_on(
+            side, inventory, observer, vpcs, interface[some], some
         )
+        foreign |= ~had & passed_on[which]
         own[open_], proved[open_] = ~foreign, had | foreign
     return own, proved
 
 
-def _had(
+def _listed(
+    side: Side, inventory: Inventory, observer: Observers, interface: Any, rows: Any
+) -> Any:
+    """Return of which rows' addresses any listing says that the observer had it."""
+    addresses = side.addresses.take(side.which[rows])
+    return inventory.owned.has(observer.eni[interface], addresses)
+
+
+def _has_pod(
     side: Side, records: Records, inventory: Inventory, observer: Observers, rows: Any
 ) -> Any:
-    """Return of which rows' addresses it is known that the observer ever had them.
-
-    A listing says so, or there is a pod on the observer's instance that has it.
-    """
+    """Return of which rows' addresses a pod on the observer's instance has it."""
     interface = records.interface.codes[rows]
     eni, instance = observer.eni[interface], observer.facts["instance"][interface]
-    some = side.addresses.take(side.which[rows])
     pod, _ = side.layers["pods"].at(rows)
     its_instance = inventory.columns["instance"].take(pod)
     its_eni = inventory.columns["eni"].take(pod)
-    hosts = (its_instance >= 0) & (its_instance == instance)
-    hosts |= (its_eni >= 0) & (its_eni == eni)
-    return hosts | inventory.owned.has(eni, some)
+    found = (its_instance >= 0) & (its_instance == instance)
+    return found | ((its_eni >= 0) & (its_eni == eni))
 
 
 def _is_foreign(
