@@ -7,25 +7,28 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from demo import inventory, odd, truth
+from demo.delivery import Deliveries, write_truth
 from demo.network import run
 from demo.objects import FORMATS, V2, V5, V11, FlowLog, columns_of, sliced
 from demo.places import place_of
 from demo.spec import SimulationSpec
 from demo.traffic import WINDOW, Legs, Plant, records_of_window
 from demo.world import World, build, ident
-from demo.writer import Writer, write_truth
 
 ROWS_LARGE = 250_000
 ROWS_SMALL = 300
 TASK_RECORDS = 120_000  # mixed and small windows a task
+LATE = timedelta(hours=2)
 INLINE = 150_000  # below this, processes cost more than they save
 
 
@@ -64,7 +67,13 @@ def simulate(
         for done in _run(spec, tasks, parts):
             infos.extend(done)
             progress(sum(info["records"] for info in done))
-        write_truth(spec, place, infos, Path(parts))
+        told = {**asdict(spec), "start": spec.start.isoformat(), "out": ""}
+        found = sorted(Path(parts).glob("*.parquet"))
+        tables = {
+            "records": map(pq.read_table, found),
+            "streams": map(truth.streams, map(pq.read_table, found)),
+        }
+        write_truth(place, told, infos, tables, Path(parts))
     return _result(infos)
 
 
@@ -174,19 +183,29 @@ def do_task(
     flow_log = next(f for f in flow_logs if f.vpc.name == task.vpc)
     version = 2 if flow_log.fields == V2 else 11 if flow_log.fields == V11 else 5
     columns = columns_of(plant, legs, flow_log.vpc, version)
-    writer = Writer(spec, place_of(spec.out), at, number)
+    faults = spec.shape == "mixed" and not spec.clean
+    written = Deliveries(place_of(spec.out), faults=faults, first=number)
     if spec.full_truth:
         rows = truth.records(plant, legs, window=task.window, vpc=task.vpc)
-        writer.keep_truth(rows, Path(parts) / f"{number:08d}.parquet")
+        pq.write_table(rows, Path(parts) / f"{number:08d}.parquet")
     for begin, length in _cuts(task, len(legs), random):
-        writer.put(flow_log, sliced(columns, begin, length), length, first=begin)
-    if spec.shape == "mixed" and not spec.clean:
-        writer.put_odd(flow_log, version)
+        some = sliced(columns, begin, length)
+        written.put(flow_log, some, at, records=length, delay=LATE, first_record=begin)
+    if faults:
+        _put_odd(written, flow_log, at, version)
         if task.vpc == "prod":
             transit = next(f for f in flow_logs if f.organization)
             records = odd.transit(transit.vpc, at, 20)
-            writer.put(transit, records, 20, first=None)
-    return writer.infos
+            written.put(transit, records, at, records=20, delay=LATE)
+    return written.infos
+
+
+def _put_odd(written: Deliveries, log: FlowLog, at: datetime, version: int) -> None:
+    """Write an object of silences only, and one of the unusual records."""
+    quiet = odd.silences(log.vpc, at, version)
+    written.put(log, quiet, at, records=0, delay=LATE, silences=2)
+    mixed = odd.joined(odd.unusual(log.vpc, at, version), quiet)
+    written.put(log, mixed, at, records=4, delay=LATE, silences=2)
 
 
 def _cuts(task: Task, rows: int, random: Any) -> Iterator[tuple[int, int]]:

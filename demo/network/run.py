@@ -11,13 +11,13 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
+from demo.delivery import write_truth
 from demo.network import faults, inventory
 from demo.network.scenarios import ALL
 from demo.network.work import Plan, do_window, scene_of
-from demo.places import Place, place_of
+from demo.places import place_of
 from lake.errors import UsageError
 
 MOST_A_WINDOW = 120_000
@@ -71,7 +71,15 @@ def simulate(
         for done in _run(plan, out, workers, parts):
             infos.extend(done)
             progress(sum(i["records"] for i in done if not i["copy_of"]))
-        _write_truth(plan, place, infos, Path(parts))
+        spec = {
+            "shape": "network", "seed": plan.seed, "windows": plan.windows,
+            "records": plan.records, "start": plan.start.isoformat(),
+        }  # fmt: skip
+        tables = {
+            name: map(pq.read_table, sorted(Path(parts).glob(f"{name}-*.parquet")))
+            for name in ("records", "streams")
+        }
+        write_truth(place, spec, infos, tables, Path(parts))
     return infos
 
 
@@ -92,42 +100,3 @@ def _run(
 
 def _do(plan: Plan, out: str, number: int, parts: str) -> list[dict[str, Any]]:
     return do_window(plan, place_of(out), number, Path(parts))
-
-
-def _write_truth(
-    plan: Plan, place: Place, infos: list[dict[str, Any]], parts: Path
-) -> None:
-    originals = [info for info in infos if not info["copy_of"]]
-    totals: dict[str, Any] = {
-        "spec": {
-            "shape": "network", "seed": plan.seed, "windows": plan.windows,
-            "records": plan.records, "start": plan.start.isoformat(),
-        },
-        "objects": len(originals),
-        "copies": len(infos) - len(originals),
-        "late": sum(info["late"] for info in originals),
-        "records": sum(info["records"] for info in originals),
-        "silences": sum(info["silences"] for info in originals),
-        "headers": sum(info["headers"] for info in originals),
-        "tgw_records": sum(
-            info["records"] for info in originals if info["head"] == "tgw_flows"
-        ),
-    }  # fmt: skip
-    totals["lines"] = totals["records"] + totals["silences"] + totals["headers"]
-    place.write("truth/totals.json", (json.dumps(totals, indent=1) + "\n").encode())
-    _keep(place, parts, "objects", iter([pa.Table.from_pylist(infos)]))
-    for name in ("records", "streams"):
-        found = sorted(parts.glob(f"{name}-*.parquet"))
-        if found:
-            _keep(place, parts, name, map(pq.read_table, found))
-
-
-def _keep(place: Place, parts: Path, name: str, tables: Iterator[pa.Table]) -> None:
-    """Write tables to one Parquet file, one in memory at a time."""
-    first = next(tables)
-    path = parts / f"{name}.whole"
-    with pq.ParquetWriter(path, first.schema, compression="zstd") as writer:
-        writer.write_table(first)
-        for table in tables:
-            writer.write_table(table)
-    place.put(f"truth/{name}.parquet", path)

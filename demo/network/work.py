@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from demo.delivery import Deliveries
 from demo.network import transit
 from demo.network.atlas import Atlas
 from demo.network.estate import build
@@ -119,9 +120,10 @@ class _Desk:
     def __init__(
         self, plan: Plan, scene: Scene, place: Place, window: int, random: Any
     ) -> None:
-        self._plan, self._scene, self._place = plan, scene, place
+        self._plan, self._scene = plan, scene
         self._window, self._random = window, random
-        self.infos: list[dict[str, Any]] = []
+        self._written = Deliveries(place, faults=not plan.clean, first=5 * window)
+        self.infos = self._written.infos
 
     def deliver(self, window: Window, records: Records) -> Iterator[pa.Table]:
         """Write all records; yield the truth of each object's, in its order."""
@@ -154,32 +156,11 @@ class _Desk:
         slot: int,
         silences: int = 0,
     ) -> dict[str, Any]:
-        faults = not self._plan.clean
-        number = len(self.infos) + 5 * self._window
-        late = faults and number % 17 == 3
-        delay = timedelta(hours=2 + number % 3) if late else timedelta(0)
         at = datetime.fromtimestamp(self._plan.begin(slot), UTC)
-        body = log.body(columns)
-        key = log.key(at + delay, body)
-        self._place.write(key, body)
-        info = {
-            "key": key,
-            "identity": key.rpartition("/")[2].partition(".")[0],
-            "records": records,
-            "silences": silences,
-            "headers": 0 if log.parquet else 1,
-            "bytes": len(body),
-            "late": late,
-            "copy_of": None,
-            "first_record": None,
-            "head": "tgw_flows" if log.organization else "flows",
-        }
-        self.infos.append(info)
-        if faults and number % 13 == 5:
-            copy = f"replica/{key}"
-            self._place.write(copy, body)
-            self.infos.append({**info, "key": copy, "copy_of": key})
-        return info
+        delay = timedelta(hours=2 + self._written.number % 3)
+        return self._written.put(
+            log, columns, at, records=records, delay=delay, silences=silences
+        )
 
     def transit(self, window: Window) -> None:
         """Write what the transit gateway's own flow log says."""
