@@ -166,8 +166,8 @@ class Inventory:
             for interface in self.documents.get("network_interface", ())
             if interface.get("SourceDestCheck") is False
         }
-        names = self.columns["eni"].words.to_pylist()
-        return np.array([name in some for name in names], dtype=bool)
+        names = pa.array([*some], pa.string())
+        return np.asarray(pc.is_in(self.columns["eni"].words, value_set=names))
 
     def _differ(self, name: str) -> Any:
         """Return for each interface whether its identities differ in a column."""

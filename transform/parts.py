@@ -42,8 +42,10 @@ def clients_of(attributed: Attributed, *, by_address: bool) -> Any:
     Returns:
         Distinct uint64 numbers, sorted; of any size, a few for each client.
     """
-    src, dst = _ends(attributed.records, by_address=by_address)
     to, of = attributed.dst.forwards >= 0, attributed.src.forwards >= 0
+    if not (to.any() or of.any()):
+        return np.array([], np.uint64)
+    src, dst = _ends(attributed.records, by_address=by_address)
     return np.unique(np.concatenate([src[to], dst[of]]))
 
 

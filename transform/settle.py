@@ -70,12 +70,7 @@ def _decide(view: View, facts: Facts) -> Outcome:
     own_rejects = (role == o.NULL) & attributed.own_src & view.rejected
     count(own_rejects & (attributed.direction == EGRESS), o.REJECTED)
     pairs, stops = Pairs(view), stops_on_the_way(view)
-    for which, what in _sent(view, pairs, stops):
-        if what == o.NULL:
-            role[which] = o.UNMATCHED
-        else:
-            count(which, what)
-    for which, what in passed(view, pairs, stops):
+    for which, what in (*_sent(view, pairs, stops), *passed(view, pairs, stops)):
         if what == o.NULL:
             role[which] = o.UNMATCHED
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,7 +15,7 @@ from transform.duplicates import duplicates
 from transform.enrich import Attributed, Attributor
 from transform.facts import Facts
 from transform.judge import role_of
-from transform.logged import Logged, Silences, flow_logs, logged
+from transform.logged import Logged, Silences, Skipped, flow_logs, logged
 from transform.presence import Presence
 from transform.records import BLUR, UNKNOWN, Records, is_text
 from transform.streams import Streams, streams_of
@@ -91,8 +92,9 @@ def view_of(
     logs = flow_logs(attributor.inventory.documents)
     role = role_of(attributed)
     enis = attributed.words["eni"]
-    silent = _skipped(records, enis, enis.of(records.interface), silences)
-    twice = duplicates(records, logs, rejected, facts.logs, skipped=silent)
+    skips = _skips(enis, silences.skipped)
+    own = _within(skips, enis.of(records.interface), records)
+    twice = duplicates(records, logs, rejected, facts.logs, skipped=own)
     role = np.where(twice & (role != o.ENCAPSULATED), o.DUPLICATE, role).astype(np.int8)
     known = attributed.direction != UNKNOWN
     end = (role == o.NULL) & known
@@ -107,23 +109,17 @@ def view_of(
         passing=role == o.TRANSIT,
         at_dst=end & attributed.own_dst,
         at_src=end & attributed.own_src & ~rejected,
-        skipped_src=_skipped(records, enis, attributed.src.eni, silences),
-        skipped_dst=_skipped(records, enis, attributed.dst.eni, silences),
+        skipped_src=_within(skips, attributed.src.eni, records),
+        skipped_dst=_within(skips, attributed.dst.eni, records),
     )
 
 
-def _skipped(records: Records, enis: Words, eni: Any, silences: Silences) -> Any:
-    """Return which rows are of a time when AWS skipped records of an interface.
+def _skips(enis: Words, skipped: Sequence[Skipped]) -> Presence:
+    """Return when AWS skipped records of interfaces, by these words' codes."""
+    spans = [(enis.code(name), begin, end) for name, begin, end in skipped]
+    return Presence(*np.array(spans, np.int64).reshape(-1, 3).T)
 
-    Args:
-        records: All rows.
-        enis: Words.
-        eni: Of each row, as a code of these.
-        silences: What flow logs said.
-    """
-    if not silences.skipped:
-        return np.zeros(len(records), dtype=bool)
-    names, begin, end = zip(*silences.skipped, strict=True)
-    codes = np.array([enis.code(name) for name in names])
-    there = Presence(codes, np.array(begin), np.array(end))
-    return there.near(eni, records.begin + BLUR, records.end - 1, before=BLUR)
+
+def _within(skips: Presence, eni: Any, records: Records) -> Any:
+    """Return which rows are of a time when records of an interface were skipped."""
+    return skips.near(eni, records.begin + BLUR, records.end - 1, before=BLUR)
