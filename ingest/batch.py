@@ -33,7 +33,7 @@ from lake.withdrawn import WITHDRAWN
 log = structlog.get_logger()
 
 ONE_SECOND = timedelta(seconds=1)
-SHARE = 24  # of the memory budget that unwritten rows may take; sorting copies them
+SHARE = 24  # of the memory budget that unwritten rows may take; each is held sorted too
 
 
 @dataclass(slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ingest.ahead import ahead
+from ingest.content import ContentHash
 from ingest.s3 import Sleep, as_source_error, back_off, s3_errors
 from ingest.source import SourceObject
 from lake.errors import (
@@ -157,11 +157,11 @@ def _all_read(source: SourceObject, reached: int) -> None:
 
 
 def _local(source: SourceObject, chunk_bytes: int) -> Iterator[bytes]:
-    digest = hashlib.sha256()
+    content = ContentHash()
     try:
         with Path(source.location).open("rb") as body:
             while chunk := body.read(chunk_bytes):
-                digest.update(chunk)
+                content.update(chunk)
                 yield chunk
     except FileNotFoundError as error:
         raise SourceMissing(source.location, str(error)) from error
@@ -169,5 +169,5 @@ def _local(source: SourceObject, chunk_bytes: int) -> Iterator[bytes]:
         raise SourceDenied(source.location, str(error)) from error
     except OSError as error:
         raise SourceUnavailable(source.location, str(error)) from error
-    if digest.hexdigest()[:32] != source.etag:
+    if content.etag() != source.etag:
         raise SourceChanged(source.location, "its content is not what was listed")

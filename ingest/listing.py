@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 import zlib
@@ -16,6 +15,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from ingest.bucket import Bucket
+from ingest.content import ContentHash
 from ingest.keys import Days, folder_days, identity_by, parse_key
 from ingest.s3 import Sleep
 from ingest.source import SourceObject
@@ -24,7 +24,7 @@ from lake.errors import SourceDenied, SourceError, SourceMissing, UsageError
 ClientFactory = Callable[[], Any]
 
 PAGE = 1000
-HASHED_AT_ONCE = 4 << 20  # bytes; other threads run between two chunks
+HASHED_AT_ONCE = 256 << 10  # bytes; they stay near the core
 NOT_LOGS = ("aws-logs-write-test",)  # CloudWatch writes it to test an export
 ONE_DAY = timedelta(days=1)
 
@@ -267,11 +267,12 @@ def _local_source(file: Path) -> SourceObject | None:
 
 def local_etag(file: Path) -> str:
     """Return a hash of a file's content, in hex."""
-    digest = hashlib.sha256()
+    content = ContentHash()
+    room = memoryview(bytearray(HASHED_AT_ONCE))
     with file.open("rb", buffering=0) as body:
-        while chunk := body.read(HASHED_AT_ONCE):
-            digest.update(chunk)
-    return digest.hexdigest()[:32]
+        while size := body.readinto(room):
+            content.update(room[:size])
+    return content.etag()
 
 
 def source_object(

@@ -200,12 +200,12 @@ def distinct(*parts: Any) -> tuple[Any, Any]:
     if span > DENSE * len(joint):
         joint = _numbered(joint)
         span = int(joint.max()) + 1
-    first = np.full(span, -1, np.int64)
-    first[joint[::-1]] = np.arange(len(joint) - 1, -1, -1)
-    used = np.flatnonzero(first >= 0)
-    place = np.empty(span, np.int32)
-    place[used] = np.arange(len(used), dtype=np.int32)
-    return first[used], np.take(place, joint)
+    rows = np.arange(len(joint), dtype=np.int32)
+    table = np.empty(span, np.int32)  # read where it was written, and nowhere else
+    table[joint[::-1]] = rows[::-1]
+    first = np.flatnonzero(np.take(table, joint) == rows)
+    table[joint[first]] = rows[: len(first)]
+    return first, np.take(table, joint)
 
 
 def _joined(parts: Sequence[Any]) -> Any:

@@ -46,18 +46,30 @@ def own_side(
     proved = np.ones(len(records), dtype=bool)
     open_ = np.flatnonzero(own & (shown != packet) & (shown != NONE))
     if len(open_):
-        first, which = distinct(interface[open_], side.which[open_])
+        first, which = _alike(side, records, open_)
         some = open_[first]
-        had = _listed(side, inventory, observer, interface[some], some)[which]
-        rest = np.flatnonzero(~had)
-        had[rest] = _has_pod(side, records, inventory, observer, open_[rest])
-        foreign = _is_foreign(side, records, inventory, observer, open_)
-        passed_on = _may_be_passed_on(
+        had = _listed(side, inventory, observer, interface[some], some)
+        had |= _has_pod(side, records, inventory, observer, some)
+        foreign = _is_foreign(side, records, inventory, observer, some)
+        foreign |= ~had & _may_be_passed_on(
             side, inventory, observer, vpcs, interface[some], some
         )
-        foreign |= ~had & passed_on[which]
-        own[open_], proved[open_] = ~foreign, had | foreign
+        own[open_] = np.take(~foreign, which)
+        proved[open_] = np.take(had | foreign, which)
     return own, proved
+
+
+def _alike(side: Side, records: Records, rows: Any) -> tuple[Any, Any]:
+    """Return one row of those of which all is alike that is asked here; see `distinct`.
+
+    An address with more than one holder is asked row by row.
+    """
+    pair = side.which[rows]
+    apart = side.layers["pods"].asked[pair] | side.layers["interfaces"].asked[pair]
+    alone = np.where(apart, np.arange(len(rows)), NONE) if apart.any() else None
+    named = records.instance.codes[rows] < 0
+    parts = (named, pair, records.interface.codes[rows])
+    return distinct(*parts, *(() if alone is None else (alone,)))
 
 
 def _listed(
