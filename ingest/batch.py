@@ -113,6 +113,12 @@ class Batch:
             self._heads[decoded.head.name].buffer.add(decoded.flows)
         self.add_evidence([decoded], tallies)
 
+    def write_much(self) -> None:
+        """Write what is worth a file, while other workers are still reading."""
+        for head in self._heads.values():
+            with lake_writes():
+                head.buffer.write_much()
+
     def add_evidence(self, parts: Sequence[Decoded], tallies: Iterable[Tally]) -> None:
         """Take what the ledgers need of complete objects."""
         done = list(tallies)

@@ -65,6 +65,13 @@ class RowBuffer:
             runs = self._take_runs()
         self._write(runs)
 
+    def write_much(self) -> None:
+        """Write what is sorted if it is worth a file."""
+        with self._lock:
+            much = self._bytes >= self._limit // 2
+            runs = self._take_runs() if much else {}
+        self._write(runs)
+
     def adopt(self, other: RowBuffer) -> None:
         """Take over another buffer's files and rows: its object is complete."""
         with self._lock:

@@ -64,7 +64,11 @@ def work(
     items = list(group(sources))
     with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
         reader = _Reader(batch, fetcher, decoder)
-        pending = {pool.submit(reader.read, item): item for item in items}
+        last = len(items) - workers
+        pending = {
+            pool.submit(reader.read if number < last else reader.read_last, item): item
+            for number, item in enumerate(items)
+        }
         try:
             for done in as_completed(pending):
                 worked.failures.extend(done.result())
@@ -116,6 +120,12 @@ class _Reader:
             if len(item) > 1:
                 return [failed for source in item for failed in self.read([source])]
             return [_failure(item[0], unexpected.cause)]
+
+    def read_last(self, item: list[SourceObject]) -> list[SourceError]:
+        """Read one item behind which there is hardly another one for this worker."""
+        failed = self.read(item)
+        self.batch.write_much()
+        return failed
 
     def _read_large(self, source: SourceObject) -> list[SourceError]:
         tally = Tally(source)
