@@ -95,7 +95,6 @@ def test_what_is_adopted_is_written_once(files):
         own = buffer.empty_twin()
         own.add(rows(end - begin, first=begin))
         buffer.adopt(own)
-        own.flush()
     buffer.flush()
     assert ports(files) == list(range(cuts[-1]))
     assert len(files.written) > 1
