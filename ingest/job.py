@@ -167,8 +167,8 @@ class Ingest:
     def _load_listed(self) -> None:
         with decoding_made_ready():
             known, plan = self.plan()
-        self._on_plan(plan)
-        self._loader.load(known, plan, ended=lambda: self._stop.asked)
+            self._on_plan(plan)
+            self._loader.load(known, plan, ended=lambda: self._stop.asked)
 
     def _follow(self, url: str) -> None:
         """Follow a queue; one that cannot be read is a failure beside others."""
@@ -248,7 +248,10 @@ def listed(
 
 @contextmanager
 def decoding_made_ready() -> Iterator[None]:
-    """Load the compiled decoder meanwhile: half a second that listing has to spare."""
+    """Load the compiled decoder while there is listing and fetching to be done.
+
+    It takes half a second; whoever decodes before that waits for it.
+    """
 
     def make_ready() -> None:
         from ingest.decode.scan import make_ready as load

@@ -24,7 +24,7 @@ from lake.errors import SourceDenied, SourceError, SourceMissing, UsageError
 ClientFactory = Callable[[], Any]
 
 PAGE = 1000
-HASHED_AT_ONCE = 256 << 10  # bytes; they stay near the core
+HASHED_AT_ONCE = 4 << 20  # bytes; behind each, other Python may have its turn first
 NOT_LOGS = ("aws-logs-write-test",)  # CloudWatch writes it to test an export
 ONE_DAY = timedelta(days=1)
 
@@ -268,8 +268,9 @@ def _local_source(file: Path) -> SourceObject | None:
 def local_etag(file: Path) -> str:
     """Return a hash of a file's content, in hex."""
     content = ContentHash()
-    room = memoryview(bytearray(HASHED_AT_ONCE))
     with file.open("rb", buffering=0) as body:
+        most = min(HASHED_AT_ONCE, os.fstat(body.fileno()).st_size + 1)
+        room = memoryview(bytearray(most))
         while size := body.readinto(room):
             content.update(room[:size])
     return content.etag()
