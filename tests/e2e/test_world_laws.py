@@ -22,7 +22,7 @@ SEED = 5
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    return make_world(tmp_path_factory.mktemp("world"), records=40_000, seed=SEED)
+    return make_world(tmp_path_factory.mktemp("world"), records=24_000, seed=SEED)
 
 
 @pytest.fixture(scope="module", params=QUALITIES)
