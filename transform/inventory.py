@@ -24,6 +24,8 @@ FROM_IDENTITIES = (
     "subnet", "vpc", "az", "account", "k8s_service", "aws_service", "owner", "name",
     "forwards",
 )  # fmt: skip
+USED = (*FROM_IDENTITIES, "source", "scope", "address", "is_primary", "security_groups",
+        "valid_from", "valid_until", "earliest", "latest", "last_seen")  # fmt: skip
 # What of an interface may be another at another time; its kind and place never are.
 OF_ITS_TIME = ("instance", "name", "cluster", "owner", "workload", "node")
 
@@ -32,7 +34,8 @@ class Inventory:
     """Identities and configurations at one state of the lake.
 
     Args:
-        identities: Rows of the table of that name; None: there are none.
+        identities: Rows of the table of that name, the columns ``USED`` at least; texts
+            may be dictionaries. None: there are none.
         configurations: Likewise.
         networks: The user's labels, CIDR to label.
         owner_key: The tag whose value is the owner.

@@ -78,8 +78,9 @@ def _of_owners(rows: pa.Table, run: Any, starts: Any) -> Any:
 
     Its listing knows the interface's tags and instance.
     """
-    account = pc.replace_substring_regex(rows["scope"], "^aws:([^:]*):.*$", r"\1")
-    own = np.asarray(texts_same(account, rows["account"]), dtype=bool)
+    scope, account = (rows[name].cast(pa.string()) for name in ("scope", "account"))
+    scope = pc.replace_substring_regex(scope, "^aws:([^:]*):.*$", r"\1")
+    own = np.asarray(texts_same(scope, account), dtype=bool)
     found = starts.copy()
     places = np.flatnonzero(own)[::-1]
     found[run[places]] = places
