@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +19,7 @@ from lake.tables import FLOWS
 from transform.enrich import Attributor, Taught
 from transform.facts import Facts, Gathering
 from transform.logged import Silences
-from transform.parts import part_of
+from transform.parts import Ends, part_of
 from transform.settle import settle
 
 PART_ROWS = 250_000  # settled at once
@@ -72,7 +71,7 @@ class HourRows:
     def settled(self, attributor: Attributor, silences: Silences) -> Iterator[pa.Table]:
         """Yield the hour's rows with all that is derived, one part after the other."""
         facts = self._facts(attributor)
-        for mine, beside in self._cut(facts.clients, by_address=not facts.blind):
+        for mine, beside in self._cut(facts.ends, by_address=not facts.blind):
             count = mine.num_rows
             if count == 0:  # few conversations: no port may fall to a part
                 continue
@@ -96,7 +95,7 @@ class HourRows:
         return batches(FLOWS, self._stored, files, columns)
 
     def _cut(
-        self, clients: Any, *, by_address: bool
+        self, ends: Ends, *, by_address: bool
     ) -> Iterator[tuple[pa.Table, pa.Table]]:
         """Yield each part's rows, the hour's own and those beside it."""
         sources = (
@@ -115,7 +114,7 @@ class HourRows:
                 _Spill(
                     Path(folder) / str(number),
                     self._parts,
-                    clients,
+                    ends,
                     by_address=by_address,
                 )
                 for number, _ in enumerate(sources)
@@ -137,18 +136,18 @@ class _Spill:
     """Rows cut into parts, on disk: a file a batch and part."""
 
     def __init__(
-        self, folder: Path, parts: int, clients: Any, *, by_address: bool
+        self, folder: Path, parts: int, ends: Ends, *, by_address: bool
     ) -> None:
         self._folder = folder
         self._by_address = by_address
         self._parts = parts
-        self._clients = clients
+        self._ends = ends
         self._paths: dict[int, list[Path]] = {part: [] for part in range(parts)}
         folder.mkdir()
 
     def add(self, rows: pa.Table) -> None:
         """Write a batch's rows to their parts."""
-        place = part_of(rows, self._parts, self._clients, by_address=self._by_address)
+        place = part_of(rows, self._parts, self._ends, by_address=self._by_address)
         order = np.argsort(place, kind="stable")
         starts = np.searchsorted(place[order], np.arange(self._parts + 1))
         rows = rows.combine_chunks().take(pa.array(order))

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from transform.codes import column_of, distinct
 from transform.enrich import Attributed
-from transform.parts import clients_of
+from transform.parts import Ends, ends_of, together
 from transform.presence import joint, seconds_of
 from transform.records import (
     ACK,
@@ -45,7 +45,7 @@ class Facts:
         claims: vpc, address, interface, begin, end: when an interface showed an
             address as its own; seconds.
         servers: address, port, protocol that answered a SYN.
-        clients: See `transform.parts.clients_of`.
+        ends: Which show a conversation otherwise than others do.
         blind: Whether some record lacks one of the packet's addresses.
     """
 
@@ -54,7 +54,7 @@ class Facts:
     shown: pa.Table
     claims: pa.Table
     servers: pa.Table
-    clients: Any
+    ends: Ends
     blind: bool
 
 
@@ -65,7 +65,7 @@ class _Gathered:
     shown: list[pa.Table] = field(default_factory=list)
     claims: list[pa.Table] = field(default_factory=list)
     servers: list[pa.Table] = field(default_factory=list)
-    clients: list[Any] = field(default_factory=list)
+    ends: list[Ends] = field(default_factory=list)
     blind: bool = False
 
 
@@ -112,7 +112,7 @@ class Gathering:
         found = self._found
         found.claims.append(_claims(attributed))
         found.servers.append(_servers(attributed))
-        found.clients.append(clients_of(attributed, by_address=not found.blind))
+        found.ends.append(ends_of(attributed, by_address=not found.blind))
 
     def facts(self) -> Facts:
         """Return what has been gathered so far."""
@@ -132,8 +132,8 @@ class Gathering:
         shown = shown.rename_columns(_SCHEMAS["shown"].names)
         claims = _merged_spans(_joined("claims", found.claims))
         servers = _distinct(_joined("servers", found.servers))
-        clients = np.unique(np.concatenate([np.array([], np.uint64), *found.clients]))
-        return Facts(places, logs, shown, claims, servers, clients, found.blind)
+        ends = together(found.ends)
+        return Facts(places, logs, shown, claims, servers, ends, found.blind)
 
 
 def _joined(name: str, parts: Sequence[pa.Table]) -> pa.Table:

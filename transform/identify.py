@@ -59,6 +59,11 @@ class Identified:
         return np.take(self._codes["subnet"], self._case)
 
     @cached_property
+    def vpc(self) -> Any:
+        """Code of the VPC words: where it is, a public address by its interface."""
+        return np.take(self._codes["vpc"], self._case)
+
+    @cached_property
     def forwards(self) -> Any:
         """Whether it passes on packets: code of that column's words."""
         return np.take(self._codes["forwards"], self._case)

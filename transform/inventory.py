@@ -52,6 +52,7 @@ class Inventory:
             it: then it is of its time, and known by an interval alone.
         unchecked: For each interface's code, whether it ever was let pass on packets of
             others: AWS does not check that they are to or from itself.
+        with_public: For each interface's code, whether it ever had a public address.
         enis_from, enis_until: When each interface's identities are possible; seconds.
         possible: When each identity is possible: begin and end, seconds.
         vpc_of_eni: For each interface's code, its VPC's, ``NONE`` if that is not known.
@@ -194,6 +195,8 @@ class Inventory:
         self.owned = Keys(eni[theirs], addresses.take(theirs), length[theirs])
         is_pod = texts_equal(rows["kind"], "pod")
         public = ~self._source & (self._vpc < 0)
+        self.with_public = np.zeros(len(self.enis), dtype=bool)
+        self.with_public[eni[public & (eni >= 0)]] = True
         surely = ~self._source & (certain[0] < EVER)
         told, certain, possible = put_together(rows, surely, certain, possible)
 

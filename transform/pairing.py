@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from transform.codes import distinct
 from transform.records import BLUR, EGRESS
 from transform.shown import shown
+from transform.translated import arrived_by_translation, left_unseen
 from transform.twins import near
 from transform.view import View
 
@@ -47,6 +48,10 @@ class Pairs:
     def continued(self) -> Any:
         """The packets were seen to arrive under a load balancer's other tuple."""
         return _continued(self._view)
+
+    def left_unseen(self) -> Any:
+        """By which way some rows' packets left is not known."""
+        return left_unseen(self._view, partial(_seen, self._view))
 
     def behind_unlogged(self, rows: Any) -> Any:
         """Some rows' packets went on from a load balancer to an unlogged target."""
@@ -86,7 +91,12 @@ def _arrived(view: View, *, before: int | None) -> Any:
     open_ = ~found & (streams.zone < 0)
     if open_.any():
         found |= open_ & _near(view, streams.tuple_, view.at_dst, before=BLUR)
+    found |= arrived_by_translation(view, partial(_seen, view), before=before)
     return found | _arrived_unseen(view, before=before)
+
+
+def _seen(view: View, key: Any, some: Any, before: int | None) -> Any:
+    return _shown(view, key, some, before=before)
 
 
 def _arrived_unseen(view: View, *, before: int | None) -> Any:

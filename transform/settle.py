@@ -19,15 +19,13 @@ from transform.initiators import initiators
 from transform.judge import by_ports, cause_by_reason, concluded, scope_of
 from transform.known import OURS
 from transform.logged import NO_SILENCES, Silences
+from transform.nat import at_nat, behind_nat
 from transform.outcome import Outcome
 from transform.pairing import Pairs
 from transform.passing import Stops, passed, stops_on_the_way
 from transform.places import NOWHERE
-from transform.presence import Presence
-from transform.records import BLUR, EGRESS, UNKNOWN
+from transform.records import EGRESS, UNKNOWN
 from transform.view import View, view_of
-
-NAT_IDLE = 660  # a NAT gateway forgets after 350 s (AWS VPC guide); and the blur
 
 
 def settle(
@@ -76,7 +74,7 @@ def _decide(view: View, facts: Facts) -> Outcome:
         else:
             count(which, what)
     count(view.passing & view.rejected, o.REJECTED)
-    unsolicited, answered = _at_nat(view)
+    unsolicited, answered = at_nat(view)
     role[unsolicited] = o.NAT_UNSOLICITED
     count(unsolicited & view.rejected, o.REJECTED)
     count(unsolicited & ~view.rejected, o.UNCONFIRMED)
@@ -108,13 +106,14 @@ def _sent(view: View, pairs: Pairs, stops: Stops) -> list[tuple[Any, int]]:
     """
     attributed = view.attributed
     near = attributed.dst.ours == OURS
-    near &= attributed.dst.home != NOWHERE
+    near &= (attributed.dst.home != NOWHERE) | view.public[1]
+    near &= ~behind_nat(view)  # whose record it is to be found in nobody knows
     place = view.place(is_src=False)
     shows_accepts = near & view.logged.at(place, view.begin, rejects=False)
     shows_rejects = near & view.logged.at(place, view.begin, rejects=True)
     known = view.at_src & ~stops.stopped & ~stops.parted & ~pairs.continued
     lost = known & shows_accepts & shows_rejects & ~pairs.told
-    unlogged = pairs.behind_unlogged(lost)
+    unlogged = pairs.behind_unlogged(lost) | (lost & pairs.left_unseen())
     absent = known & ~pairs.arrived_at_once
     return [
         (lost & ~unlogged, o.NULL),
@@ -122,19 +121,6 @@ def _sent(view: View, pairs: Pairs, stops: Stops) -> list[tuple[Any, int]]:
         (absent & shows_accepts & ~shows_rejects, o.UNCONFIRMED),
         (absent & ~shows_accepts, o.ACCEPTED),
     ]
-
-
-def _at_nat(view: View) -> tuple[Any, Any]:
-    """Return what came to NAT gateways unasked for, and what was an answer."""
-    attributed, streams = view.attributed, view.streams
-    public = view.role == o.NAT_PUBLIC
-    inward = public & (attributed.direction != EGRESS)
-    outward = public & (attributed.direction == EGRESS)
-    there = Presence(streams.tuple_[outward], view.begin[outward], view.end[outward])
-    asked = there.near(
-        streams.reverse, view.begin, view.end, before=NAT_IDLE, after=BLUR
-    )
-    return inward & ~asked, inward & asked
 
 
 def _causes(view: View) -> tuple[Any, Any]:

@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 
 from transform import outcome as o
-from transform.codes import column_of, distinct
+from transform.codes import NONE, column_of, distinct
 from transform.duplicates import duplicates
 from transform.enrich import Attributed, Attributor
 from transform.facts import Facts
+from transform.inventory import Inventory
 from transform.judge import role_of
 from transform.logged import Logged, Silences, Skipped, flow_logs, logged
 from transform.presence import Presence
+from transform.public import public_ends
 from transform.records import BLUR, UNKNOWN, Records, is_text
 from transform.streams import Streams, streams_of
 from transform.twins import Windows, windows_of
@@ -32,6 +34,7 @@ class View:
         passing: Records of packets on their way.
         at_dst: Records at the destination's own interface.
         at_src: Records of accepted packets at the source's own interface.
+        with_public: Records of packets of an interface that ever had a public address.
         skipped_src, skipped_dst: Records of a time of which AWS skipped some at that
             end's interface.
     """
@@ -46,6 +49,7 @@ class View:
     passing: Any
     at_dst: Any
     at_src: Any
+    with_public: Any
     skipped_src: Any
     skipped_dst: Any
 
@@ -70,13 +74,20 @@ class View:
         """Tuple and observer of each row, as one number."""
         return distinct(self.streams.tuple_, self.observer)[1]
 
+    @cached_property
+    def public(self) -> tuple[Any, Any]:
+        """Rows that show an interface of ours by its public address, on either side."""
+        return public_ends(self.attributed)
+
     def place(self, *, is_src: bool) -> dict[str, Any]:
         """Return interface, subnet and VPC of one side of each row, as far as known."""
         side = self.attributed.src if is_src else self.attributed.dst
+        public = self.public[0 if is_src else 1]
+        vpc = np.maximum(side.home, -1)
         return {
             "eni": side.eni,
             "subnet": side.subnet,
-            "vpc": np.maximum(side.home, -1),
+            "vpc": np.where(public, side.vpc, vpc) if public.any() else vpc,
         }
 
 
@@ -109,9 +120,15 @@ def view_of(
         passing=role == o.TRANSIT,
         at_dst=end & attributed.own_dst,
         at_src=end & attributed.own_src & ~rejected,
+        with_public=_with_public(attributed.src.eni, attributor.inventory),
         skipped_src=_within(skips, attributed.src.eni, records),
         skipped_dst=_within(skips, attributed.dst.eni, records),
     )
+
+
+def _with_public(eni: Any, inventory: Inventory) -> Any:
+    listed = np.where(eni < len(inventory.with_public), eni, NONE)
+    return np.append(inventory.with_public, False)[listed]
 
 
 def _skips(enis: Words, skipped: Sequence[Skipped]) -> Presence:

@@ -5,7 +5,7 @@ import pytest
 
 from tests.unit.test_enrich import AT, configured, holder, known, rows_of
 from transform.enrich import Attributor
-from transform.parts import clients_of, part_of
+from transform.parts import ends_of, part_of
 
 CLIENT, BALANCER, TARGET = "10.0.0.1", "10.0.0.9", "10.0.0.2"
 INVENTORY = known(
@@ -40,7 +40,40 @@ def conversation(port, listens, serves):
 def test_no_balanced_conversation_is_cut(listens, serves, by_address):
     clients = range(1024, 60_000, 1000)
     rows = rows_of([r for c in clients for r in conversation(c, listens, serves)])
-    found = clients_of(Attributor(INVENTORY)(rows), by_address=by_address)
+    found = ends_of(Attributor(INVENTORY)(rows), by_address=by_address)
     parts = part_of(rows, 4, found, by_address=by_address).reshape(len(clients), -1)
     assert (parts == parts[:, :1]).all()
     assert len(np.unique(parts)) == 4
+
+
+SERVER, NEAR, NAT = "52.0.0.2", "52.0.0.1", "52.0.0.9"
+PUBLIC = known(
+    holder("10.0.0.1", eni="eni-1"),
+    holder("10.0.0.2", eni="eni-2"),
+    holder("10.0.0.9", eni="eni-9", kind="nat_gateway", forwards="nat"),
+    holder(NEAR, eni="eni-1", vpc=None),
+    holder(SERVER, eni="eni-2", vpc=None),
+    holder(NAT, eni="eni-9", vpc=None, kind="nat_gateway", forwards="nat"),
+    configurations=[configured("vpc", VpcId="vpc-1", CidrBlock="10.0.0.0/16")],
+)
+
+
+def translated(port, sender, sent):
+    """Return a conversation with a public address as its two ends record it."""
+    ahead = [("eni-1", "10.0.0.1", port, SERVER, 443, "egress"),
+             ("eni-2", sender, sent, "10.0.0.2", 443, "ingress")]  # fmt: skip
+    back = [("eni-2", "10.0.0.2", 443, sender, sent, "egress"),
+            ("eni-1", SERVER, 443, "10.0.0.1", port, "ingress")]  # fmt: skip
+    return [record(*row) for row in (*ahead, *back)]
+
+
+@pytest.mark.parametrize("by_address", [True, False])
+@pytest.mark.parametrize(("sender", "behind"), [(NEAR, 0), (NAT, 7)])
+def test_no_conversation_with_a_public_address_of_ours_is_cut(
+    sender, behind, by_address
+):
+    ports = range(1024, 60_000, 1000)
+    rows = rows_of([r for p in ports for r in translated(p, sender, p + behind)])
+    found = ends_of(Attributor(PUBLIC)(rows), by_address=by_address)
+    parts = part_of(rows, 4, found, by_address=by_address)
+    assert (parts == parts[0]).all()
