@@ -134,3 +134,11 @@ def test_what_left_by_a_gateway_that_nobody_listed_is_not_called_unmatched():
     )
     there, *_ = direct()
     assert amounts(inventory, [there]) == {"accepted": 5}
+
+
+def test_what_comes_to_a_gateway_unasked_for_counts_there_alone():
+    scan = [
+        record("eni-2", SERVER, 40000, ELASTIC_GATEWAY, 22, "egress"),
+        record("eni-9", ELASTIC, 40000, GATEWAY, 22, "ingress"),
+    ]
+    assert amounts(network(logs=ALL), scan) == {"unconfirmed": 5}
