@@ -112,10 +112,13 @@ def test_what_the_server_rejects_was_not_accepted_by_who_sent_it(request_):
     assert amounts(network(logs=ALL), records) == {"rejected": 5}
 
 
+@pytest.mark.parametrize("logs", [ALL, logging("vpc-1")], ids=["enis", "vpc"])
 @pytest.mark.parametrize("request_", [direct, by_gateway])
-def test_what_never_came_to_a_public_address_that_is_logged_is_unmatched(request_):
+def test_what_never_came_to_a_public_address_that_is_logged_is_unmatched(
+    request_, logs
+):
     *records, _ = request_()
-    assert amounts(network(logs=ALL), records) == {"unmatched": 5}
+    assert amounts(network(logs=logs), records) == {"unmatched": 5}
 
 
 def test_what_is_sent_to_a_server_that_logs_no_rejections_is_unconfirmed():
