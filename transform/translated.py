@@ -42,7 +42,7 @@ def arrived_by_translation(view: View, seen: Seen, *, before: int | None) -> Any
     server = distinct(dst, ports[1], streams.protocol)[1]
     found |= seen(server, landed & from_nat, BLUR)
     back = distinct(src, ports[0], streams.protocol)[1]
-    found |= behind_nat(view) & (src >= 0) & seen(back, view.at_dst & shown, BLUR)
+    found |= behind_nat(view) & (src >= 0) & seen(back, view.at_dst & shown, None)
     return asked & found
 
 

@@ -26,6 +26,7 @@ class Atlas:
         addresses: Every address; the others are numbers of these.
         outside: For each pool of addresses that are nobody's here, its numbers.
         service: For each address the number of its AWS service, -1 without.
+        public: For each interface the number of its Elastic IP, -1 without.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Atlas:
     def _interfaces(self, index: dict[str, int]) -> None:
         some = self.ground.interfaces
         self.primary = np.array([index[i.address] for i in some])
+        self.public = np.array([index[i.public] if i.public else NOBODY for i in some])
         self.regional = np.array([i.resource is not None for i in some])
         self.nitro = np.array([i.nitro for i in some])
         self.v6 = np.array([":" in address for address in self.addresses])

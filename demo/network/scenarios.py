@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from demo.network.elastic import by_elastic_ips, hairpin
 from demo.network.outcomes import (
     ACCEPTED,
     AT_SOURCE,
@@ -126,6 +127,18 @@ _TRANSLATED = (
              unsolicited(), acl("guarded", "inbound", 90), None, sweep=True),
     Scenario("nat_scan_regional", _outside("scanner"), ("data", "regional-nat"), 0, 0.5,
              unsolicited(), GATE_DROPPED, None, sweep=True),
+    Scenario("elastic_ips", ("shop", "bastion"), ("data", "public"), 443, 1,
+             by_elastic_ips()),
+    Scenario("elastic_ips_rejected", ("shop", "bastion"), ("data", "public"), 8009, 0.5,
+             by_elastic_ips(), NO_RULE, None),
+    Scenario("hairpin", ("shop", "app"), ("shop", "alb"), 443, 2,
+             hairpin("shop", "nat")),
+    Scenario("hairpin_snat", ("shop", "web"), ("shop", "alb"), 443, 2,
+             hairpin("shop", "nat"), snat=True),
+    Scenario("hairpin_rejected", ("shop", "app"), ("data", "public"), 8010, 0.5,
+             hairpin("shop", "nat"), NO_RULE, None),
+    Scenario("hairpin_unlogged_source", ("partial", "dark"), ("data", "public"), 443,
+             0.5, hairpin("partial", "nat")),
     Scenario("aws_service", ("shop", "app"), _outside("S3"), 443, 3,
              translated("shop", "nat")),
     Scenario("aws_service", ("data", "public"), _outside("S3"), 443, 2,

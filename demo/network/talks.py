@@ -233,7 +233,7 @@ def _port(scenario: Scenario, rank: Any, server: Any, window: int) -> Any:
 
 def _middle_ports(made: list[Talks], window: int) -> None:
     """Give what a NAT gateway or a balancer writes in place of the client's port."""
-    some = [t for t in made if t.scenario.protocol == TCP and t.scenario.reply]
+    some = [t for t in made if t.scenario.protocol == TCP]
     server = np.concatenate([t.server_address for t in some])
     port = np.concatenate([t.server_port for t in some])
     rank = _rank(server, port)
