@@ -13,6 +13,7 @@ from queries.statements import statement
 
 STALE = timedelta(hours=1)
 QUIET_H = 3  # objects come every few minutes, late ones within two hours
+LATE_H = 2
 CREATE = "create one with --log-format as below, delete this one"
 # What a format may lack: the fault, the fields, and what it costs to lack any of them.
 LACKING = (
@@ -61,11 +62,12 @@ def findings(session: Session, since: datetime) -> Iterator[Finding]:
         found = session.query(statement(f"doctor/{name}"), given or None)
         return list(found.to_pylist())
 
+    session.run(statement("doctor/logs"))
     logs = rows("flow_logs", since=since)
     yield from _of_formats(logs)
     yield from _of_actions(rows("one_action"))
     yield from _of_regional(logs, rows("regional"))
-    yield from _of_silent(rows("silent_logs", quiet_h=QUIET_H))
+    yield from _of_silent(rows("silent_logs", quiet_h=QUIET_H, late_h=LATE_H))
     yield from _of_interfaces(rows("interfaces", since=since))
     looks = rows("listings", since=since)
     yield from _of_clusters(rows("clusters"), looks)
@@ -133,12 +135,23 @@ def _of_regional(
 
 def _of_silent(logs: list[dict[str, Any]]) -> Iterator[Finding]:
     for log in logs:
+        if log["through"]:
+            costs = (
+                f"nothing came of it since {log['through']:%Y-%m-%d %H:%M}, though "
+                "it is still there and others tell: what it holds is missing"
+            )
+            do = "see that its objects are delivered, and that ingest reads that place"
+        else:
+            costs = (
+                f"nothing of it is in this lake, though others tell since "
+                f"{log['since']:%Y-%m-%d %H:%M}: what was logged at "
+                f"{_some(log['places'], log['example'])} is missing"
+            )
+            place = log["destination"] or "where it delivers"
+            do = f"ingest {place} too, or see that its objects are delivered there"
         yield Finding(
-            "silent_log", log["flow_log_id"], account=log["account"],
-            costs=f"nothing came of it since {log['through']:%Y-%m-%d %H:%M}, though "
-            "it is still there and others tell: what it holds is missing",
-            do="see that its objects are delivered, and that ingest reads that place",
-        )  # fmt: skip
+            "silent_log", log["flow_log_id"], costs, do, account=log["account"]
+        )
 
 
 def _of_interfaces(interfaces: list[dict[str, Any]]) -> Iterator[Finding]:
@@ -150,9 +163,12 @@ def _of_interfaces(interfaces: list[dict[str, Any]]) -> Iterator[Finding]:
                 "counted once", do="delete all but one", **about,
             )  # fmt: skip
         else:
+            do = "create a flow log for its VPC"
+            if row["elsewhere"]:
+                do += f" that delivers to S3: {row['elsewhere']} delivers elsewhere"
             yield Finding(
                 "not_logged", costs="its traffic is seen only at the other end",
-                do="create a flow log for its VPC", **about,
+                do=do, **about,
             )  # fmt: skip
 
 
@@ -163,13 +179,22 @@ def _of_clusters(
     for row in clusters:
         if f"kubernetes:{row['cluster']}" not in recent:
             continue  # its pods are of before the records that are looked at
-        if not row["known"]:
+        if not row["placed"]:
             yield Finding(
                 "nodes_not_listed", row["cluster"],
                 costs=f"where its nodes are ({row['node'] or 'none is listed'}) is not "
                 f"known: none of its {counted(row['pods'], 'pod')} is named",
                 do="run `flowlake inventory aws` in its account and Region, or add its "
                 "saved VPCs, instances and interfaces; list its nodes with its pods",
+            )  # fmt: skip
+        elif not row["known"]:
+            yield Finding(
+                "vpc_not_listed", row["vpc"], vpc=row["vpc"],
+                costs=f"if the {counted(row['pods'], 'pod')} of {row['cluster']}, such "
+                f"as {row['example']}, have addresses of it or of an overlay is not "
+                "known: records can be named wrongly",
+                do="run `flowlake inventory aws` in its account and Region, or save "
+                "`aws ec2 describe-vpcs` there",
             )  # fmt: skip
         elif not row["inside"]:
             yield Finding(

@@ -1,6 +1,6 @@
 -- Every flow log that the inventory still lists, or that records came of and the inventory
 -- does not know; its format, and how many of its records name no observer. Those of transit
--- gateways have fields of their own.
+-- gateways have fields of their own; one that delivers elsewhere costs nothing here.
 WITH listed AS (
   SELECT
     resource_id AS flow_log_id,
@@ -11,6 +11,9 @@ WITH listed AS (
     account
   FROM configurations
   WHERE resource_type = 'flow_log' AND day IS NULL
+    AND resource_id NOT IN (
+      SELECT flow_log_id FROM logs WHERE is_elsewhere AND NOT is_failed
+    )
 ),
 ended AS (
   SELECT resource_id AS flow_log_id

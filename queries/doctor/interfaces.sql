@@ -1,15 +1,8 @@
 -- Interfaces and the flow logs that hold them: not logged at all, or logged twice. Those
--- of which nobody listed flow logs are judged by their records alone.
-WITH logs AS (
-  SELECT
-    resource_id AS flow_log_id,
-    json_extract_string(document, '$.ResourceId') AS resource_id,
-    coalesce(json_extract_string(document, '$.TrafficType'), 'ALL') AS traffic
-  FROM configurations
-  WHERE resource_type = 'flow_log' AND day IS NULL
-),
-actions AS (
-  SELECT flow_log_id, resource_id, unnest(['ACCEPT', 'REJECT']) AS action, traffic
+-- of which nobody listed flow logs are judged by their records alone. A flow log whose
+-- delivery fails is a finding of its own: it leaves none unlogged, and doubles none.
+WITH actions AS (
+  SELECT *, unnest(['ACCEPT', 'REJECT']) AS action
   FROM logs
 ),
 listed AS (
@@ -24,10 +17,16 @@ interfaces AS (
     AND scope IN (SELECT scope FROM listed)
 ),
 held AS (
-  SELECT eni, action, count(*) AS logs
+  SELECT eni, action, count(DISTINCT flow_log_id) FILTER (NOT is_failed) AS logs
   FROM interfaces JOIN actions ON resource_id IN (eni, subnet, vpc)
-  WHERE traffic IN ('ALL', action)
+  WHERE traffic IN ('ALL', action) AND NOT is_elsewhere
   GROUP BY eni, action
+),
+elsewhere AS (
+  SELECT eni, min(flow_log_id) AS flow_log_id
+  FROM interfaces JOIN logs ON resource_id IN (eni, subnet, vpc)
+  WHERE is_elsewhere
+  GROUP BY eni
 ),
 told AS (
   SELECT
@@ -58,12 +57,14 @@ SELECT
   i.eni,
   i.vpc,
   i.account,
-  coalesce(max(h.logs), 0) AS logs
+  coalesce(max(h.logs), 0) AS logs,
+  min(e.flow_log_id) AS elsewhere
 FROM interfaces i
 LEFT JOIN held h ON h.eni = i.eni
+LEFT JOIN elsewhere e ON e.eni = i.eni
 LEFT JOIN seen s ON s.observer = i.eni
 GROUP BY i.eni, i.vpc, i.account
 HAVING coalesce(max(h.logs), 0) > 1 OR (max(h.logs) IS NULL AND max(s.observer) IS NULL)
 UNION ALL
-SELECT eni, vpc, account, logs FROM twice
+SELECT eni, vpc, account, logs, NULL AS elsewhere FROM twice
 ORDER BY eni ASC

@@ -1,13 +1,7 @@
 -- Flow logs of one action that hold interfaces of which no other holds the other action.
 -- A resource in which no interface is known stands for itself.
-WITH logs AS (
-  SELECT
-    resource_id AS flow_log_id,
-    json_extract_string(document, '$.ResourceId') AS resource_id,
-    coalesce(json_extract_string(document, '$.TrafficType'), 'ALL') AS traffic,
-    account
-  FROM configurations
-  WHERE resource_type = 'flow_log' AND day IS NULL
+WITH telling AS (
+  SELECT * FROM logs WHERE tells
 ),
 interfaces AS (
   SELECT DISTINCT eni AS place, subnet, vpc
@@ -25,7 +19,7 @@ places AS (
   SELECT place, subnet, vpc FROM interfaces
   UNION
   SELECT l.resource_id AS place, r.subnet, r.vpc
-  FROM logs AS l
+  FROM telling AS l
   LEFT JOIN resources AS r ON r.resource_id = l.resource_id
   WHERE NOT EXISTS (
     SELECT 1 FROM interfaces WHERE l.resource_id IN (place, interfaces.subnet, interfaces.vpc)
@@ -37,7 +31,7 @@ held AS (
     bool_or(l.traffic <> 'REJECT') OVER (PARTITION BY p.place) AS accepts,
     bool_or(l.traffic <> 'ACCEPT') OVER (PARTITION BY p.place) AS rejects
   FROM places AS p
-  JOIN logs AS l ON l.resource_id IN (p.place, p.subnet, p.vpc)
+  JOIN telling AS l ON l.resource_id IN (p.place, p.subnet, p.vpc)
 )
 SELECT
   flow_log_id,
