@@ -33,10 +33,10 @@ def eni(name, address="10.0.0.1", **more):
             "is_primary": True, "kind": "instance", **home, **more}  # fmt: skip
 
 
-def flow_log(number, resource, traffic="ALL", log_format=LOG_FORMAT):
+def flow_log(number, resource, traffic="ALL", log_format=LOG_FORMAT, **more):
     return "flow_log", f"{FL}{number}", {
         "FlowLogId": f"{FL}{number}", "ResourceId": resource,
-        "TrafficType": traffic, "LogFormat": log_format,
+        "TrafficType": traffic, "LogFormat": log_format, **more,
     }  # fmt: skip
 
 
@@ -171,7 +171,23 @@ def test_a_vpc_that_nobody_listed_is_no_overlay(lake_):
     home = {"vpc": "vpc-7", "subnet": "subnet-7"}
     look(lake_, enis=[eni("eni-1", instance="i-1", **home)], documents=[vpc()])
     kube(lake_, node(), pod("100.64.0.9"))
-    assert found(lake_, but=BESIDE) == {("nodes_not_listed", "c")}
+    assert found(lake_, but=BESIDE) == {("vpc_not_listed", "vpc-7")}
+
+
+@pytest.mark.parametrize(
+    ("held", "documents"),
+    [
+        ("10.0.7.7", []),
+        ("10.0.7.0/28", []),
+        ("10.0.0.9", [("subnet", "subnet-1", {"CidrBlock": "10.0.0.0/20"})]),
+    ],
+)
+def test_pods_at_addresses_of_their_node_need_no_ranges(lake_, held, documents):
+    subnets = [(kind, id_, {"VpcId": "vpc-1", **d}) for kind, id_, d in documents]
+    enis = [eni("eni-1", instance="i-1"), eni("eni-1", held, instance="i-1")]
+    look(lake_, enis=enis, documents=subnets)
+    kube(lake_, node(), pod("10.0.7.7"))
+    assert found(lake_, but=BESIDE) == set()
 
 
 def test_a_node_without_an_instance_is_known_by_its_address(lake_):
@@ -261,6 +277,47 @@ def test_an_interface_that_no_listed_flow_log_holds_is_not_logged(lake_):
     assert found(lake_) == {("not_logged", "eni-2")}
 
 
+CLOUDWATCH = {"LogDestinationType": "cloud-watch-logs"}
+FAILED = {"DeliverLogsStatus": "FAILED", "LogDestinationType": "s3"}
+UNLOGGED, DOUBLED = ("not_logged", "eni-2"), ("duplicate", "eni-1")
+ALONE, UNDELIVERED = ("traffic_type", f"{FL}1"), ("delivery_failed", f"{FL}2")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "faults"),
+    [
+        (("eni-1",), flow_log(2, "eni-2"), ()),
+        (("eni-1",), flow_log(2, "eni-2", **CLOUDWATCH), (UNLOGGED,)),
+        (("eni-1",), flow_log(2, "eni-2", **FAILED), (UNDELIVERED,)),
+        (("eni-1",), flow_log(2, "eni-1"), (UNLOGGED, DOUBLED)),
+        (("eni-1",), flow_log(2, "eni-1", **CLOUDWATCH), (UNLOGGED,)),
+        (("eni-1",), flow_log(2, "eni-1", **FAILED), (UNLOGGED, UNDELIVERED)),
+        (("vpc-1", "ACCEPT"), flow_log(2, "vpc-1", "REJECT"), ()),
+        (("vpc-1", "ACCEPT"), flow_log(2, "vpc-1", "REJECT", **CLOUDWATCH), (ALONE,)),
+        (("vpc-1", "ACCEPT"), flow_log(2, "vpc-1", **FAILED), (ALONE, UNDELIVERED)),
+        # what a format lacks costs nothing here
+        (("vpc-1",), flow_log(2, "vpc-9", log_format="${start}", **CLOUDWATCH), ()),
+    ],
+)
+def test_a_flow_log_that_tells_nothing_here_stands_in_for_none(
+    lake_, first, second, faults
+):
+    enis = [eni("eni-1"), eni("eni-2", "10.0.0.2")]
+    look(lake_, enis=enis, documents=[vpc(), flow_log(1, *first), second])
+    assert found(lake_) == set(faults)
+
+
+@pytest.mark.parametrize("name", [None, "export.log.gz"])
+def test_a_flow_log_that_was_heard_tells_wherever_it_delivers(lake_, tmp_path, name):
+    log = {"FlowLogId": LOG, "ResourceId": "vpc-1", **CLOUDWATCH}
+    enis = [eni("eni-1"), eni("eni-2", "10.0.0.2")]
+    look(lake_, enis=enis, documents=[vpc(), ("flow_log", LOG, log)])
+    assert {("not_logged", e) for e in ("eni-1", "eni-2")} <= found(lake_)
+    path = put(tmp_path, 0, sent(0))
+    read(lake_, path.rename(path.with_name(name)) if name else path)
+    assert not any(fault == "not_logged" for fault, _ in found(lake_))
+
+
 OTHER = "fl-0123456789abcdef9"
 
 
@@ -319,6 +376,47 @@ def test_a_listed_flow_log_that_went_silent_is_named(lake_, tmp_path):
     assert {r for fault, r in found(lake_) if fault == "silent_log"} == {LOG}
     look(lake_, enis=enis, documents=[vpc(), logs[1]], minute=700)
     assert not any(fault == "silent_log" for fault, _ in found(lake_))
+
+
+@pytest.mark.parametrize(
+    ("log", "minutes", "beside", "is_silent"),
+    [
+        ({}, 180, [], True),
+        ({}, 180, [("network_interface", "eni-2", {"Status": "in-use"})], True),
+        ({"TrafficType": "REJECT"}, 180, [], True),
+        # records of minutes, a younger flow log, nothing there that could tell
+        ({}, 60, [], False),
+        ({"CreationTime": "2026-01-01T14:00:00Z"}, 180, [], False),
+        ({"ResourceId": "vpc-3"}, 180, [], False),
+        ({}, 180, [("network_interface", "eni-2", {"Status": "available"})], False),
+        # named by another finding, or nothing is missing
+        (FAILED, 180, [], False),
+        (CLOUDWATCH, 180, [], False),
+        ({"ResourceId": "vpc-1"}, 180, [], False),
+    ],
+)
+def test_a_listed_flow_log_that_was_never_heard_is_named(
+    lake_, tmp_path, log, minutes, beside, is_silent
+):
+    first = {"FlowLogId": LOG, "ResourceId": "vpc-1"}
+    second = {"FlowLogId": OTHER, "ResourceId": "vpc-2",
+              "CreationTime": "2025-12-01T00:00:00Z",
+              "LogDestination": "arn:aws:s3:::other/flow", **log}  # fmt: skip
+    logs = [("flow_log", one["FlowLogId"], one) for one in (first, second)]
+    enis = [eni("eni-1"), eni("eni-2", "10.0.0.2", vpc="vpc-2", subnet="subnet-2")]
+    for minute in (0, 300):
+        documents = [vpc(), vpc("vpc-2"), *logs, *beside]
+        look(lake_, enis=enis, documents=documents, minute=minute)
+    last = put(tmp_path, minutes // 5, sent(minutes))
+    read(lake_, put(tmp_path, 0, sent(0)), last)
+    assert (("silent_log", OTHER) in found(lake_)) == is_silent
+    if is_silent:
+        with Engine(lake_.settings) as engine:
+            (one,) = (f for f in examine(engine, days=7)["findings"]
+                      if f["fault"] == "silent_log")  # fmt: skip
+        assert "ingest s3://other/flow too" in one["do"]
+        read(lake_, put(tmp_path, 36, silent(180, "eni-2"), log=OTHER))
+        assert ("silent_log", OTHER) not in found(lake_)
 
 
 # ---- what is no longer there is not looked for
