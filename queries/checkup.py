@@ -36,9 +36,9 @@ def doctor(
 ) -> None:
     """Find what flow logs and inventory lack, what that costs, and what to do.
 
-    Looks at the formats and traffic types of flow logs, those that went silent,
-    interfaces that are not logged or logged twice, overlay networks, and what the
-    inventory does not cover or no more.
+    Looks at the formats and traffic types of flow logs, those that went
+    silent or never told, interfaces that are not logged or logged twice, overlay
+    networks, and what the inventory does not cover or no more.
     """
     kind = format_ or ("table" if sys.stdout.isatty() else "json")
     if kind not in ("table", "json"):
