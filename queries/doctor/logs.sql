@@ -1,7 +1,7 @@
--- A view for the other statements: the flow logs that the inventory still lists, what each
--- holds, how far it was heard, and whether it tells something here. One that delivers
--- elsewhere than to S3, or whose delivery fails, does not unless it was heard.
-CREATE OR REPLACE TEMP VIEW logs AS
+-- For the other statements, made once a session: the flow logs that the inventory still
+-- lists, what each holds, how far it was heard, and whether it tells something here. One
+-- that delivers elsewhere than to S3, or whose delivery fails, does not unless it was heard.
+CREATE OR REPLACE TEMP TABLE logs AS
 WITH heard AS (
   SELECT flow_log_id, max(greatest(key_time, last_end)) AS through
   FROM sources
