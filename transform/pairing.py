@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from transform.codes import distinct
-from transform.records import BLUR, EGRESS
-from transform.shown import shown
+from transform.records import BLUR, EGRESS, UNKNOWN
+from transform.shown import shown, shown_or_missing
 from transform.translated import arrived_by_translation, left_unseen
-from transform.twins import near
+from transform.twins import Windows, near
 from transform.view import View
 
 
@@ -25,18 +25,20 @@ class Pairs:
     @cached_property
     def arrived(self) -> Any:
         """There is a record at the destination's own interface, of about the time."""
-        return _arrived(self._view, before=BLUR)
+        view = self._view
+        near_by = _near(view, view.streams.key, view.at_dst, before=BLUR)
+        return _arrived(view, before=BLUR, by_stream=near_by)
 
     @cached_property
     def arrived_at_once(self) -> Any:
         """There is a record at the destination's own interface, of the same time."""
-        return _arrived(self._view, before=None)
+        return _arrived(self._view, before=None, by_stream=self._at_dst[0])
 
     @cached_property
     def told(self) -> Any:
         """A destination that logs all has a record, of just these where some lack."""
-        skipped = self._view.skipped_dst
-        return self.arrived & ~(skipped & ~self.arrived_at_once)
+        some_lack = self._view.skipped_dst | self._missing
+        return self.arrived & ~(some_lack & ~self.arrived_at_once)
 
     @cached_property
     def left_at_once(self) -> Any:
@@ -52,6 +54,25 @@ class Pairs:
     def left_unseen(self) -> Any:
         """By which way some rows' packets left is not known."""
         return left_unseen(self._view, partial(_seen, self._view))
+
+    @cached_property
+    def _at_dst(self) -> tuple[Any, Any]:
+        """The destination's own interface shows the packets; it surely lacks them."""
+        view = self._view
+        found, lacking = view.at_dst.copy(), np.zeros(len(view), dtype=bool)
+        asked, windows, some = _asked(view, view.streams.key, view.at_dst)
+        found[asked], lacking[asked] = shown_or_missing(
+            windows, some, at_hand=view.at_hand
+        )
+        return found, lacking
+
+    @cached_property
+    def _missing(self) -> Any:
+        """The destination's own interface surely lacks just these packets."""
+        view = self._view
+        otherwise = (view.streams.zone < 0) | _arrived_unseen(view, before=BLUR)
+        otherwise |= view.attributed.direction == UNKNOWN
+        return self._at_dst[1] & ~otherwise
 
     def behind_unlogged(self, rows: Any) -> Any:
         """Some rows' packets went on from a load balancer to an unlogged target."""
@@ -76,22 +97,43 @@ def _shown(view: View, key: Any, some: Any, *, before: int | None) -> Any:
     """
     if before is not None:
         return _near(view, key, some, before=before)
-    windows = replace(view.windows, key=key)
     found = some.copy()
-    asked = np.flatnonzero((view.at_src | view.passing) & (key >= 0) & ~some)
-    found[asked] = shown(windows.take(asked), windows.take(some))
+    asked, windows, others = _asked(view, key, some)
+    found[asked] = shown(windows, others)
     return found
 
 
-def _arrived(view: View, *, before: int | None) -> Any:
-    """Return which rows have a record at the destination's own interface."""
-    streams = view.streams
-    found = _shown(view, streams.key, view.at_dst, before=before)
+def _asked(view: View, key: Any, some: Any) -> tuple[Any, Windows, Windows]:
+    """Return which rows were sent or on their way, and some rows that may show them.
+
+    Args:
+        view: All rows.
+        key: Of each row.
+        some: Which rows may.
+
+    Returns:
+        Positions; those rows as windows, and the others.
+    """
+    windows = replace(view.windows, key=key)
+    asked = np.flatnonzero((view.at_src | view.passing) & (key >= 0) & ~some)
+    return asked, windows.take(asked), windows.take(some)
+
+
+def _arrived(view: View, *, before: int | None, by_stream: Any) -> Any:
+    """Return which rows have a record at the destination's own interface.
+
+    Args:
+        view: All rows.
+        before: See `_shown`.
+        by_stream: Which have one that shows both addresses.
+    """
+    streams, found = view.streams, by_stream
     # Where the destination's VPC is not known, the tuple alone must do.
     open_ = ~found & (streams.zone < 0)
     if open_.any():
-        found |= open_ & _near(view, streams.tuple_, view.at_dst, before=BLUR)
-    found |= arrived_by_translation(view, partial(_seen, view), before=before)
+        near_by = _near(view, streams.tuple_, view.at_dst, before=BLUR)
+        found = found | (open_ & near_by)
+    found = found | arrived_by_translation(view, partial(_seen, view), before=before)
     return found | _arrived_unseen(view, before=before)
 
 

@@ -23,7 +23,7 @@ class Windows:
 
     Attributes:
         key: The stream; small integers.
-        who: Who recorded it: each one's windows come in order.
+        who: Who recorded it, and on which way: each one's windows come in order.
         begin, end: As logged, seconds since 1970, both inclusive.
         packets, bytes: As logged; -1 where null.
     """

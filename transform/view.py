@@ -24,6 +24,8 @@ from transform.streams import Streams, streams_of
 from transform.twins import Windows, windows_of
 from transform.words import Words
 
+HOUR = 3600  # seconds; rows are settled with those of the hour before and after
+
 
 @dataclass
 class View:
@@ -58,9 +60,22 @@ class View:
 
     @cached_property
     def windows(self) -> Windows:
-        """All records as windows of their tuples."""
+        """All records as windows of their tuples; a hop shows packets twice."""
         records, streams = self.attributed.records, self.streams
-        return windows_of(records, streams.tuple_, self.observer)
+        who = distinct(self.observer, self.attributed.direction)[1]
+        return windows_of(records, streams.tuple_, who)
+
+    @cached_property
+    def at_hand(self) -> tuple[int, int]:
+        """From when until before when all records that begin are surely at hand.
+
+        The hour to be settled is between two others, some of which may have no rows.
+        """
+        if len(self) == 0:
+            return 0, 0
+        first, last = (int(n) // HOUR for n in (self.begin.min(), self.begin.max()))
+        alone = first == last  # it is the one to be settled
+        return (first - alone) * HOUR, (last + 1 + alone) * HOUR
 
     @cached_property
     def observer(self) -> Any:

@@ -125,6 +125,15 @@ def test_what_passed_a_hop_and_never_came_is_unmatched_at_the_nearest():
     assert found == ["transit"] * 3 + ["unmatched"] * 3
 
 
+@pytest.mark.parametrize("late", [0, 20, 60])
+def test_what_a_hop_shows_on_both_ways_is_not_twice_what_came(late):
+    ways = ("ingress", "egress")
+    passed = [at("eni-hop1", m, way=way) for m in range(4) for way in ways]
+    came = [at("eni-2", m, way="ingress", late=late) for m in range(4)]
+    found = counted(world(log("fl-2", "eni-2")), passed + came)
+    assert found == ["transit"] * 8 + ["accepted"] * 4
+
+
 def two_logs(old, new, *logs):
     rows = [rows_of(lines, log=name) for name, lines in (("fl-1", old), ("fl-2", new))]
     both = pa.concat_tables(rows, promote_options="default").unify_dictionaries()
