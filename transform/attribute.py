@@ -17,9 +17,10 @@ from transform.codes import (
     distinct,
 )
 from transform.holders import Layer
+from transform.homes import Homes, ways_told
 from transform.hops import homes_by_hop, next_hops
 from transform.inventory import Inventory
-from transform.places import NOWHERE, SEVERAL, inside, which_network
+from transform.places import NOWHERE, which_network
 from transform.records import Records
 from transform.timeline import EXACT, NOBODY, Found
 from transform.words import Words
@@ -64,7 +65,8 @@ class Side:
 
     Attributes:
         is_src: The source side, else the destination.
-        which: The distinct (VPC, address) of each row.
+        which: The distinct (VPC, address) of each row; where the next hop or the way
+            out matters, with that.
         vpc: Of each distinct one, the VPC as seen from; code of the VPC words.
         home: Of each distinct one, the VPC that it lives in; ``NOWHERE``, or
             ``SEVERAL`` where more than one could be meant.
@@ -114,16 +116,24 @@ def resolve(
         *(np.append(part, part.dtype.type(0))[code] for part in
           (numbers.high, numbers.low, numbers.valid))
     )  # fmt: skip
+    begin, end = records.span
+    homes = Homes(inventory, words["vpc"], since=begin, until=end)
+    found = homes.find(vpc[first], addresses)
+    ways = ways_told(records, which, found.ways, is_src=is_src)
+    if ways is not None:
+        first, apart = distinct(which, ways)
+        addresses, found = addresses.take(which[first]), found.take(which[first])
+        again, which = np.flatnonzero(ways[first]), apart
+        more = homes.find(vpc[first[again]], addresses.take(again), ways[first[again]])
+        found.home[again] = more.home
     side = Side(
         is_src=is_src,
         which=which,
         vpc=vpc[first],
-        home=np.full(len(first), NOWHERE, np.int32),
+        home=found.home,
         addresses=addresses,
         is_global=is_global(addresses),
     )
-    end = int(records.end.max()) if len(records) else 0
-    _find_homes(side, inventory, words["vpc"], until=end)
     if hop is not None:
         proved = homes_by_hop(hop[first], addresses, inventory)
         side.home = np.where((side.home < 0) & (proved >= 0), proved, side.home)
@@ -164,35 +174,6 @@ def fold(side: Side, labels: Any) -> None:
         lookup.asked = lookup.asked[first]
 
 
-def _find_homes(side: Side, inventory: Inventory, vpcs: Words, *, until: int) -> None:
-    """Say which VPC each address lives in: the observer's, else one that it reaches.
-
-    What joined it to others counts if it can have been there to the end of the rows.
-    """
-    for code in np.unique(side.vpc).tolist():
-        mine = np.flatnonzero((side.vpc == code) & side.addresses.valid)
-        vpc = vpcs.text(code)
-        if vpc is None or len(mine) == 0:
-            continue
-        place = inventory.places.of(vpc)
-        some = side.addresses.take(mine)
-        home = np.where(inside(place, some), code, NOWHERE)
-        if not (place.networks or place.subnets):
-            home = np.where(_known_in(inventory, vpc, some), code, home)
-        for neighbour in sorted(n for n, u in place.neighbours.items() if u >= until):
-            reached = inside(inventory.places.of(neighbour), some) & (home != code)
-            home[reached & (home != NOWHERE)] = SEVERAL
-            home[reached & (home == NOWHERE)] = vpcs.code(neighbour)
-        side.home[mine] = home
-
-
-def _known_in(inventory: Inventory, vpc: str, addresses: Addresses) -> Any:
-    """Return which addresses some identity of a VPC without known ranges has."""
-    code = np.full(len(addresses), inventory.vpc_code(vpc), np.int64)
-    found = inventory.interfaces.keys.has(code, addresses)
-    return (found | inventory.pods.keys.has(code, addresses)) & (code >= 0)
-
-
 def _keys(layer: Layer, side: Side, inventory: Inventory, vpcs: Words) -> Any:
     """Return the keys of each distinct address in its home (see `Keys.find`)."""
     homes = np.where(side.home >= 0, side.home, NOWHERE)
@@ -209,8 +190,7 @@ def _keys(layer: Layer, side: Side, inventory: Inventory, vpcs: Words) -> Any:
 def _ask(layer: Layer, keys: Any, which: Any, records: Records) -> Lookup:
     """Ask for each distinct address over all of the run, then where that is open."""
     size = keys.shape[1]
-    begin = int(records.begin.min()) if len(records) else 0
-    end = int(records.end.max()) if len(records) else 0
+    begin, end = records.span
     whole = layer.at(keys, np.full(size, begin), np.full(size, end))
     asked = (whole.status != EXACT) & (whole.status != NOBODY)
     rows = np.flatnonzero(asked[which]) if asked.any() else np.zeros(0, np.int64)

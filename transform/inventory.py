@@ -16,6 +16,7 @@ from transform.codes import NONE, Coded, coded, last_seen, several, texts_equal
 from transform.holders import HOST, Keys, Layer
 from transform.places import Places, documents_of
 from transform.presence import EVER, NEVER
+from transform.routes import Routes
 from transform.shared import put_together
 from transform.timeline import Spans
 
@@ -44,6 +45,7 @@ class Inventory:
         columns: Of each identity, its texts as codes.
         security_groups: Of each identity, a list of texts.
         places: VPCs, subnets, peers.
+        routes: Where VPCs send what is not their own.
         documents: Configurations by resource type.
         pods, nodes, interfaces, publics: Who held an address, by source.
         owned: Which addresses an interface ever had: (code of the interface, address).
@@ -75,6 +77,7 @@ class Inventory:
         self.owner_key = owner_key
         self.documents = documents_of(configurations)
         self.places = Places(self.documents)
+        self.routes = Routes(self.documents, self.places)
         self.columns = {name: coded(rows[name]) for name in FROM_IDENTITIES}
         self.security_groups = _with_dictionary(rows["security_groups"])
         self.size = rows.num_rows

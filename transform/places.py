@@ -19,9 +19,14 @@ from transform.addresses import Addresses, Network, in_any, networks
 from transform.presence import EVER
 
 NOWHERE, SEVERAL = -1, -2
-OVER_BY = "flowlake:over_by"  # in a document, beside what AWS says
+# In a document, beside what AWS says: seconds since 1970.
+OVER_BY, NOT_BEFORE = "flowlake:over_by", "flowlake:not_before"
 EVER_US = (1 << 63) - 1
 ATTACHED = ("available", "modifying")  # states in which a gateway passes packets on
+PEERING, TRANSIT = "peering", "transit"
+
+# What joins two VPCs: which kind of thing, and its id if that is known.
+Link = tuple[str, str | None]
 
 
 @dataclass(slots=True)
@@ -39,15 +44,23 @@ class Vpc:
     """A VPC: its ranges, its subnets, and the VPCs that it reaches by private address.
 
     Attributes:
-        neighbours: Peered or attached to the same transit gateway, and until when
-            they can have been; seconds since 1970, ``EVER`` while they are.
+        neighbours: Peered or attached to the same transit gateway, by what, and until
+            when they can have been; seconds since 1970, ``EVER`` while they are.
     """
 
     id: str
     networks: tuple[Network, ...] = ()
     account: str | None = None
     subnets: list[Subnet] = field(default_factory=list)
-    neighbours: dict[str, int] = field(default_factory=dict)
+    neighbours: dict[str, dict[Link, int]] = field(default_factory=dict)
+
+    def joined(self, until: int) -> dict[str, tuple[Link, ...]]:
+        """Return the neighbours, by name, and what can have joined them until then."""
+        found = {
+            name: tuple(link for link, over in links.items() if over >= until)
+            for name, links in sorted(self.neighbours.items())
+        }
+        return {name: links for name, links in found.items() if links}
 
 
 class Places:
@@ -101,7 +114,8 @@ class Places:
             if vpc is not None and not vpc.networks:  # of another account, say
                 vpc.networks = networks(_cidrs(end))
         until = document.get(OVER_BY, EVER)
-        self._join([(vpc.id, until) for vpc in vpcs if vpc is not None])
+        link = PEERING, document.get("VpcPeeringConnectionId")
+        self._join(link, [(vpc.id, until) for vpc in vpcs if vpc is not None])
 
     def _add_attachments(self, documents: Sequence[dict[str, Any]]) -> None:
         attached: dict[str, list[tuple[str, int]]] = {}
@@ -117,14 +131,15 @@ class Places:
             if gateway and self._vpc(vpc) is not None:
                 end = str(vpc), document.get(OVER_BY, EVER)
                 attached.setdefault(gateway, []).append(end)
-        for vpcs in attached.values():
-            self._join(vpcs)
+        for gateway, vpcs in attached.items():
+            self._join((TRANSIT, gateway), vpcs)
 
-    def _join(self, ends: Sequence[tuple[str, int]]) -> None:
+    def _join(self, link: Link, ends: Sequence[tuple[str, int]]) -> None:
         for one, over in ends:
             known = self.vpcs[one].neighbours
             for other, until in ends:
-                known[other] = max(known.get(other, 0), min(over, until))
+                links = known.setdefault(other, {})
+                links[link] = max(links.get(link, 0), min(over, until))
 
     def _vpc(self, id_: str | None) -> Vpc | None:
         return self.vpcs.setdefault(id_, Vpc(id_)) if id_ else None
@@ -148,17 +163,23 @@ def _associated(item: dict[str, Any]) -> bool:
 def documents_of(configurations: pa.Table) -> dict[str, list[dict[str, Any]]]:
     """Return the distinct documents of each resource type, read.
 
-    What is over says until when it can have been, as ``OVER_BY``: seconds since 1970.
+    What is over says until when it can have been, as ``OVER_BY``; what surely was not
+    always, from when, as ``NOT_BEFORE``.
     """
     found: dict[str, list[dict[str, Any]]] = {}
     over_by = configurations["latest"].cast(pa.int64())
     some = configurations.select(["resource_type", "document"])
     some = some.append_column("over_by", pc.fill_null(over_by, EVER_US))
+    begin = configurations["earliest"].cast(pa.int64())
+    some = some.append_column("begin", pc.fill_null(begin, 0))
     kinds = some.group_by(["resource_type", "document"])
-    for row in kinds.aggregate([("over_by", "max")]).to_pylist():
+    ends = [("over_by", "max"), ("begin", "min")]
+    for row in kinds.aggregate(ends).to_pylist():
         document = json.loads(row["document"])
         if row["over_by_max"] < EVER_US:
             document[OVER_BY] = row["over_by_max"] // 1_000_000
+        if row["begin_min"] > 0:
+            document[NOT_BEFORE] = row["begin_min"] // 1_000_000
         found.setdefault(row["resource_type"], []).append(document)
     return found
 

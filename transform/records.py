@@ -52,6 +52,13 @@ class Records:
     def __len__(self) -> int:
         return len(self.begin)
 
+    @property
+    def span(self) -> tuple[int, int]:
+        """The first begin and the last end; of no rows, nothing."""
+        if len(self) == 0:
+            return 0, 0
+        return int(self.begin.min()), int(self.end.max())
+
     def has(self, name: str) -> bool:
         """Whether the rows have a column."""
         return name in self.rows.column_names
@@ -71,8 +78,8 @@ def read_records(rows: pa.Table) -> Records:
         instance=column_of(rows, "instance_id"),
         src=src,
         dst=dst,
-        shown_src=_as_codes_of(src, column_of(rows, "srcaddr")),
-        shown_dst=_as_codes_of(dst, column_of(rows, "dstaddr")),
+        shown_src=as_codes_of(src, column_of(rows, "srcaddr")),
+        shown_dst=as_codes_of(dst, column_of(rows, "dstaddr")),
         addresses=(source, source if same else parse(dst.words)),
         direction=_logged_direction(rows),
         begin=start - BLUR,
@@ -100,7 +107,7 @@ def _logged_direction(rows: pa.Table) -> Any:
     return np.take(np.array([*codes, UNKNOWN], np.int8), column.codes)
 
 
-def _as_codes_of(own: Coded, other: Coded) -> Any:
+def as_codes_of(own: Coded, other: Coded) -> Any:
     """Return a column's texts as codes of another's words; ``ELSE``: it lacks it."""
     if other.words is own.words or other.words.equals(own.words):
         return other.codes
