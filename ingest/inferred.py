@@ -1,7 +1,8 @@
 """What an inventory's changes tell of identities that did not change themselves.
 
-In which VPC a pod is, and whether pods can be on an instance, is told by other rows, of
-any time and of any scope. So two states of `identities` are compared as they are read.
+In which VPC a pod is, whether pods can be on an instance, and whether a pod kept its
+address between two sightings, is told by other rows, of any time and of any scope. So
+two states of `identities` are compared as they are read.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from transform.inventory import Inventory
 from transform.presence import EVER, NEVER
 
 WHOSE = ("scope", "source", "holder", "address")
-TOLD = ("inferred_vpc", "hosts")
+TOLD = ("inferred_vpc", "hosts", "kept_until")
 
 
 def changed(
@@ -60,6 +61,7 @@ def _inferred(stored: IcebergTable, snapshot: int | None) -> pa.Table:
     return pa.table(
         named
         | {"inferred_vpc": pc.fill_null(vpcs, ""), "hosts": hosts}
+        | {"kept_until": inventory.kept_until}
         | {"since": since, "until": until}
     )
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from queries.rivals import name_of, of_places
 from queries.special import is_public
 from queries.values import iso
 
 Row = Mapping[str, Any]
-_NAMES = ("pod", "node", "name", "eni")
+MOST = 5  # VPCs, and holders in one, that are named
 
 
 def sentence(found: Row, vpc: str | None) -> str:
@@ -38,11 +39,6 @@ def sentence(found: Row, vpc: str | None) -> str:
     if nearest or not held.num_rows:
         parts.append(_next(found["at"], listings))
     return "; ".join(parts)
-
-
-def name_of(row: Row) -> str | None:
-    """Return what a holder is called."""
-    return next((row[name] for name in _NAMES if row.get(name)), None)
 
 
 def counted(count: int, word: str) -> str:
@@ -71,16 +67,42 @@ def _nothing_listed(vpc: str | None) -> str:
 
 
 def _held(identities: pa.Table, at: datetime | None) -> str:
-    if at is None:
-        if identities.num_rows == 1:
-            return "one interval"
-        return f"{counted(identities.num_rows, 'interval')}, the newest first"
-    sure = identities["at_that_time"].to_pylist().count("surely")
-    if sure == 1:
-        return "one held it then"
+    if at is not None:
+        return held(identities.to_pylist())
     if identities.num_rows == 1:
-        return "one can have held it then, but not surely"
-    return f"{identities.num_rows} can have held it then, {sure or 'none'} surely did"
+        return "one interval"
+    return f"{counted(identities.num_rows, 'interval')}, the newest first"
+
+
+def held(rows: Iterable[Row]) -> str:
+    """Say who held an address at a time, VPC by VPC."""
+    places = of_places(rows)
+    told = [_of_place(place, places) for place in sorted(places, key=str)]
+    if len(told) > MOST:
+        told = [
+            *told[:MOST],
+            f"likewise in {counted(len(told) - MOST, 'other VPC')}",
+        ]
+    return "; ".join(told)
+
+
+def _of_place(
+    place: str | None, places: Mapping[str | None, Mapping[str, bool]]
+) -> str:
+    """Say who held it in one VPC, and which of them surely did."""
+    where = f"in {place} " if place and len(places) > 1 else ""
+    holders = places[place]
+    if len(holders) == 1:
+        ((who, is_sure),) = holders.items()
+        how = "held it then" if is_sure else "can have held it then, but not surely"
+        return f"{where}{who} {how}"
+    ordered = sorted(holders.items(), key=lambda told: (not told[1], told[0]))
+    texts = [
+        f"{who} {'surely' if sure else 'possibly'}" for who, sure in ordered[:MOST]
+    ]
+    if len(ordered) > MOST:
+        texts.append(f"{counted(len(ordered) - MOST, 'other')}")
+    return f"{where}{len(holders)} can have held it then: {', '.join(texts)}"
 
 
 def _nobody(found: Row) -> str:

@@ -16,7 +16,8 @@ from lake.settings import load_settings
 from queries import formats, tables
 from queries.engine import Engine
 from queries.output import opened
-from queries.says import name_of, sentence
+from queries.rivals import name_of
+from queries.says import sentence
 from queries.special import special
 from queries.statements import statement
 from queries.values import iso, parse_moment

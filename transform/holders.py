@@ -97,6 +97,7 @@ class Layer:
         possible: See `Timeline`.
         watcher: See `Timeline`.
         spans: See `Timeline`.
+        whose: See `Timeline`.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class Layer:
         possible: tuple[Any, Any],
         watcher: Any,
         spans: Spans,
+        whose: Any,
     ) -> None:
         self.rows = rows
         self.keys = Keys(vpc, addresses, length)
@@ -120,6 +122,7 @@ class Layer:
             possible,
             watcher=watcher,
             spans=spans,
+            whose=whose,
         )
 
     def find(self, vpc: Any, addresses: Addresses) -> Any:

@@ -14,6 +14,7 @@ from lake.tables import CONFIGURATIONS, IDENTITIES, arrow_schema
 from transform.addresses import Addresses, parse
 from transform.codes import NONE, Coded, coded, last_seen, several, texts_equal
 from transform.holders import HOST, Keys, Layer
+from transform.kept import Held, keep, recurring
 from transform.places import Places, documents_of
 from transform.presence import EVER, NEVER
 from transform.routes import Routes
@@ -25,8 +26,9 @@ FROM_IDENTITIES = (
     "subnet", "vpc", "az", "account", "k8s_service", "aws_service", "owner", "name",
     "forwards",
 )  # fmt: skip
-USED = (*FROM_IDENTITIES, "source", "scope", "address", "is_primary", "security_groups",
-        "valid_from", "valid_until", "earliest", "latest", "last_seen")  # fmt: skip
+USED = (*FROM_IDENTITIES, "source", "scope", "holder", "address", "is_primary",
+        "security_groups", "valid_from", "valid_until", "earliest", "latest",
+        "last_seen")  # fmt: skip
 # What of an interface may be another at another time; its kind and place never are.
 OF_ITS_TIME = ("instance", "name", "cluster", "owner", "workload", "node")
 
@@ -57,6 +59,8 @@ class Inventory:
         with_public: For each interface's code, whether it ever had a public address.
         enis_from, enis_until: When each interface's identities are possible; seconds.
         possible: When each identity is possible: begin and end, seconds.
+        kept_until: Until when each identity's pod kept its address, beyond what the
+            identity tells by itself (see `kept`).
         vpc_of_eni: For each interface's code, its VPC's, ``NONE`` if that is not known.
     """
 
@@ -202,6 +206,12 @@ class Inventory:
         self.with_public[eni[public & (eni >= 0)]] = True
         surely = ~self._source & (certain[0] < EVER)
         told, certain, possible = put_together(rows, surely, certain, possible)
+        whose = recurring(rows, self._source)
+        address = coded(rows["address"]).codes
+        held = Held(self.columns, self._vpc, address, whose, self._source, told,
+                    certain, possible)  # fmt: skip
+        held, self.kept_until = keep(held, self._source & is_pod)
+        told, certain, possible = held.told, held.certain, held.possible
 
         def layer(which: Any, *, watched: bool = False) -> Layer:
             some = np.flatnonzero(which & addresses.valid & ~told)
@@ -214,6 +224,7 @@ class Inventory:
                 possible=(possible[0][some], possible[1][some]),
                 watcher=cluster.codes[some] if watched else np.full(len(some), -1),
                 spans=spans,
+                whose=whose[some],
             )
 
         self.pods = layer(self._source & is_pod, watched=True)

@@ -15,9 +15,14 @@ holders AS (
     *,
     coalesce(earliest, valid_from) AS begin,
     coalesce(latest, greatest(valid_until, last_seen)) AS until,
+    -- What a look saw was so in its own second; what told its end was not.
+    CASE until_known
+      WHEN 'ended_at' THEN valid_until
+      ELSE coalesce(valid_until, last_seen) + INTERVAL 1 SECOND
+    END AS sure_until,
     CASE
       WHEN $at IS NULL THEN NULL
-      WHEN valid_from <= $at AND $at < coalesce(valid_until, last_seen + INTERVAL 1 SECOND) THEN 'surely'
+      WHEN valid_from <= $at AND $at < sure_until THEN 'surely'
       WHEN coalesce(earliest, TIMESTAMPTZ '1970-01-01') <= $at
         AND $at < coalesce(latest, greatest(valid_until, last_seen), TIMESTAMPTZ '9999-01-01') THEN 'possibly'
       WHEN valid_from <= $at AND $at <= coalesce(valid_until, TIMESTAMPTZ '9999-01-01') THEN 'possibly'

@@ -1015,6 +1015,32 @@ def test_a_list_that_was_picked_from_an_answer_is_named(tmp_path, picked):
     assert not report.ignored
 
 
+@pytest.mark.parametrize(
+    "value",
+    [None, "x", {}, [None, "s"], [{"NetworkInterfaceId": 5}, None], [{"VpcId": "v"}]],
+    ids=str,
+)
+def test_a_list_that_is_none_or_garbage_alone_is_no_look(tmp_path, value):
+    save(tmp_path, NetworkInterfaces=value)
+    report = Report()
+    assert looks(tmp_path, at=AT, report=report) == []
+    path = str(tmp_path / "NetworkInterfaces.json")
+    assert report.unreadable[path].startswith("garbled: NetworkInterfaces holds")
+    save(tmp_path, Vpcs=[{"VpcId": "vpc-1"}], Reservations=["x"])
+    report = Report()
+    found = sighting(tmp_path, report=report)
+    assert documents(found).keys() == {("vpc", "vpc-1")}
+    assert found.lists == frozenset()
+    assert len(report.unreadable) == 2
+
+
+def test_a_list_with_some_garbage_is_read_and_tells_nothing_of_the_rest(tmp_path):
+    save(tmp_path, NetworkInterfaces=[interface(1), None])
+    assert looks(tmp_path, at=AT) == [(AT, ["10.0.0.1"], [])]
+    save(tmp_path, NetworkInterfaces=[])  # an empty list is an answer
+    assert looks(tmp_path, at=AT) == [(AT, [], ["identities", "network_interface"])]
+
+
 def test_a_list_of_answers_is_read(tmp_path):
     pages = [{"NetworkInterfaces": [interface(n)]} for n in (1, 2)]
     (tmp_path / "pages.json").write_text(json.dumps(pages))

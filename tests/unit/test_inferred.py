@@ -7,13 +7,14 @@ import pyarrow as pa
 import pytest
 
 from ingest.enriching import Inventories
+from ingest.inferred import changed
 from ingest.inventory.sighting import CONFIGURED, SIGHTED, Sighting
 from ingest.inventory.store import record
 from ingest.job import Ingest, Request
 from ingest.settling import Settler
 from lake.catalog import Lake
 from lake.settings import load_settings
-from lake.tables import FLOWS
+from lake.tables import FLOWS, IDENTITIES
 from tests.estate import NOON, SCOPE, put, sent
 
 DAY = 24 * 60
@@ -131,3 +132,17 @@ def test_another_look_at_the_same_reopens_nothing(tmp_path):
         settler.attribute(now=at(9 * DAY))
         record(lake, [aws(6 * DAY, -10 * DAY), node(6 * DAY)])
         assert settler.attribute(now=at(9 * DAY)).added == 0
+
+
+def test_that_a_pod_kept_its_address_reopens_what_lies_between(tmp_path):
+    with Lake(
+        load_settings(lake=str(tmp_path / "lake"), workers=1), create=True
+    ) as lake:
+        lake.ensure_all()
+        record(lake, [empty("kubernetes:d", 60, "pod")])
+        record(lake, [pod(-60)])
+        before = lake.load(IDENTITIES).current_snapshot().snapshot_id
+        record(lake, [pod(30)])
+        since, until = changed(lake.load(IDENTITIES), before)
+        assert since <= at(-60)
+        assert at(30) <= until <= at(60)

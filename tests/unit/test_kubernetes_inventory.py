@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import textwrap
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -564,6 +565,68 @@ def test_several_lists_in_one_file_are_one_moment(tmp_path):
     ((sighting,), _) = read(tmp_path)
     assert sighting.lists == {"identities", "pod", "node"}
     assert sighting.identities.num_rows == 3
+
+
+def _unused(kind, **more):
+    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": SECRET}, **more}
+
+
+def _as_stream(objects, dump, between):
+    return between.join(dump(one) for one in objects)
+
+
+def _as_yq(objects):
+    """Return a list as yq writes it, its items indented."""
+    items = textwrap.indent(yaml.safe_dump(objects), "  ")
+    return f"apiVersion: v1\nkind: List\nitems:\n{items}"
+
+
+@pytest.mark.parametrize("many", [1, 300], ids=["few", "many"])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("all.json", lambda objects: json.dumps(listed(*objects))),
+        ("all.json", lambda objects: json.dumps(objects)),
+        ("all.json", lambda objects: _as_stream(objects, json.dumps, "\n")),
+        ("all.yaml", lambda objects: yaml.safe_dump(listed(*objects))),
+        ("all.yaml", lambda objects: _as_stream(objects, yaml.safe_dump, "---\n")),
+        ("all.yaml", _as_yq),
+    ],
+    ids=["list", "array", "stream", "yaml", "yaml stream", "yq"],
+)
+def test_kinds_that_are_not_read_may_come_first(tmp_path, name, text, many):
+    secret = _unused("Secret", type="Opaque", data={"p": SECRET * 100})
+    event = _unused("Event", involvedObject={"kind": "Pod", "name": "web-0"})
+    objects = [*[_unused("Deployment"), secret, event] * many, pod("web-0"), node()]
+    (tmp_path / name).write_text(text(objects))
+    ((sighting,), skipped) = read(tmp_path)
+    assert skipped == []
+    kinds = sorted(row["kind"] for row in sighting.identities.to_pylist())
+    assert kinds == ["node", "pod"]
+    told = sighting.identities.to_pylist() + sighting.configurations.to_pylist()
+    assert SECRET not in json.dumps(told, default=str)
+
+
+@pytest.mark.parametrize("dump", [json.dumps, yaml.safe_dump], ids=["json", "yaml"])
+def test_a_file_of_unused_kinds_alone_is_passed_over_and_its_kind_named(tmp_path, dump):
+    event = _unused("Event", involvedObject={"kind": "Pod", "name": "web-0"})
+    for name, one in (("list", listed(event, event)), ("one", event)):
+        (tmp_path / f"{name}.json").write_text(dump(one))
+    sightings, skipped = read(tmp_path)
+    assert sightings == []
+    assert [(s.reason, s.detail) for s in skipped] == [("not_kubernetes", "Event")] * 2
+
+
+def test_nothing_is_read_beyond_a_document_that_is_not_of_kubernetes(tmp_path):
+    for name, first in (
+        ("answer", {"kind": "storage#objects", "items": [{"kind": "storage#object"}]}),
+        ("schema", {"type": ["object", "null"]}),
+        ("lines", {"level": "info"}),
+    ):
+        (tmp_path / f"{name}.json").write_text(json.dumps(first) + "\n{broken")
+    sightings, skipped = read(tmp_path)
+    assert sightings == []
+    assert {s.reason for s in skipped} == {"not_kubernetes"}
 
 
 def test_a_list_of_one_namespace_or_page_is_not_taken_for_all(tmp_path):

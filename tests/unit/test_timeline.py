@@ -14,6 +14,7 @@ interval = st.tuples(
     st.integers(0, 5),  # possibly so much earlier
     st.integers(0, 5),  # and later
     st.integers(0, 1),  # watcher
+    st.integers(-1, 1),  # holder
 )
 span = st.tuples(st.integers(0, 1), st.integers(10, 70), st.integers(1, 30))
 question = st.tuples(st.integers(-1, KEYS - 1), st.integers(0, 70), st.integers(1, 12))
@@ -42,8 +43,9 @@ def plainly(intervals, spans, key, begin, end):
             since - before,
             max(since + length, since + 1) + after,
             by,
+            n if holder < 0 else f"holder {holder}",
         )
-        for n, (k, since, length, before, after, by) in enumerate(intervals)
+        for n, (k, since, length, before, after, by, holder) in enumerate(intervals)
         if k == key
     ]
     sure = [row for row in mine if row[1] < row[2] and row[1] < end and row[2] > begin]
@@ -57,7 +59,7 @@ def plainly(intervals, spans, key, begin, end):
         and any(w == able[0][5] and b <= begin and end <= e for w, b, e in spans)
     ):
         return able[0][0], EXACT
-    if len(able) > 1 or len(sure) > 1:
+    if len({row[6] for row in (*able, *sure)}) > 1:
         return -1, AMBIGUOUS
     return -1, NOT_COVERED if able else NOBODY
 
@@ -75,6 +77,7 @@ def test_a_timeline_answers_as_its_intervals_do(intervals, spans, questions):
         ),
         watcher=column(intervals, 5),
         spans=Spans(column(spans, 0), column(spans, 1), column(spans, 2)),
+        whose=column(intervals, 6),
     )
     asked = column(questions, 1)
     found = timeline.at(column(questions, 0), asked, asked + column(questions, 2))

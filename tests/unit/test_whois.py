@@ -11,6 +11,7 @@ from ingest.inventory.store import record
 from lake.catalog import Lake
 from lake.settings import load_settings
 from queries.engine import Engine
+from queries.says import held
 from queries.whois import look_up
 from tests.processes import flowlake
 
@@ -325,12 +326,71 @@ def test_where_only_the_nodes_interface_is_known_the_nearest_pods_are_named(tmp_
     assert found["identities"]["eni"].to_pylist() == ["eni-vpc-1"]
     assert found["nearest"]["pod"].to_pylist() == ["web-1"]
     assert found["says"].startswith(
-        f"one held it then; no pod was seen at it then; before that web-1 (pod) until "
-        f"{iso(10)}; of 2 scopes {EAST} is the stalest"
+        "eni-vpc-1 (instance) held it then; no pod was seen at it then; before that "
+        f"web-1 (pod) until {iso(10)}; of 2 scopes {EAST} is the stalest"
     )
     assert one["identities"].num_rows == 1
-    assert with_pod["identities"].num_rows == 2
+    # What a look saw was so in the very second of the look.
+    assert with_pod["identities"]["at_that_time"].to_pylist() == ["surely"] * 2
     assert with_pod["nearest"].num_rows == 0
+    assert with_pod["says"].startswith("web-1 (pod) on eni-vpc-1 held it then; ")
+
+
+def _held(who, surely, *, vpc="vpc-1", instance=None, cluster=None):
+    """Return a row of who held an address; with a cluster it is a pod's."""
+    scope = f"kubernetes:{cluster}" if cluster else EAST
+    return {"scope": scope, "kind": "pod" if cluster else "instance",
+            "pod": who if cluster else None, "eni": None if cluster else who,
+            "vpc": None if cluster else vpc, "cluster": cluster, "instance": instance,
+            "at_that_time": "surely" if surely else "possibly"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ([_held("eni-1", True)], "eni-1 (instance) held it then"),
+        (
+            [_held("eni-1", False), _held("eni-1", False)],
+            "eni-1 (instance) can have held it then, but not surely",
+        ),
+        (
+            [_held("eni-1", True), _held("eni-2", False)],
+            "2 can have held it then: eni-1 (instance) surely, "
+            "eni-2 (instance) possibly",
+        ),
+        (
+            [
+                _held("eni-3", True, vpc="vpc-2"),
+                _held("eni-1", False),
+                _held("eni-2", False),
+            ],
+            "in vpc-1 2 can have held it then: eni-1 (instance) possibly, "
+            "eni-2 (instance) possibly; in vpc-2 eni-3 (instance) held it then",
+        ),
+        (
+            [
+                _held("eni-1", True, instance="i-1"),
+                _held("web-1", False, instance="i-1", cluster="shop"),
+            ],
+            "web-1 (pod) on eni-1 can have held it then, but not surely",
+        ),
+        (
+            [
+                _held("eni-1", True, instance="i-1"),
+                _held("web-1", True, instance="i-2", cluster="shop"),
+            ],
+            "in shop web-1 (pod) held it then; in vpc-1 eni-1 (instance) held it then",
+        ),
+        (
+            [_held(f"eni-{n}", True) for n in range(7)],
+            "7 can have held it then: "
+            + "".join(f"eni-{n} (instance) surely, " for n in range(5))
+            + "2 others",
+        ),
+    ],
+)
+def test_who_held_it_is_said_by_vpc_and_holder(rows, says):
+    assert held(rows) == says
 
 
 def test_after_the_last_of_all_there_is_none_and_a_table_shows_who_was(settings):

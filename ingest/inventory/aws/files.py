@@ -19,10 +19,10 @@ ENDINGS = (".json", ".json.gz")
 
 
 class BrokenFile(Exception):
-    """A file is no JSON.
+    """A file is no JSON, or not what it begins as.
 
     Attributes:
-        reason: ``truncated``, ``broken`` or ``unreadable``.
+        reason: ``truncated``, ``broken``, ``unreadable``, ``garbled`` or ``no_answer``.
     """
 
     def __init__(self, reason: str, detail: str) -> None:

@@ -72,6 +72,20 @@ def lists_of(answer: Any, *, name: str, report: Report) -> Listing:
     return found
 
 
+def garbled(answer: Any) -> str | None:
+    """Return the name of a list in an answer that is none, or of garbage alone.
+
+    An interface without its id is nobody's; what else lacks one may explain others.
+    """
+    for key, value in answer.items() if isinstance(answer, dict) else ():
+        if key in LISTS and value != []:
+            needed = "NetworkInterfaceId" if key == "NetworkInterfaces" else None
+            found = _documents(value, Report())
+            if not any(needed is None or text(document, needed) for document in found):
+                return str(key)
+    return None
+
+
 def _listed(name: str, documents: list[Document]) -> tuple[str, list[Document]]:
     """Return a list under the name by which it goes on: instances without the rest."""
     if name == "Reservations":

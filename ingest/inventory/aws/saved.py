@@ -20,7 +20,14 @@ from ingest.inventory.aws.files import (
 )
 from ingest.inventory.aws.history import history
 from ingest.inventory.aws.items import Items
-from ingest.inventory.aws.listing import CALLER, Listing, lists_of, merge, with_earlier
+from ingest.inventory.aws.listing import (
+    CALLER,
+    Listing,
+    garbled,
+    lists_of,
+    merge,
+    with_earlier,
+)
 from ingest.inventory.aws.report import Report
 from ingest.inventory.aws.scopes import Answer, Places
 from ingest.inventory.sighting import Sighting
@@ -170,18 +177,15 @@ class _Reader:
         found, broken = [], set()
         for file in files:
             report.files += 1
+            counts = Report()
             try:
-                content = load(file)
+                answers = _answers_in(load(file), file, counts)
             except BrokenFile as error:
                 self._report.cannot_read(str(file.path), error.reason, str(error))
                 broken.add(file.folder)
                 continue
-            counts = Report()
-            answers = _answers_in(content, file, counts)
-            if isinstance(content, list) and not answers:
-                self._report.cannot_read(str(file.path), "no_answer", _PICKED)
+            if counts.odd["not_a_document"]:
                 broken.add(file.folder)
-                continue
             report.absorb(counts)
             found += answers
         return found, broken
@@ -209,14 +213,22 @@ class _Reader:
 
 
 def _answers_in(content: Any, file: SavedFile, report: Report) -> list[Answer]:
-    """Return the answers of a file: one, or a list of them."""
+    """Return the answers of a file: one, or a list of them.
+
+    Raises:
+        BrokenFile: It is a list without any, or one of their lists is garbage.
+    """
     found = []
     for part in content if isinstance(content, list) else [content]:
+        if name := garbled(part):
+            raise BrokenFile("garbled", f"{name} holds nothing of what AWS lists there")
         listing = lists_of(part, name=file.path.name, report=report)
         more = isinstance(part, dict) and any(part.get(k) for k in _MORE)
         if listing:
             partial = frozenset(listing if more else ())
             found.append(Answer(file.path, file.folder, listing, partial))
+    if isinstance(content, list) and not found:
+        raise BrokenFile("no_answer", _PICKED)
     return found
 
 

@@ -16,6 +16,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+from ingest.inventory.kubernetes.allow import KINDS
 from lake.errors import SettingsError
 
 # The keys of a document seen so far, without ``items``, and one of its items; or all of
@@ -31,7 +32,8 @@ LONGEST_VALUE = 64 << 20  # characters; the API refuses an object beyond 1.5 MB
 _YAML = re.compile(
     rb"^(?:---|(?:apiVersion|kind|items|type|object)[ \t]*:)", re.MULTILINE
 )
-_YAML_KIND = re.compile(rb"^(?:- |  )?kind:[ \t]*([A-Za-z]+)", re.MULTILINE)
+_YAML_KIND = re.compile(r"([ -]*)kind:[ \t]*([A-Za-z]+)")
+_YAML_ITEM = re.compile(r" *- +")
 _YAML_WATCH = re.compile(rb"^(?:object:|type:[ \t]*ADDED)", re.MULTILINE)
 _JSON_SIGNS = (b"{", b"[")
 _BLANK = " \t\r\n\0"
@@ -70,28 +72,55 @@ def open_documents(path: Path) -> Generator[Part]:
 
 
 def kind_in(path: Path) -> str | None:
-    """Return the kind of the first object in a file, or ``watch``; None if none.
+    """Return what to read a file as: the first kind in it that is read, or ``watch``.
 
-    Reads no more than it must: all of a long list in YAML is parsed as one document.
+    Else its first kind, None if it holds no object. A list may be of several kinds
+    (``kubectl get deploy,pods``), so objects of other kinds are passed over, but
+    nothing after a document that is not Kubernetes's. No more is held at a time than by
+    `open_documents`; of YAML, which parses a long list as one document, a line.
 
     Raises:
         BrokenDocument, OSError: As `open_documents` does.
     """
+    first = None
+    with closing(_kinds(path)) as kinds:
+        for kind in kinds:
+            if kind in KINDS or kind == "watch":
+                return kind
+            first = first or kind
+    return first
+
+
+def _kinds(path: Path) -> Generator[str]:
     with _opened(path) as stream:
-        head, _ = _head(stream)
-    if head[:1] not in _JSON_SIGNS and _YAML.search(head):
-        if _YAML_WATCH.search(head):
-            return "watch"
-        kinds = (found.decode() for found in _YAML_KIND.findall(head))
-        return next((k for k in kinds if not k.endswith("List")), None)
+        head, encoding = _head(stream)
+        if head[:1] not in _JSON_SIGNS and _YAML.search(head):
+            if _YAML_WATCH.search(head):
+                yield "watch"
+            with io.TextIOWrapper(stream, encoding=encoding, errors="replace") as text:
+                yield from _yaml_kinds(text)
+            return
     with closing(open_documents(path)) as parts:
         for header, item in parts:
-            if header.get("type") in WATCH_TYPES:
-                return "watch"
+            if str(header.get("type")) in WATCH_TYPES:
+                yield "watch"
             shown = item if isinstance(item, dict) and "kind" in item else header
             if item is None or "kind" in shown:
-                return str(shown.get("kind", "")).removesuffix("List") or None
-    return None
+                yield str(shown.get("kind", "")).removesuffix("List")
+                if "apiVersion" not in shown:
+                    return
+
+
+def _yaml_kinds(text: io.TextIOBase) -> Iterator[str]:
+    """Give the kinds of objects and of the items of lists, read line by line."""
+    inside: int | None = None  # how far the keys of items are indented; -1: unknown yet
+    while line := text.readline(BLOCK):
+        if line[0].isalpha():
+            inside = -1 if line.startswith("items:") else None
+        elif inside == -1 and (item := _YAML_ITEM.match(line)):
+            inside = len(item[0])
+        if (kind := _YAML_KIND.match(line)) and len(kind[1]) in (0, inside):
+            yield kind[2].removesuffix("List")
 
 
 @contextmanager

@@ -60,7 +60,7 @@ class _File:
     """A file of lists or objects.
 
     Attributes:
-        kind: Of its first object.
+        kind: Of the first object in it that is read.
         ahead: What it holds besides pods, if it was read ahead of its time.
     """
 
