@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from transform.addresses import Addresses
 from transform.enrich import Attributed
-from transform.public import public_ends
+from transform.public import ODD, Publics, among, mixed, publics_of, united
 from transform.records import Records, numbers, read_records
 
 NO_ENDS = np.array([], np.uint64)
-_ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,19 +23,17 @@ class Ends:
     Attributes:
         clients: Ends that spoke to load balancers which keep the client's address:
             distinct uint64 numbers, sorted; of any size, a few for each client.
-        publics: Public addresses of ours, likewise; a few for each such interface.
+        publics: Who speaks by public addresses of ours.
     """
 
     clients: Any
-    publics: Any
+    publics: Publics
 
 
 def together(parts: Sequence[Ends]) -> Ends:
     """Put together what parts of the rows tell."""
-    return Ends(
-        np.unique(np.concatenate([NO_ENDS, *(part.clients for part in parts)])),
-        np.unique(np.concatenate([NO_ENDS, *(part.publics for part in parts)])),
-    )
+    clients = [NO_ENDS, *(part.clients for part in parts)]
+    return Ends(np.unique(np.concatenate(clients)), united([p.publics for p in parts]))
 
 
 def part_of(rows: pa.Table, parts: int, ends: Ends, *, by_address: bool) -> Any:
@@ -46,8 +42,7 @@ def part_of(rows: pa.Table, parts: int, ends: Ends, *, by_address: bool) -> Any:
     It goes by the address and port of the client of a load balancer, else of the end
     with the higher port: so both directions come together, and so do the conversations
     before and behind a load balancer that keeps the client's. One address pair with
-    much traffic is spread. What goes to a public address of ours changes addresses, and
-    at a NAT gateway the client's port: there the lower port alone decides.
+    much traffic is spread. What goes to a public address of ours goes by interfaces.
 
     Args:
         rows: Of `flows`.
@@ -60,18 +55,17 @@ def part_of(rows: pa.Table, parts: int, ends: Ends, *, by_address: bool) -> Any:
     src, dst = both = _ends(records, by_address=by_address)
     ports = numbers(rows, "srcport"), numbers(rows, "dstport")
     is_src = (ports[0] > ports[1]) | ((ports[0] == ports[1]) & (src > dst))
-    of_src, of_dst = (_among(ends.clients, end) for end in both)
+    of_src, of_dst = (among(ends.clients, end) for end in both)
     end = np.where(np.where(of_src == of_dst, is_src, of_src), src, dst)
-    public = _is_public(records, ends.publics)
-    if public.any():
-        lower = np.minimum(*ports).astype(np.uint64) * _ODD
-        end = np.where(public, lower * _ODD, end)
+    spoken = ends.publics.spoken(records)
+    if spoken is not None:
+        end = np.where(spoken >= 0, spoken.astype(np.uint64) * ODD * ODD, end)
     return ((end >> np.uint64(32)) % np.uint64(parts)).astype(np.int64)
 
 
 def ends_of(attributed: Attributed, *, by_address: bool) -> Ends:
     """Return what some rows tell of ends that others show otherwise."""
-    return Ends(_clients(attributed, by_address=by_address), _publics(attributed))
+    return Ends(_clients(attributed, by_address=by_address), publics_of(attributed))
 
 
 def _clients(attributed: Attributed, *, by_address: bool) -> Any:
@@ -82,32 +76,6 @@ def _clients(attributed: Attributed, *, by_address: bool) -> Any:
     return np.unique(np.concatenate([src[to], dst[of]]))
 
 
-def _publics(attributed: Attributed) -> Any:
-    records = attributed.records
-    sides = zip((records.src, records.dst), records.addresses, strict=True)
-    found = [
-        _mixed(known)[np.unique(column.codes[public])]
-        for (column, known), public in zip(sides, public_ends(attributed), strict=True)
-    ]
-    return np.unique(np.concatenate(found))
-
-
-def _is_public(records: Records, publics: Any) -> Any:
-    """Return which rows show one of some public addresses on either side."""
-    found = np.zeros(len(records), dtype=bool)
-    if len(publics):
-        for column, known in zip(
-            (records.src, records.dst), records.addresses, strict=True
-        ):
-            found |= np.take(_among(publics, _mixed(known)), column.codes)
-    return found & (records.interface.codes >= 0)
-
-
-def _mixed(known: Addresses) -> Any:
-    """Return addresses as numbers, and one more for none; uint64."""
-    return np.append(known.high * _ODD ^ known.low, np.uint64(0))
-
-
 def _ends(records: Records, *, by_address: bool) -> tuple[Any, Any]:
     """Return source and destination, address and port, as numbers; uint64."""
     found = []
@@ -115,14 +83,6 @@ def _ends(records: Records, *, by_address: bool) -> tuple[Any, Any]:
     columns = records.src, records.dst
     for name, column, known in zip(names, columns, records.addresses, strict=True):
         port = numbers(records.rows, name).astype(np.uint64)
-        end = _mixed(known)[column.codes] if by_address else np.uint64(0)
-        found.append((end ^ (port * _ODD)) * _ODD)
+        end = mixed(known)[column.codes] if by_address else np.uint64(0)
+        found.append((end ^ (port * ODD)) * ODD)
     return found[0], found[1]
-
-
-def _among(known: Any, asked: Any) -> Any:
-    """Return which numbers are among sorted ones."""
-    if len(known) == 0:
-        return np.zeros(len(asked), dtype=bool)
-    place = np.minimum(np.searchsorted(known, asked), len(known) - 1)
-    return known[place] == asked

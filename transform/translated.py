@@ -12,7 +12,7 @@ from typing import Any
 
 from transform import outcome as o
 from transform.codes import distinct
-from transform.nat import at_nat, behind_nat, is_nat
+from transform.nat import at_nat, behind_nat, inside_of, is_nat
 from transform.records import BLUR
 from transform.view import View
 
@@ -27,7 +27,8 @@ def arrived_by_translation(view: View, seen: Seen, *, before: int | None) -> Any
         seen: Says of each row whether some rows that share a key with it show its
             packets: called with keys, which rows, and seconds as below.
         before: How many seconds may lie between them; None: as far as can be told.
-            Behind a NAT gateway no more than that can be told.
+            Where a NAT gateway's own records do not tell whose it is, the server's end
+            must do.
     """
     shown, asked = view.public
     if not asked.any():
@@ -36,13 +37,16 @@ def arrived_by_translation(view: View, seen: Seen, *, before: int | None) -> Any
     src, dst = attributed.src.eni, attributed.dst.eni
     ports = streams.srcport, streams.dstport
     landed = shown & attributed.own_dst & (view.role != o.NAT_PUBLIC)
-    from_nat = is_nat(view, attributed.src)
     ends = distinct(src, dst, *ports, streams.protocol)[1]
-    found = (src >= 0) & seen(ends, landed | at_nat(view)[0], before)
+    inside = inside_of(view, ends)
+    found = (src >= 0) & seen(inside, landed | at_nat(view)[0], before)
+    unknown = inside == ends  # no gateway passes it, or what it is inside is not told
+    from_nat = landed & is_nat(view, attributed.src)
     server = distinct(dst, ports[1], streams.protocol)[1]
-    found |= seen(server, landed & from_nat, BLUR)
+    found |= seen(server, from_nat & (unknown | (before is not None)), BLUR)
     back = distinct(src, ports[0], streams.protocol)[1]
-    found |= behind_nat(view) & (src >= 0) & seen(back, view.at_dst & shown, None)
+    open_ = unknown & behind_nat(view) & (src >= 0)
+    found |= open_ & seen(back, view.at_dst & shown, None)
     return asked & found
 
 

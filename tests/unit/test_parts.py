@@ -60,10 +60,10 @@ PUBLIC = known(
 
 def translated(port, sender, sent):
     """Return a conversation with a public address as its two ends record it."""
-    ahead = [("eni-1", "10.0.0.1", port, SERVER, 443, "egress"),
-             ("eni-2", sender, sent, "10.0.0.2", 443, "ingress")]  # fmt: skip
-    back = [("eni-2", "10.0.0.2", 443, sender, sent, "egress"),
-            ("eni-1", SERVER, 443, "10.0.0.1", port, "ingress")]  # fmt: skip
+    ahead = [("eni-1", "10.0.0.1", port, SERVER, 8010, "egress"),
+             ("eni-2", sender, sent, "10.0.0.2", 8010, "ingress")]  # fmt: skip
+    back = [("eni-2", "10.0.0.2", 8010, sender, sent, "egress"),
+            ("eni-1", SERVER, 8010, "10.0.0.1", port, "ingress")]  # fmt: skip
     return [record(*row) for row in (*ahead, *back)]
 
 
