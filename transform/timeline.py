@@ -22,6 +22,7 @@ from transform.presence import Presence, joint
 
 # What is known of a window, from the least to the most.
 NOBODY, NOT_COVERED, AMBIGUOUS, EXACT = 0, 1, 2, 3
+TOLD_AFTER = 60  # seconds in which a watch hears of who has a key
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +96,9 @@ class Timeline:
         A window is answered if one holder surely had the key all of it and no other
         surely had it at any moment; or if only one can have had it at any moment,
         from the window's begin surely and to its end possibly, and somebody watched
-        all of the window. A key of -1 is held by nobody. Several intervals of one
-        holder are no rivals: where there are no others it is not covered.
+        all of the window and on until a next holder would have been told of. A key of
+        -1 is held by nobody. Several intervals of one holder are no rivals: where there
+        are no others it is not covered.
         """
         who = np.full(len(key), -1)
         status = np.zeros(len(key), np.int8)
@@ -115,7 +117,7 @@ class Timeline:
         if watched.any():
             some = np.flatnonzero(watched)
             watched[some] = self._spans.cover(
-                self._watcher[able[some]], begin[some], end[some]
+                self._watcher[able[some]], begin[some], end[some] + TOLD_AFTER
             )
         exact = covers | watched
         who[known] = np.where(exact, np.where(covers, sure, able), -1)

@@ -1,10 +1,19 @@
 """Who held a key throughout a window: the same answers as asking each interval."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transform.timeline import AMBIGUOUS, EXACT, NOBODY, NOT_COVERED, Spans, Timeline
+from transform.timeline import (
+    AMBIGUOUS,
+    EXACT,
+    NOBODY,
+    NOT_COVERED,
+    TOLD_AFTER,
+    Spans,
+    Timeline,
+)
 
 KEYS = 3
 interval = st.tuples(
@@ -16,7 +25,7 @@ interval = st.tuples(
     st.integers(0, 1),  # watcher
     st.integers(-1, 1),  # holder
 )
-span = st.tuples(st.integers(0, 1), st.integers(10, 70), st.integers(1, 30))
+span = st.tuples(st.integers(0, 1), st.integers(10, 70), st.integers(1, 120))
 question = st.tuples(st.integers(-1, KEYS - 1), st.integers(0, 70), st.integers(1, 12))
 
 
@@ -56,7 +65,10 @@ def plainly(intervals, spans, key, begin, end):
         len(able) == 1
         and able[0][1] <= begin
         and end <= able[0][4]
-        and any(w == able[0][5] and b <= begin and end <= e for w, b, e in spans)
+        and any(
+            w == able[0][5] and b <= begin and end + TOLD_AFTER <= e
+            for w, b, e in spans
+        )
     ):
         return able[0][0], EXACT
     if len({row[6] for row in (*able, *sure)}) > 1:
@@ -85,3 +97,17 @@ def test_a_timeline_answers_as_its_intervals_do(intervals, spans, questions):
         plainly(intervals, spans, key, begin, begin + length)
         for key, begin, length in questions
     ]
+
+
+@pytest.mark.parametrize(("beyond", "status"), [(-1, NOT_COVERED), (0, EXACT)])
+def test_a_watch_that_breaks_off_has_not_heard_of_the_next_holder(beyond, status):
+    gone = 100
+    timeline = Timeline(
+        np.array([0]),
+        (np.array([10]), np.array([gone])),
+        (np.array([10]), np.array([gone + 2])),
+        watcher=np.array([0]),
+        spans=Spans(*np.array([[0], [0], [gone + 1 + TOLD_AFTER + beyond]])),
+    )
+    found = timeline.at(np.array([0]), np.array([gone - 50]), np.array([gone + 1]))
+    assert found.status.tolist() == [status]
