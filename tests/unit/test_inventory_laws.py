@@ -18,7 +18,7 @@ from transform.codes import NONE
 from transform.inventory import Inventory
 
 # Shrinking takes minutes here, and what fails is small anyway.
-LAWS = settings(max_examples=100, deadline=None, phases=(Phase.explicit, Phase.reuse,
+LAWS = settings(max_examples=60, deadline=None, phases=(Phase.explicit, Phase.reuse,
                                                          Phase.generate))  # fmt: skip
 NOTHING = arrow_schema(IDENTITIES).empty_table()
 

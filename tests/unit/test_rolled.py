@@ -118,14 +118,14 @@ def asked_both_ways(engine, asked):
     return rolled
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(asked=QUESTIONS)
 def test_roll_ups_answer_as_flows_do(full, asked):
     rolled = asked_both_ways(full, asked)
     assert rolled.meta["table"] in ("edges_hourly", "edges_daily")
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(asked=QUESTIONS, limit=strategies.sampled_from([1, 2, 3, 20, 10_000]))
 def test_the_first_rows_are_the_same_whatever_was_folded(folded, asked, limit):
     asked_both_ways(folded, asked | {"limit": limit})
