@@ -53,7 +53,12 @@ def ports(files):
 
 def test_rows_are_enriched_as_soon_as_they_are_enough_for_a_run(files):
     runs = []
-    buffer = RowBuffer(files, 1 << 30, enrich=lambda run: runs.append(run) or run)
+
+    def enrich(run):
+        runs.append(run)
+        return run
+
+    buffer = RowBuffer(files, 1 << 30, enrich=enrich)
     buffer.add(rows(ENOUGH - 1))
     assert runs == []
     buffer.add(rows(1, first=ENOUGH - 1))

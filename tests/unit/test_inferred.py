@@ -14,6 +14,7 @@ from ingest.job import Ingest, Request
 from ingest.settling import Settler
 from lake.catalog import Lake
 from lake.settings import load_settings
+from lake.snapshots import head_id
 from lake.tables import FLOWS, IDENTITIES
 from tests.estate import NOON, SCOPE, put, sent
 
@@ -141,8 +142,11 @@ def test_that_a_pod_kept_its_address_reopens_what_lies_between(tmp_path):
         lake.ensure_all()
         record(lake, [empty("kubernetes:d", 60, "pod")])
         record(lake, [pod(-60)])
-        before = lake.load(IDENTITIES).current_snapshot().snapshot_id
+        before = head_id(lake.load(IDENTITIES))
+        assert before is not None
         record(lake, [pod(30)])
-        since, until = changed(lake.load(IDENTITIES), before)
+        span = changed(lake.load(IDENTITIES), before)
+        assert span is not None
+        since, until = span
         assert since <= at(-60)
         assert at(30) <= until <= at(60)

@@ -159,7 +159,8 @@ def test_however_two_cut_the_same_packets_all_are_shown(pieces, one, other, late
     for count, gap, size in pieces:
         passed += [(second + gap * n, size) for n in range(count)]
         second += gap * count
-    sent, came = cut(passed, *one), cut(passed, *other, late=late)
+    every, first = other
+    sent, came = cut(passed, *one), cut(passed, every, first, late=late)
     assert shown(sent, came).all()
     assert shown(came, sent).all()
 
