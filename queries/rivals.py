@@ -18,6 +18,16 @@ def name_of(row: Row) -> str | None:
     return next((row[name] for name in _NAMES if row.get(name)), None)
 
 
+def kind_of(row: Row) -> str:
+    """Return what kind of thing a holder is."""
+    return row.get("kind") or "holder"
+
+
+def called(row: Row) -> str:
+    """Return a holder's name and kind."""
+    return f"{name_of(row) or 'somebody'} ({kind_of(row)})"
+
+
 def of_places(rows: Iterable[Row]) -> dict[str | None, dict[str, bool]]:
     """Return the holders of an address, and whether each surely held it.
 
@@ -59,12 +69,10 @@ def _carries(interface: Row, tenant: Row) -> bool:
 
 
 def _words(row: Row) -> str:
-    own = row.get("eni")
-    name = name_of(row) or "somebody"
-    shown = f"{name} ({row.get('kind') or 'holder'})"
+    own, shown = row.get("eni"), called(row)
     if _is_tenant(row) and row.get("namespace"):
         return f"{row['namespace']}/{shown}"
-    return f"{shown} on {own}" if own and own != name else shown
+    return f"{shown} on {own}" if own and own != name_of(row) else shown
 
 
 def _add(

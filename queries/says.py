@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from queries.rivals import name_of, of_places
+from queries.rivals import called, kind_of, of_places
 from queries.special import is_public
 from queries.values import iso
 
@@ -34,7 +34,7 @@ def sentence(found: Row, vpc: str | None) -> str:
         return _nothing_listed(vpc)
     parts = [_held(held, found["at"]) if held.num_rows else _nobody(found)]
     if nearest and held.num_rows:
-        parts.append(f"no {_either(map(_kind_of, nearest))} was seen at it then")
+        parts.append(f"no {_either(map(kind_of, nearest))} was seen at it then")
     parts += [*_beside(nearest), *_home(found), _freshness(listings)]
     if nearest or not held.num_rows:
         parts.append(_next(found["at"], listings))
@@ -54,10 +54,6 @@ def _public(listings: list[Row]) -> Iterator[str]:
     else:
         yield "it is a public address that nobody listed has: of the internet"
         yield _freshness(listings)
-
-
-def _kind_of(row: Row) -> str:
-    return row.get("kind") or "holder"
 
 
 def _nothing_listed(vpc: str | None) -> str:
@@ -120,16 +116,12 @@ def _beside(nearest: list[Row]) -> Iterator[str]:
         ("after", "from", ("held_from", "earliest")),
     ):
         told = [
-            f"{_holder(row)} {which} {_first(row, ends)}"
+            f"{called(row)} {which} {_first(row, ends)}"
             for row in nearest
             if row["at_that_time"] == side
         ]
         if told:
             yield f"{side} that {', '.join(told)}"
-
-
-def _holder(row: Row) -> str:
-    return f"{name_of(row) or 'somebody'} ({_kind_of(row)})"
 
 
 def _first(row: Row, names: tuple[str, ...]) -> str:
