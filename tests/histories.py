@@ -6,7 +6,7 @@ one stint follows another of the same holder without a break, it was renamed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -26,6 +26,19 @@ ADDRESSES = ("10.0.0.1", "10.0.0.2")
 def at(minute: float) -> datetime:
     """Return a minute of a history as a time."""
     return BEGIN + timedelta(minutes=minute)
+
+
+def listing(
+    scope: str, minute: float, rows: Iterable[dict[str, Any]], *, whole: bool = True
+) -> Sighting:
+    """Return a look that shows some identities at a minute, all there are if whole."""
+    blank = dict.fromkeys(SIGHTED.names)
+    return Sighting(
+        scope,
+        at(minute),
+        pa.Table.from_pylist([blank | row for row in rows], schema=SIGHTED),
+        lists=frozenset({"identities"} if whole else ()),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +105,16 @@ class Look:
                 if self.parts == "ended" or len(others) > 1:
                     row["ended_at"] = at(stint.until - LITTLE)
                 rows.append(row)
-        return Sighting(
-            SCOPE,
-            at(self.minute + 0.5),
-            pa.Table.from_pylist(rows, schema=SIGHTED),
-            lists=frozenset({"identities"} if self.complete else ()),
-        )
+        return listing(SCOPE, self.minute + 0.5, rows, whole=self.complete)
 
     def _row(self, stint: Stint) -> dict[str, Any]:
-        row: dict[str, Any] = dict.fromkeys(SIGHTED.names)
-        row |= {"source": "aws", "holder": stint.holder, "address": stint.address}
-        row |= {"vpc": "vpc-1", "eni": stint.holder, "name": stint.name}
+        row: dict[str, Any] = {"source": "aws", "holder": stint.holder}
+        row |= {
+            "address": stint.address,
+            "vpc": "vpc-1",
+            "eni": stint.holder,
+            "name": stint.name,
+        }
         if self.told == "start":
             row["started_at"] = at(stint.since + LITTLE)
         if self.told in ("start", "earliest"):

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 from ingest.inventory.merge import merge
-from ingest.inventory.sighting import SIGHTED, Sighting
 from lake.tables import IDENTITIES, arrow_schema
+from tests.histories import listing
 from transform.addresses import parse
 from transform.inventory import Inventory
 from transform.timeline import AMBIGUOUS, EXACT, NOT_COVERED
@@ -32,13 +32,7 @@ def interface(name, **more):
 
 
 def look(minute, *rows, scope=CLUSTER):
-    whole = [dict.fromkeys(SIGHTED.names) | row for row in rows]
-    return Sighting(
-        scope,
-        BEGIN + timedelta(minutes=minute),
-        pa.Table.from_pylist(whole, schema=SIGHTED),
-        lists=frozenset({"identities"}),
-    )
+    return listing(scope, minute, rows)
 
 
 def told(*sightings):

@@ -10,9 +10,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from ingest.inventory.merge import merge
-from ingest.inventory.sighting import SIGHTED, Sighting
 from lake.tables import IDENTITIES, arrow_schema
-from tests.histories import ADDRESSES, LAST, histories, looks
+from tests.histories import ADDRESSES, LAST, histories, listing, looks
 from tests.histories import at as minute_of
 from transform.addresses import parse
 from transform.inventory import Inventory
@@ -27,17 +26,12 @@ LAWS = settings(max_examples=60, deadline=None, phases=(Phase.explicit, Phase.re
 
 def look(scope, minute, *enis, name=None):
     rows = [
-        {**dict.fromkeys(SIGHTED.names), "source": "aws", "holder": eni, "eni": eni,
+        {"source": "aws", "holder": eni, "eni": eni,
          "address": "10.0.0.1", "vpc": "vpc-1", "account": "222222222222",
          "name": name}
         for eni in enis
     ]  # fmt: skip
-    return Sighting(
-        scope,
-        BEGIN + timedelta(minutes=minute),
-        pa.Table.from_pylist(rows, schema=SIGHTED),
-        lists=frozenset({"identities"}),
-    )
+    return listing(scope, minute, rows)
 
 
 def known(*sightings):
