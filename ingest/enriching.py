@@ -16,7 +16,14 @@ from lake.datafiles import open_parquet
 from lake.rewrite import live_files
 from lake.shape import conform, nullable
 from lake.snapshots import head_id
-from lake.tables import INVENTORY, Table, arrow_schema, batch_schema
+from lake.tables import (
+    CONFIGURATIONS,
+    IDENTITIES,
+    INVENTORY,
+    Table,
+    arrow_schema,
+    batch_schema,
+)
 from transform.enrich import Attributor
 from transform.inventory import USED, Inventory
 from transform.judge import judge
@@ -85,15 +92,14 @@ class Inventories:
         state = tuple(map(head_id, stored))
         with self._lock:
             if self._known is None or self._known.state != state:
-                identities, configurations = (
-                    read_files(table, found, live_files(found), columns=columns)
-                    for table, found, columns in zip(
-                        INVENTORY, stored, (USED, None), strict=True
-                    )
-                )
+                identities, configurations = stored
                 inventory = Inventory(
-                    identities,
-                    configurations,
+                    read_files(
+                        IDENTITIES, identities, live_files(identities), columns=USED
+                    ),
+                    read_files(
+                        CONFIGURATIONS, configurations, live_files(configurations)
+                    ),
                     networks=self._networks,
                     owner_key=self._owner_key,
                 )

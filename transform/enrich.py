@@ -13,7 +13,7 @@ from transform.attribute import Side, resolve
 from transform.codes import NONE, column_of
 from transform.identify import Identified, identify, settle_nodes
 from transform.inventory import Inventory
-from transform.known import ATTRIBUTIONS
+from transform.known import ATTRIBUTIONS, NAT
 from transform.learned import learn, learn_directions
 from transform.observers import Observers, Vocabulary, by_row, observers
 from transform.own import own_side
@@ -170,7 +170,7 @@ def _attributed(
     if records.has("resource_id"):
         has_resource = column_of(records.rows, "resource_id").codes >= 0
         regional = (records.interface.codes == NONE) & has_resource
-    nat = regional | (forwards == inventory.columns["forwards"].code_of("nat"))
+    nat = regional | (forwards == inventory.columns["forwards"].code_of(NAT))
     nat &= (forwards >= 0) | regional
     transit = forwards >= 0
     if records.has("interface_type"):

@@ -187,7 +187,8 @@ class Inventory:
         return several(eni.codes[mine], values[mine], len(eni.words))
 
     def _build(self, rows: pa.Table, configurations: pa.Table) -> None:
-        addresses, length = _read_addresses(rows["address"])
+        texts = coded(rows["address"])
+        addresses, length = _read_addresses(texts)
         certain, possible = _intervals(rows)
         self.possible = possible
         cluster = self.columns["cluster"]
@@ -207,8 +208,7 @@ class Inventory:
         surely = ~self._source & (certain[0] < EVER)
         told, certain, possible = put_together(rows, surely, certain, possible)
         whose = recurring(rows, self._source)
-        address = coded(rows["address"]).codes
-        held = Held(self.columns, self._vpc, address, whose, self._source, told,
+        held = Held(self.columns, self._vpc, texts.codes, whose, self._source, told,
                     certain, possible)  # fmt: skip
         held, self.kept_until = keep(held, self._source & is_pod)
         told, certain, possible = held.told, held.certain, held.possible
@@ -264,9 +264,8 @@ def _seconds(column: Any, *, up: bool, absent: int = NEVER) -> Any:
     return -(-whole // 1_000_000) if up else whole // 1_000_000
 
 
-def _read_addresses(column: Any) -> tuple[Addresses, Any]:
+def _read_addresses(texts: Coded) -> tuple[Addresses, Any]:
     """Read addresses and CIDRs; return their first addresses and prefix lengths."""
-    texts = coded(column)
     has_slash = np.asarray(pc.match_substring(texts.words, "/"), dtype=bool)
     found = parse(texts.words)
     length = np.full(len(texts.words), HOST, np.int64)

@@ -26,6 +26,7 @@ ATTRIBUTIONS = (
  HOST_NETWORK, NO_PKT_ADDR) = range(8)  # fmt: skip
 
 OURS, OUTSIDE, UNDECIDED = 1, 0, -1
+NAT = "nat"  # what a NAT gateway's interface does with packets: a word of `forwards`
 # Kinds of interfaces that may be a pod's: of a node, of a branch, of Fargate.
 PODS_MAY_HAVE = ("instance", "network_interface")
 

@@ -9,9 +9,8 @@ import numpy as np
 
 from transform import outcome as o
 from transform.codes import distinct
-from transform.identify import Identified
 from transform.presence import EVER, Presence, joint
-from transform.public import NAT
+from transform.public import is_nat
 from transform.records import BLUR, EGRESS
 from transform.twins import twins
 from transform.view import View
@@ -32,12 +31,7 @@ def at_nat(view: View) -> tuple[Any, Any]:
 
 def behind_nat(view: View) -> Any:
     """Return which rows go to the public address of a NAT gateway of ours."""
-    return view.public[1] & is_nat(view, view.attributed.dst)
-
-
-def is_nat(view: View, side: Identified) -> Any:
-    """Return which rows' address of a side is a NAT gateway's."""
-    return side.forwards == view.attributed.words["forwards"].code(NAT)
+    return view.public[1] & is_nat(view.attributed, view.attributed.dst)
 
 
 def inside_of(view: View, ends: Any) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 from transform.codes import distinct
 from transform.records import BLUR, EGRESS, UNKNOWN
 from transform.shown import shown, shown_or_missing
-from transform.translated import arrived_by_translation, left_unseen
+from transform.translated import Translated
 from transform.twins import Windows, near
 from transform.view import View
 
@@ -21,18 +21,21 @@ class Pairs:
 
     def __init__(self, view: View) -> None:
         self._view = view
+        self._translated = Translated(view, partial(_shown, view))
 
     @cached_property
     def arrived(self) -> Any:
         """There is a record at the destination's own interface, of about the time."""
         view = self._view
         near_by = _near(view, view.streams.key, view.at_dst, before=BLUR)
-        return _arrived(view, before=BLUR, by_stream=near_by)
+        found = _arrived(view, before=BLUR, by_stream=near_by)
+        return found | self._translated.arrived(before=BLUR)
 
     @cached_property
     def arrived_at_once(self) -> Any:
         """There is a record at the destination's own interface, of the same time."""
-        return _arrived(self._view, before=None, by_stream=self._at_dst[0])
+        found = _arrived(self._view, before=None, by_stream=self._at_dst[0])
+        return found | self._translated.arrived(before=None)
 
     @cached_property
     def told(self) -> Any:
@@ -53,7 +56,7 @@ class Pairs:
 
     def left_unseen(self) -> Any:
         """By which way some rows' packets left is not known."""
-        return left_unseen(self._view, partial(_seen, self._view))
+        return self._translated.left_unseen()
 
     @cached_property
     def _at_dst(self) -> tuple[Any, Any]:
@@ -85,7 +88,7 @@ def _near(view: View, key: Any, some: Any, *, before: int) -> Any:
     return near(windows, windows.take(some), within=before)
 
 
-def _shown(view: View, key: Any, some: Any, *, before: int | None) -> Any:
+def _shown(view: View, key: Any, some: Any, before: int | None) -> Any:
     """Return which rows' packets some rows of their key show.
 
     Args:
@@ -133,12 +136,7 @@ def _arrived(view: View, *, before: int | None, by_stream: Any) -> Any:
     if open_.any():
         near_by = _near(view, streams.tuple_, view.at_dst, before=BLUR)
         found = found | (open_ & near_by)
-    found = found | arrived_by_translation(view, partial(_seen, view), before=before)
     return found | _arrived_unseen(view, before=before)
-
-
-def _seen(view: View, key: Any, some: Any, before: int | None) -> Any:
-    return _shown(view, key, some, before=before)
 
 
 def _arrived_unseen(view: View, *, before: int | None) -> Any:

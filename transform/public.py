@@ -11,11 +11,11 @@ import numpy as np
 from transform.addresses import Addresses
 from transform.codes import NONE
 from transform.enrich import Attributed
-from transform.known import OURS
+from transform.identify import Identified
+from transform.known import NAT, OURS
 from transform.places import NOWHERE
 from transform.records import Records
 
-NAT = "nat"  # what a NAT gateway's interface does with packets
 ODD = np.uint64(0x9E3779B97F4A7C15)
 _NUMBERS = np.uint64, np.int64, bool, bool
 
@@ -38,6 +38,11 @@ def public_ends(attributed: Attributed) -> tuple[Any, Any]:
             known &= (side.home == NOWHERE) & (side.ours == OURS) & (side.eni >= 0)
         found.append(np.asarray(known))
     return found[0], found[1]
+
+
+def is_nat(attributed: Attributed, side: Identified) -> Any:
+    """Return which rows' address of a side is a NAT gateway's."""
+    return side.forwards == attributed.words["forwards"].code(NAT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +84,10 @@ class Publics:
 
     def _of(self, numbers: Any, codes: Any) -> tuple[Any, Any, Any]:
         """Return of each row's address whose it is, if public, if a gateway's."""
-        if len(self.address) == 0:
-            nothing = np.zeros(len(codes), dtype=bool)
-            return np.full(len(codes), NONE), nothing, nothing
-        known = among(self.address, numbers)
-        place = np.searchsorted(self.address, numbers).clip(0, len(self.address) - 1)
-        return (
-            np.where(known, self.eni[place], NONE)[codes],
-            (known & self.is_public[place])[codes],
-            (known & self.is_nat[place])[codes],
-        )
+        place = _places(self.address, numbers)[codes]
+        told = (self.eni, NONE), (self.is_public, False), (self.is_nat, False)
+        eni, public, nat = (np.append(values, none)[place] for values, none in told)
+        return eni, public, nat
 
 
 def publics_of(attributed: Attributed) -> Publics:
@@ -96,13 +95,12 @@ def publics_of(attributed: Attributed) -> Publics:
     records = attributed.records
     shown = public_ends(attributed)
     some = np.flatnonzero(shown[0] | shown[1])
-    nat = attributed.words["forwards"].code(NAT)
     parts = [
         Publics(
             mixed(known)[column.codes[some]],
             side.eni[some].astype(np.int64),
             public[some],
-            side.forwards[some] == nat,
+            is_nat(attributed, side)[some],
         )
         for side, column, known, public in zip(
             (attributed.src, attributed.dst), (records.src, records.dst),
@@ -132,7 +130,12 @@ def mixed(known: Addresses) -> Any:
 
 def among(known: Any, asked: Any) -> Any:
     """Return which numbers are among sorted ones."""
+    return _places(known, asked) != NONE
+
+
+def _places(known: Any, asked: Any) -> Any:
+    """Return where numbers are among sorted ones, ``NONE`` where not."""
     if len(known) == 0:
-        return np.zeros(len(asked), dtype=bool)
+        return np.full(len(asked), NONE)
     place = np.minimum(np.searchsorted(known, asked), len(known) - 1)
-    return known[place] == asked
+    return np.where(known[place] == asked, place, NONE)
