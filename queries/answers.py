@@ -1,77 +1,30 @@
-"""Asking a report: the question made definite, its answer, and what to know of it."""
+"""Answering a question: from a roll-up that holds all it asks for, else `flows`."""
 
 from __future__ import annotations
 
-import hashlib
-import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
 from lake.reading import Plan, is_timed
-from lake.tables import COVERAGE_HOURLY, FLOWS
-from queries.contract import Report
-from queries.engine import Engine, Pinned
-from queries.rolled import from_rollups, hours_not_absorbed
+from lake.snapshots import mark_of
+from lake.tables import FLOWS
+from queries.compose import TRAFFIC, composed, load_asked, ordered, unsure
+from queries.contract import Asked
+from queries.engine import Engine
+from queries.meta import META_NAMES, Facts, facts_of, meta_of
+from queries.questions import META_TABLES, Question, pose
+from queries.rolled import parts_of, plans_of
 from queries.session import Session
-from queries.statements import statement
-from queries.values import Window, bind, iso, window_of
+from queries.where import columns_needed
 
-COVERAGE = COVERAGE_HOURLY.name
-META_TABLES = ("sources", "silences", COVERAGE)  # what `meta` is made from
-NO_COVERAGE = "hours of it are not rolled up: the next `flowlake ingest` does that"
-NOT_HEARD = "no interface was heard of in the window, nor within a day on both sides"
-NO_FLOWS = "nothing has been ingested yet: `flowlake ingest` does that"
-# What `meta` says, by name; the documentation is made from it.
-META_NAMES: Mapping[str, str] = {
-    "report": "The report's name.",
-    "parameters": "Every parameter with the value that was taken.",
-    "window": "The half-open window, since and until; UTC.",
-    "snapshot": "The snapshot of `flows` that the answer was computed from: of a "
-    "roll-up, the last one that it has absorbed.",
-    "snapshots": "The snapshot of every table read.",
-    "table": "The main table read: `flows`, or a roll-up that holds all that it takes.",
-    "data_through": "How far the records of the lake reach; null: none yet.",
-    "completeness": "The share of expected intervals that were heard of (null: not "
-    "known, with the reason), intervals that AWS skipped, the share of records that is "
-    "not settled, and records that should have arrived somewhere and did not.",
-    "attributed": "The share of records' sides that are ours, or may be, with a known "
-    "identity; null: not known yet.",
-    "files": "Data files read.",
-    "rows_read": "Rows in those files, before any filter.",
-    "warnings": "What to know before trusting the answer.",
-    "elapsed_ms": "How long it took, milliseconds.",
-}
+__all__ = ["META_NAMES", "Answer", "Question", "answer", "pose"]
 
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A report with every parameter and every snapshot fixed.
-
-    Attributes:
-        parameters: A value for each parameter of the contract.
-        window: The window asked about; None for a report without one.
-        pinned: The tables that it may read: roll-ups first, so that none has
-            absorbed more than there is.
-    """
-
-    report: Report
-    parameters: Mapping[str, Any]
-    window: Window | None
-    pinned: Mapping[str, Pinned]
-
-    @property
-    def etag(self) -> str:
-        """What names the answer: equal questions of an equal lake share it."""
-        state = [p.metadata for p in self.pinned.values()]
-        text = json.dumps(
-            [self.report.version, dict(self.parameters), state], default=str
-        )
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
+_NAMES = re.compile(r"\$(\w+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,33 +33,6 @@ class Answer:
 
     meta: dict[str, Any]
     rows: pa.Table
-
-
-def pose(
-    engine: Engine,
-    report: Report,
-    given: Mapping[str, Sequence[str]],
-    *,
-    now: datetime,
-) -> Question:
-    """Fix a report's parameters and pin the tables that it reads.
-
-    Args:
-        engine: Over the lake.
-        report: What to ask.
-        given: Parameters as text.
-        now: What relative times count from; UTC.
-
-    Raises:
-        BadParameter: A parameter is unknown or not allowed.
-        LakeError: The catalog cannot be reached.
-    """
-    parameters = bind(report, given, now)
-    rollups = report.rolled.reads if report.rolled else ()
-    names = dict.fromkeys((*rollups, COVERAGE, *report.reads, FLOWS.name, *META_TABLES))
-    return Question(
-        report, parameters, window_of(report, parameters), engine.pin(list(names))
-    )
 
 
 def answer(engine: Engine, question: Question) -> Answer:
@@ -118,167 +44,106 @@ def answer(engine: Engine, question: Question) -> Answer:
         QueryError: It takes too long or too much.
     """
     begun = time.perf_counter()
-    found = _computed(engine, question)
     about = [_planned(engine, question, name) for name in META_TABLES]
     with engine.session(about) as session:
-        facts = _facts(session, question)
-    meta = _meta(question, found, facts)
+        facts = facts_of(session, question)
+    found = _from_rollups(engine, question, facts) or _from_tables(engine, question)
+    meta = meta_of(question, found.read, found.snapshot, facts)
     meta["elapsed_ms"] = round((time.perf_counter() - begun) * 1000, 1)
     return Answer(meta, found.rows)
 
 
 @dataclass(frozen=True, slots=True)
 class _Computed:
-    """Rows, and what they were computed from, the main table first."""
+    """Rows, and what they were computed from, the main table first.
+
+    Attributes:
+        snapshot: Of `flows`: of a roll-up, the last one that it has absorbed.
+    """
 
     rows: pa.Table
     read: Sequence[Plan]
     snapshot: int | None
 
 
-def _computed(engine: Engine, question: Question) -> _Computed:
-    report = question.report
-    rolled = from_rollups(
-        engine,
-        report,
-        question.parameters,
-        pinned=question.pinned,
-        window=question.window,
-    )
-    if rolled is not None:
-        return _Computed(rolled.rows, rolled.plans, rolled.mark)
-    plans = [_planned(engine, question, name) for name in report.reads]
+def _from_tables(engine: Engine, question: Question) -> _Computed:
+    plans = [_planned(engine, question, name) for name in question.report.reads]
     with engine.session(plans) as session:
-        rows = session.query(report.sql, question.parameters)
+        rows = _rows(session, question, TRAFFIC, {})
     return _Computed(rows, plans, plans[0].snapshot)
+
+
+def _from_rollups(engine: Engine, question: Question, facts: Facts) -> _Computed | None:
+    """Answer from the first roll-up that holds all that is asked; None: none does."""
+    if not facts.all_decided or question.window is None:
+        return None
+    for name in question.report.rolled:
+        asked = load_asked(name)
+        if _tells_apart(asked, question):
+            found = _from(engine, question, asked)
+            if found is not None:
+                return found
+    return None
+
+
+def _tells_apart(asked: Asked, question: Question) -> bool:
+    filtered = set(question.filters) - set(asked.values)
+    return (
+        asked.can_answer(question.bound)
+        and columns_needed(filtered) <= asked.columns
+        and not question.parameters.get("explode")
+        and question.parameters.get("ports") != "all"
+    )
+
+
+def _from(engine: Engine, question: Question, asked: Asked) -> _Computed | None:
+    reach = question.reach
+    parts = reach and parts_of(asked, reach, question.pinned)
+    if not parts:
+        return None
+    plans = plans_of(engine, asked, parts, question.pinned)
+    with engine.session(plans) as session:
+        if _is_unsure(session, question, asked, parts.parameters):
+            return None
+        rows = _rows(session, question, asked.name, parts.parameters)
+    read = [plan for plan in plans if parts.of(plan.table)]
+    stored = question.pinned[read[0].table.name].stored
+    return _Computed(rows, read, mark_of(stored, FLOWS.name) if stored else None)
+
+
+def _is_unsure(
+    session: Session, question: Question, asked: Asked, more: Mapping[str, Any]
+) -> bool:
+    """Whether a roll-up has folded what the answer would have to tell apart."""
+    if "unsure" not in asked.columns:
+        return False
+    sql = unsure(asked, question.filters)
+    return bool(_query(session, sql, question, more)["unsure"][0].as_py())
+
+
+def _rows(
+    session: Session, question: Question, source: str, more: Mapping[str, Any]
+) -> pa.Table:
+    report = question.report
+    sql = composed(
+        report,
+        source=source,
+        given=question.filters,
+        explode=bool(question.parameters.get("explode")),
+    )
+    return _query(session, ordered(report, sql), question, more)
+
+
+def _query(
+    session: Session, sql: str, question: Question, more: Mapping[str, Any]
+) -> pa.Table:
+    """Run a statement with just those of the question's values that it names."""
+    known = {**question.bound, **more}
+    names = set(_NAMES.findall(sql))
+    return session.query(sql, {n: v for n, v in known.items() if n in names})
 
 
 def _planned(engine: Engine, question: Question, name: str) -> Plan:
     pinned = question.pinned[name]
-    return engine.plan(pinned, question.window if is_timed(pinned.table) else None)
-
-
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    data_through: datetime | None
-    skipped: int
-    coverage: Mapping[str, int]
-    not_covered: int | None = None  # hours changed since they were added up; None: all
-    has_flows: bool = True
-
-
-def _facts(session: Session, question: Question) -> _Facts:
-    through = session.query(statement("meta/data_through"))["data_through"][0].as_py()
-    has_flows = question.pinned[FLOWS.name].snapshot is not None
-    if question.window is None:
-        return _Facts(through, 0, {}, has_flows=has_flows)
-    window = {"since": question.window.since, "until": question.window.until}
-    skipped = session.query(statement("meta/skipped"), window)["skipped"][0].as_py()
-    (found,) = session.query(statement("meta/coverage"), window).to_pylist()
-    coverage = {name: count for name, count in found.items() if count is not None}
-    behind = hours_not_absorbed(
-        question.pinned[COVERAGE], question.pinned[FLOWS.name], question.window
-    )
-    return _Facts(through, skipped, coverage, behind, has_flows)
-
-
-def _unknown(facts: _Facts) -> str:
-    """Return why nobody knows how complete the answer is."""
-    if not facts.has_flows:
-        return NO_FLOWS
-    return NOT_HEARD if facts.not_covered == 0 else NO_COVERAGE
-
-
-def _completeness(facts: _Facts) -> dict[str, Any]:
-    share = _share(facts.coverage, "heard", "expected")
-    return {
-        "share": share,
-        "reason": _unknown(facts) if share is None else None,
-        "skipdata": facts.skipped,
-        "unsettled": _share(facts.coverage, "unsettled", "records"),
-        "unmatched": facts.coverage.get("unmatched"),
-    }
-
-
-def _share(counts: Mapping[str, int], part: str, whole: str) -> float | None:
-    if not counts.get(whole):
-        return None
-    return round(counts.get(part, 0) / counts[whole], 4)
-
-
-def _meta(question: Question, found: _Computed, facts: _Facts) -> dict[str, Any]:
-    read = found.read
-    return {
-        "report": question.report.name,
-        "parameters": {k: _plain(v) for k, v in question.parameters.items()},
-        "window": _window(question.window),
-        "snapshot": _id(found.snapshot),
-        "snapshots": {p.table.name: _id(p.snapshot) for p in read},
-        "table": read[0].table.name,
-        "data_through": _plain(facts.data_through),
-        "completeness": _completeness(facts),
-        "attributed": _share(facts.coverage, "attributed", "sides"),
-        "files": sum(len(p.files) for p in read),
-        "rows_read": sum(p.rows for p in read),
-        "warnings": _warnings(question, read, facts),
-    }
-
-
-def _warnings(question: Question, read: Sequence[Plan], facts: _Facts) -> list[str]:
-    found = []
-    window, through = question.window, facts.data_through
-    if facts.coverage.get("undecided"):
-        found.append(
-            f"of {facts.coverage['undecided']} records nobody knows the direction, so "
-            "they may be counted twice or not at all: see `flowlake doctor`"
-        )
-    unsettled = _share(facts.coverage, "unsettled", "records")
-    if unsettled:
-        found.append(
-            f"{unsettled:.1%} of the records are not settled: what a second record "
-            "decides is open"
-        )
-    if facts.not_covered:
-        found.append(
-            f"{facts.not_covered} hours of the window have changed since completeness "
-            "and attribution were added up: the end of the next ingest does it again"
-        )
-    if facts.skipped:
-        found.append(
-            f"AWS skipped records in {facts.skipped} intervals of the window (SKIPDATA)"
-        )
-    main = question.pinned[read[0].table.name]
-    if window and window.since.date() < main.retained_from:
-        found.append(
-            f"{main.table.name} has dropped its days before {main.retained_from}: what "
-            "they held is not in this answer"
-        )
-    if window and not any(p.rows for p in read):
-        found.append(f"the lake holds no records of this window: {_reach(through)}")
-    elif window and through and through < window.until:
-        found.append(f"records are known only up to {_plain(through)}")
-    return found
-
-
-def _reach(through: datetime | None) -> str:
-    if through is None:
-        return (
-            "flows is empty, `flowlake ingest` fills it (Transit Gateway records are "
-            "in tgw_flows, for SQL)"
-        )
-    return f"records are known up to {_plain(through)}, see `since` and `until`"
-
-
-def _window(window: Window | None) -> dict[str, Any] | None:
-    if window is None:
-        return None
-    return {"since": _plain(window.since), "until": _plain(window.until)}
-
-
-def _id(snapshot: int | None) -> str | None:
-    """Return a snapshot id as text: it does not fit a JSON reader's double."""
-    return None if snapshot is None else str(snapshot)
-
-
-def _plain(value: Any) -> Any:
-    return iso(value) if isinstance(value, datetime) else value
+    window = question.reach if name in question.report.reads else question.window
+    return engine.plan(pinned, window if is_timed(pinned.table) else None)

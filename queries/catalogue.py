@@ -12,17 +12,22 @@ import duckdb
 
 from lake.errors import UnknownReport
 from lake.tables import ROLLUPS, TABLES
-from queries.contract import (
-    ContractError,
-    Report,
-    Rolled,
-    parse_report,
-    parse_rolled,
-)
+from queries.compose import PAIRS, TRAFFIC, composed, load_asked
+from queries.contract import ContractError, Parameter, Report
+from queries.header import parse_report
+from queries.where import plain_parameters
 
-FOLDER = Path(__file__).parent / "sql"
-ROLLED = "rolled"  # the folder of what roll-ups answer, beside the reports
-DAYS = {"first_day", "last_day"}  # the window's whole days, for what reads them
+HERE = Path(__file__).parent
+FOLDER = HERE / "sql"
+DERIVED = {"from", "since", "until", "first_day", "last_day"}  # the window's own
+EXPLODE = Parameter(
+    name="explode",
+    type="boolean",
+    optional=False,
+    default="false",
+    allowed=(),
+    meaning="By security group: a row for each group of a set; rows then overlap.",
+)
 
 
 @cache
@@ -54,21 +59,10 @@ def load_report(path: Path) -> Report:
         ContractError: They do not.
     """
     text = path.read_text(encoding="utf-8")
-    rolled = _load_rolled(path)
-    both = text + (rolled.sql if rolled else "")
-    version = hashlib.sha256(both.encode()).hexdigest()[:12]
-    report = parse_report(path.stem, text, version=version, rolled=rolled)
+    version = hashlib.sha256((_shared() + text).encode()).hexdigest()[:12]
+    report = parse_report(path.stem, text, version=version, asked=_taken())
     _check(report)
-    if rolled is not None:
-        _check_rolled(report, rolled)
     return report
-
-
-def _load_rolled(path: Path) -> Rolled | None:
-    beside = path.parent / ROLLED / path.name
-    if not beside.exists():
-        return None
-    return parse_rolled(path.stem, beside.read_text(encoding="utf-8"))
 
 
 def describe(report: Report) -> dict[str, Any]:
@@ -89,46 +83,66 @@ def describe(report: Report) -> dict[str, Any]:
             for p in report.parameters
         ],
         "columns": [{"name": c.name, "type": c.type} for c in report.columns],
-        "order": report.order,
+        "order": ", ".join(f"{name} {way}" for name, way in report.order),
         "reads": list(report.reads),
-        "rollups": list(report.rolled.reads) if report.rolled else [],
+        "rollups": [t for name in report.rolled for t in load_asked(name).reads],
         "note": report.note,
     }
 
 
+@cache
+def _taken() -> Mapping[str, tuple[Parameter, ...]]:
+    """Return what reports take that read ``traffic``, or ``pairs`` of it."""
+    first = load_asked(TRAFFIC).parameters
+    rest = (EXPLODE, *plain_parameters())
+    return {
+        TRAFFIC: (*first, *rest),
+        PAIRS: (*first, *load_asked(PAIRS).parameters, *rest),
+    }
+
+
+@cache
+def _shared() -> str:
+    """Return the text of all that reports are composed with."""
+    files = [*sorted((HERE / "asked").glob("*.sql")), HERE / "views.sql"]
+    return "".join(file.read_text(encoding="utf-8") for file in files)
+
+
 def _check(report: Report) -> None:
-    declared = {p.name for p in report.parameters}
-    bound = _bound(report.name, report.sql)
-    if declared != bound:
-        raise ContractError(
-            f"{report.name}: {sorted(declared ^ bound)} stand only in the header "
-            "or only in the SQL"
-        )
     unknown = set(report.reads) - set(TABLES)
     if unknown or not report.reads:
         raise ContractError(f"{report.name}: Reads names no table: {sorted(unknown)}")
+    returned = {c.name for c in report.columns}
+    if not {name for name, _ in report.order} <= returned:
+        raise ContractError(f"{report.name}: Order names what is not returned")
+    strange = {c.type for c in report.columns} - set(TYPES)
+    if strange:
+        raise ContractError(f"{report.name}: {sorted(strange)} are no types")
+    bound = _bound(report)
+    given = {p.name for p in report.parameters} | set(report.fixed) | DERIVED
+    if bound - given:
+        raise ContractError(f"{report.name}: {sorted(bound - given)} are not declared")
+    unused = _own(report) - bound
+    if unused:
+        raise ContractError(f"{report.name}: {sorted(unused)} stand only in the header")
+    for name in report.rolled:
+        if not set(load_asked(name).reads) <= {t.name for t in ROLLUPS}:
+            raise ContractError(f"{report.name}: {name} reads what is no roll-up")
 
 
-def _check_rolled(report: Report, rolled: Rolled) -> None:
-    tables = {t.name: t for t in ROLLUPS}
-    if not rolled.reads or not set(rolled.reads) <= set(tables):
-        raise ContractError(f"{report.name}: {rolled.reads} are no roll-ups")
-    expected = {p.name for p in report.parameters} - set(rolled.without)
-    if any(tables[name].is_daily for name in rolled.reads):
-        expected |= DAYS
-    bound = _bound(report.name, rolled.sql)
-    if bound != expected:
-        raise ContractError(
-            f"{report.name}: from roll-ups, {sorted(bound ^ expected)} do not fit"
-        )
-    for name, values in rolled.values.items():
-        parameter = report.parameter(name)
-        if parameter is None or not set(values) <= set(parameter.allowed):
-            raise ContractError(f"{report.name}: ${name} is not one of {values}")
+TYPES = {"varchar", "integer", "bigint", "double", "boolean", "timestamptz", "date",
+         "varchar[]"}  # fmt: skip
 
 
-def _bound(name: str, sql: str) -> set[str]:
-    statements = duckdb.extract_statements(sql)
+def _own(report: Report) -> set[str]:
+    """Return the parameters that must stand in the SQL itself."""
+    shared = {p.name for p in _taken()[PAIRS]} if report.asks else set()
+    own = {p.name for p in report.parameters if p.name not in shared}
+    return own - {"baseline", "filter", "limit"}
+
+
+def _bound(report: Report) -> set[str]:
+    statements = duckdb.extract_statements(composed(report))
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-        raise ContractError(f"{name}: a report is exactly one SELECT")
+        raise ContractError(f"{report.name}: a report is exactly one SELECT")
     return set(statements[0].named_parameters)

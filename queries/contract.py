@@ -1,9 +1,8 @@
-"""A report's contract: the header comment of its SQL file, read into types."""
+"""A report's contract: what it takes, returns and reads."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,42 +21,17 @@ ENGINE_TYPES: Mapping[str, str] = {
     "cidr[]": "VARCHAR[]",
     "port[]": "INTEGER[]",
     "protocol[]": "INTEGER[]",
+    "span": "VARCHAR",
+    "filter": "VARCHAR",
 }
 
 MEANINGS: Mapping[str, str] = {
     "since": "Start of the window: 24h, 7d, an ISO 8601 time (UTC), or now.",
     "until": "End of the window, itself not included.",
-    "by": "What a row stands for.",
+    "baseline": "How long before the window what is new is compared with.",
+    "by": "What client and server are called by.",
     "limit": "The most rows in the answer.",
-    "eni": "Recorded at this interface, or at this other observer.",
-    "instance": "Recorded at an interface of this instance.",
-    "subnet": "Recorded at an interface in this subnet.",
-    "vpc": "Recorded at an interface in this VPC.",
-    "account": "Recorded at an interface of this account.",
-    "region": "Recorded in this Region.",
-    "az": "Recorded in this Availability Zone, by id.",
-    "pod": "Either side is this pod.",
-    "workload": "Either side is of this workload.",
-    "namespace": "Either side is in this namespace.",
-    "node": "Either side is this node, or a pod on it.",
-    "cluster": "Either side is in this cluster.",
-    "verdict": "What became of the packets.",
-    "address": "Either side has this address, in any usual spelling; a CIDR is taken "
-    "as `network`.",
-    "network": "Either side lies in this CIDR, IPv4 or IPv6.",
-    "port": "Either side has this port.",
-    "protocol": "Protocol: tcp, udp, icmp, icmpv6 or an IANA number.",
 }
-
-_FIELD = re.compile(r"(Params|Returns|Order|Reads|Note|Holds):\s*(.*)")
-_VALUES = re.compile(r"\$(\w+) in ([\w|]+)")
-_PARAMETER = re.compile(
-    r"\$(?P<name>\w+)\s+(?P<type>\w+(?:\[\])?)(?P<optional>\?)?"
-    r"(?:\s+in\s+(?P<allowed>[\w|]+))?"
-    r"(?:\s*=\s*(?P<default>[^\s']+))?"
-    r"(?:\s+'(?P<meaning>[^']*)')?"
-)
-_COLUMN = re.compile(r"(?P<name>\w+)\s+(?P<type>\w+(?:\[\])?)")
 
 
 class ContractError(ValueError):
@@ -103,26 +77,35 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Rolled:
-    """How roll-ups answer a report, for some of its parameters.
+class Asked:
+    """What a report about traffic reads: from `flows`, or from a roll-up.
 
     Attributes:
-        values: Of a parameter, the values that they can answer.
-        without: Parameters that must not be given.
-        reads: Names of the roll-ups, by the hour before by the day.
-        sql: Returns what the report does, and ``holds``.
+        parameters: What it takes; of a roll-up nothing beyond the others.
+        values: Of a parameter, the values that a roll-up can answer.
+        columns: What filters may compare in a roll-up.
+        reads: Names of the tables, by the hour before by the day.
     """
 
+    name: str
+    parameters: tuple[Parameter, ...]
     values: Mapping[str, tuple[str, ...]]
-    without: tuple[str, ...]
+    columns: frozenset[str]
     reads: tuple[str, ...]
     sql: str
 
     def can_answer(self, parameters: Mapping[str, Any]) -> bool:
-        """Whether these parameters ask for nothing that roll-ups do not have."""
+        """Whether these parameters ask for nothing that it does not tell apart."""
         return all(
-            parameters[name] in allowed for name, allowed in self.values.items()
-        ) and all(parameters[name] is None for name in self.without)
+            _all_in(parameters.get(name), allowed)
+            for name, allowed in self.values.items()
+        )
+
+
+def _all_in(value: Any, allowed: tuple[str, ...]) -> bool:
+    if value is None:
+        return True
+    return all(v in allowed for v in (value if isinstance(value, list) else [value]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,21 +113,29 @@ class Report:
     """One report: its contract and its SQL.
 
     Attributes:
+        parameters: All that it takes, those of what it asks about included.
+        order: Columns to sort by, each with its direction.
         reads: Names of the tables that it reads, the main one first.
+        asks: `traffic` or `pairs`, if it is about traffic.
+        fixed: Parameters of those that it sets itself.
+        rolled: Names of the roll-ups in ``asked/`` that may answer in place of
+            `flows`.
+        sql: Its SELECT, without order and limit.
         version: Changes with its files, so that caches know.
-        rolled: How roll-ups answer it, if they can.
     """
 
     name: str
     sentence: str
     parameters: tuple[Parameter, ...]
     columns: tuple[Column, ...]
-    order: str
+    order: tuple[tuple[str, str], ...]
     reads: tuple[str, ...]
+    asks: str | None
+    fixed: Mapping[str, str]
+    rolled: tuple[str, ...]
     note: str
     sql: str
     version: str
-    rolled: Rolled | None = None
 
     def parameter(self, name: str) -> Parameter | None:
         """Return the parameter called ``name``, if there is one."""
@@ -154,101 +145,3 @@ class Report:
     def windowed(self) -> bool:
         """Whether it asks about a window of time."""
         return bool(self.parameter("since") and self.parameter("until"))
-
-
-def parse_report(
-    name: str, text: str, *, version: str, rolled: Rolled | None = None
-) -> Report:
-    """Read a report's file.
-
-    Args:
-        name: The file's stem.
-        text: The file.
-        version: Names this state of the file.
-        rolled: How roll-ups answer it.
-
-    Raises:
-        ContractError: The header does not say what it must.
-    """
-    sentence, fields = _header(text)
-    if not sentence or not {"Params", "Returns", "Order", "Reads"} <= set(fields):
-        raise ContractError(
-            f"{name}: the header needs a sentence, Params, Returns, Order and Reads"
-        )
-    return Report(
-        name=name,
-        sentence=sentence,
-        parameters=tuple(_parameters(name, fields["Params"])),
-        columns=tuple(_columns(name, fields["Returns"])),
-        order=fields["Order"],
-        reads=_tables(fields["Reads"]),
-        note=fields.get("Note", ""),
-        sql=text,
-        version=version,
-        rolled=rolled,
-    )
-
-
-def parse_rolled(name: str, text: str) -> Rolled:
-    """Read the file by which roll-ups answer a report.
-
-    Raises:
-        ContractError: The header does not say what it must.
-    """
-    _, fields = _header(text)
-    if not {"Holds", "Reads"} <= set(fields):
-        raise ContractError(f"{name}: from roll-ups, the header needs Holds and Reads")
-    with_values, _, without = fields["Holds"].partition("without")
-    return Rolled(
-        values={p: tuple(v.split("|")) for p, v in _VALUES.findall(with_values)},
-        without=tuple(re.findall(r"\$(\w+)", without)),
-        reads=_tables(fields["Reads"]),
-        sql=text,
-    )
-
-
-def _tables(text: str) -> tuple[str, ...]:
-    return tuple(re.findall(r"\w+", re.sub(r"\(.*?\)", "", text)))
-
-
-def _header(text: str) -> tuple[str, dict[str, str]]:
-    """Return the sentence and the named fields of the leading comment."""
-    fields: dict[str, str] = {}
-    current = "sentence"
-    for line in text.splitlines():
-        if not line.startswith("--"):
-            break
-        line = line[2:].strip()
-        found = _FIELD.match(line)
-        if found:
-            current, line = found.groups()
-        fields[current] = f"{fields.get(current, '')} {line}".strip()
-    return fields.pop("sentence", ""), fields
-
-
-def _parameters(report: str, text: str) -> Iterator[Parameter]:
-    for part in re.split(r",\s*(?=\$)", text):
-        found = _PARAMETER.fullmatch(part.strip())
-        if found is None or found["type"] not in ENGINE_TYPES:
-            raise ContractError(f"{report}: {part!r} is no parameter")
-        name = found["name"]
-        meaning = found["meaning"] or MEANINGS.get(name)
-        if meaning is None:
-            raise ContractError(f"{report}: ${name} needs a 'sentence' behind it")
-        yield Parameter(
-            name=name,
-            type=found["type"],
-            optional=bool(found["optional"]),
-            default=found["default"],
-            allowed=tuple((found["allowed"] or "").split("|")) if found["allowed"]
-            else (),
-            meaning=meaning,
-        )  # fmt: skip
-
-
-def _columns(report: str, text: str) -> Iterator[Column]:
-    for part in text.split(","):
-        found = _COLUMN.fullmatch(part.strip())
-        if found is None:
-            raise ContractError(f"{report}: {part!r} is no column")
-        yield Column(found["name"], found["type"])

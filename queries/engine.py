@@ -25,7 +25,7 @@ from lake.errors import LakeMissing
 from lake.reading import Plan, plan
 from lake.settings import Settings
 from lake.snapshots import head_id, retained_from
-from lake.tables import TABLES, Table, arrow_schema, iceberg_schema
+from lake.tables import FLOWS, TABLES, Table, arrow_schema, iceberg_schema
 from queries.database import Database, script
 from queries.session import Session
 from queries.values import Window
@@ -155,6 +155,8 @@ def _define(
     cursor.execute(_SET_FILES.format(name=name), {"files": files})
     cursor.execute(_SET_SCHEMA.format(name=name), {"columns": columns})
     cursor.execute(_view(name))
+    if item.table == FLOWS:
+        cursor.execute(_view("traffic"))
 
 
 def _planned(table: Table, stored: IcebergTable, window: Window | None) -> Plan:

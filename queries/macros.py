@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator
 
 from lake.tables import TABLES
+from queries.compose import for_any
 from queries.contract import ENGINE_TYPES, Parameter, Report
+from queries.where import PLAIN
 
 RESERVED = {"limit", "order", "group", "from", "to", "end", "column", "table", "all"}
 
@@ -17,16 +19,23 @@ def macro_statements(report: Report) -> Iterator[str]:
     The inner macro holds the SQL; the outer one has the names and defaults that
     people use, reads times as `24h`, and refuses values that are not allowed.
     """
-    inner = ", ".join(f"given_{p.name}" for p in report.parameters)
-    body = re.sub(r"\$(\w+)", r"given_\1", report.sql)
-    yield f"CREATE OR REPLACE MACRO {report.name}_of({inner}) AS TABLE\n{body}"
-    outer = ", ".join(
-        f"{_quoted(p, report)} := {_default(p)}" for p in report.parameters
+    taken = [p for p in report.parameters if p.type != "filter"]
+    body = for_any(report)
+    for name, text in report.fixed.items():
+        body = re.sub(rf"\${name}\b", _fixed(name, text), body)
+    body = re.sub(r"\$(\w+)", r"given_\1", body)
+    inner = [f"given_{p.name}" for p in taken]
+    outer = ", ".join(f"{_quoted(p, report)} := {_default(p)}" for p in taken)
+    passed = [_passed(p, report) for p in taken]
+    if "given_from" in body:
+        inner.append("given_from")
+        passed.append(_begin(report))
+    yield (
+        f"CREATE OR REPLACE MACRO {report.name}_of({', '.join(inner)}) AS TABLE\n{body}"
     )
-    passed = ", ".join(_passed(p, report) for p in report.parameters)
     yield (
         f"CREATE OR REPLACE MACRO {report.name}({outer}) AS TABLE "
-        f"FROM {report.name}_of({passed})"
+        f"FROM {report.name}_of({', '.join(passed)})"
     )
 
 
@@ -46,6 +55,27 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def _begin(report: Report) -> str:
+    """Return where what is read begins: a baseline before the window."""
+    since = f"window_start({_quoted_name('since', report)})"
+    if report.parameter("baseline") is None:
+        return since
+    ago = f"time_ago({_quoted_name('baseline', report)})"
+    return f"{since} - coalesce({ago}, INTERVAL 0 HOUR)"
+
+
+def _fixed(name: str, text: str) -> str:
+    """Return what a report sets itself, as a literal."""
+    if name not in PLAIN:
+        return literal(text)
+    return f"[{', '.join(literal(value) for value in text.split('|'))}]"
+
+
+def _quoted_name(name: str, report: Report) -> str:
+    parameter = report.parameter(name)
+    return _quoted(parameter, report) if parameter else "NULL"
+
+
 def _quoted(parameter: Parameter, report: Report) -> str:
     return f'"{macro_name(parameter, report)}"'
 
@@ -58,7 +88,7 @@ def _passed(parameter: Parameter, report: Report) -> str:
     name = _quoted(parameter, report)
     if parameter.name in ("since", "until"):
         return f"window_{'start' if parameter.name == 'since' else 'end'}({name})"
-    if parameter.allowed:
+    if parameter.allowed and not parameter.is_list:
         allowed = ", ".join(literal(value) for value in parameter.allowed)
         message = literal(f"{parameter.name} is one of {', '.join(parameter.allowed)}")
         free = f"{name} IS NULL OR " if parameter.default is None else ""

@@ -1,8 +1,7 @@
 """Answering a report from roll-ups, where they hold all that it asks for.
 
 They do if it asks for whole hours that they have absorbed and not dropped, by what
-they tell apart; and if nothing that they have folded is asked for one by one, which
-only their rows can say.
+they tell apart, and if nothing that they have folded would be shown.
 """
 
 from __future__ import annotations
@@ -10,16 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from lake.datafiles import HOUR
 from lake.reading import Plan
-from lake.snapshots import hours_behind, mark_of
+from lake.snapshots import hours_behind
 from lake.tables import FLOWS, Table, iceberg_schema
-from queries.contract import Report, Rolled
+from queries.contract import Asked
 from queries.engine import Engine, Pinned
 from queries.values import Window
 
@@ -28,59 +23,67 @@ DAYS_AS_SUCH = 3 * DAY  # in longer windows whole days are read by the day
 
 
 @dataclass(frozen=True, slots=True)
-class FromRollups:
-    """An answer, and what it was computed from.
+class Parts:
+    """A window of whole hours, cut up by which roll-up answers what of it.
 
     Attributes:
-        plans: What was read, the main roll-up first.
-        mark: The snapshot of `flows` that the main one has absorbed.
+        hours: What is read by the hour.
+        days: First whole day and the one after the last, as read by the day; None:
+            there is no roll-up by the day.
     """
 
-    rows: pa.Table
-    plans: tuple[Plan, ...]
-    mark: int | None
+    hours: tuple[Window, ...]
+    days: tuple[date, date] | None = None
+
+    def of(self, table: Table) -> tuple[Window, ...]:
+        """Return what is read of one roll-up."""
+        if not table.is_daily:
+            return self.hours
+        if self.days is None or self.days[0] == self.days[1]:
+            return ()
+        return (Window(_begin(self.days[0]), _begin(self.days[1])),)
+
+    @property
+    def parameters(self) -> dict[str, date]:
+        """What the SQL over roll-ups by the day is bound to."""
+        if self.days is None:
+            return {}
+        return {"first_day": self.days[0], "last_day": self.days[1]}
 
 
-def from_rollups(
-    engine: Engine,
-    report: Report,
-    parameters: Mapping[str, Any],
-    *,
-    pinned: Mapping[str, Pinned],
-    window: Window | None,
-) -> FromRollups | None:
-    """Answer a report from roll-ups; None where they do not hold what it asks for.
+def parts_of(
+    asked: Asked, window: Window, pinned: Mapping[str, Pinned]
+) -> Parts | None:
+    """Return the parts of a window, each of which its roll-up holds; None: it does not.
 
     Args:
-        engine: Over the lake.
-        report: What to ask.
-        parameters: A value for each parameter of its contract.
+        asked: What would answer.
+        window: All that must be read.
         pinned: Its roll-ups and `flows`, the roll-ups loaded first.
-        window: The window asked about.
-
-    Raises:
-        QueryError: It takes too long or too much.
     """
-    rolled = report.rolled
-    if rolled is None or window is None or not rolled.can_answer(parameters):
+    if any(moment != _begin_of_hour(moment) for moment in (window.since, window.until)):
         return None
-    parts = _parts(rolled, window, pinned)
-    if parts is None:
-        return None
-    # A table that nothing is read of is there too, without files.
-    plans = [_plan(engine, pinned[name], parts.of(pinned[name].table))
-             for name in rolled.reads]  # fmt: skip
-    given = {k: v for k, v in parameters.items() if k not in rolled.without}
-    if parts.days is not None:
-        given |= {"first_day": parts.days[0], "last_day": parts.days[1]}
-    with engine.session(plans) as session:
-        rows = session.query(rolled.sql, given)
-    if not pc.all(rows["holds"], min_count=0).as_py():
-        return None
-    read = [plan for plan in plans if parts.of(plan.table)]
-    stored = pinned[read[0].table.name].stored
-    mark = mark_of(stored, FLOWS.name) if stored else None
-    return FromRollups(rows.drop_columns(["holds"]), tuple(read), mark)
+    flows = pinned[FLOWS.name]
+    tables = [pinned[name] for name in asked.reads]
+    daily = next((t for t in tables if t.table.is_daily), None)
+    cuts = [Parts((window,), (window.since.date(),) * 2 if daily else None)]
+    is_long = window.until - window.since > DAYS_AS_SUCH
+    if daily is not None and is_long and _days_are_kept_up(tables, flows, window):
+        cuts.insert(0, _with_days(window))
+    for cut in cuts:
+        if all(_holds(t, flows, part) for t in tables for part in cut.of(t.table)):
+            return cut
+    return None
+
+
+def plans_of(
+    engine: Engine, asked: Asked, parts: Parts, pinned: Mapping[str, Pinned]
+) -> list[Plan]:
+    """Return what is read; of a table that nothing is read of, no files."""
+    return [
+        _plan(engine, pinned[name], parts.of(pinned[name].table))
+        for name in asked.reads
+    ]
 
 
 def hours_not_absorbed(rollup: Pinned, flows: Pinned, window: Window) -> int | None:
@@ -94,57 +97,17 @@ def hours_not_absorbed(rollup: Pinned, flows: Pinned, window: Window) -> int | N
     return sum(first <= hour < last for hour in behind)
 
 
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    """A window of whole hours, cut up by which roll-up answers what of it.
-
-    Attributes:
-        hours: What is read by the hour.
-        days: First whole day and the one after the last, as read by the day; None:
-            the report has no roll-up by the day.
-    """
-
-    hours: tuple[Window, ...]
-    days: tuple[date, date] | None = None
-
-    def of(self, table: Table) -> tuple[Window, ...]:
-        if not table.is_daily:
-            return self.hours
-        if self.days is None or self.days[0] == self.days[1]:
-            return ()
-        return (Window(_begin(self.days[0]), _begin(self.days[1])),)
-
-
-def _parts(
-    rolled: Rolled, window: Window, pinned: Mapping[str, Pinned]
-) -> _Parts | None:
-    """Return the parts of a window, each of which its roll-up holds."""
-    if any(moment != _begin_of_hour(moment) for moment in (window.since, window.until)):
-        return None
-    flows = pinned[FLOWS.name]
-    tables = [pinned[name] for name in rolled.reads]
-    daily = next((t for t in tables if t.table.is_daily), None)
-    cuts = [_Parts((window,), (window.since.date(),) * 2 if daily else None)]
-    is_long = window.until - window.since > DAYS_AS_SUCH
-    if daily is not None and is_long and _days_are_kept_up(tables, flows, window):
-        cuts.insert(0, _with_days(window))
-    for cut in cuts:
-        if all(_holds(t, flows, part) for t in tables for part in cut.of(t.table)):
-            return cut
-    return None
-
-
 def _days_are_kept_up(tables: Sequence[Pinned], flows: Pinned, window: Window) -> bool:
     """Whether the hours that days are added up from stay as long as `flows` does."""
     since = max(window.since.date(), flows.retained_from)
     return all(t.retained_from <= since for t in tables if not t.table.is_daily)
 
 
-def _with_days(window: Window) -> _Parts:
+def _with_days(window: Window) -> Parts:
     first = (window.since + DAY - HOUR).date()
     last = window.until.date()
     beside = Window(window.since, _begin(first)), Window(_begin(last), window.until)
-    return _Parts(tuple(w for w in beside if w.since < w.until), (first, last))
+    return Parts(tuple(w for w in beside if w.since < w.until), (first, last))
 
 
 def _holds(rollup: Pinned, flows: Pinned, window: Window) -> bool:

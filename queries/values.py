@@ -64,6 +64,39 @@ def window_of(report: Report, bound: Mapping[str, Any]) -> Window | None:
     return Window(bound["since"], bound["until"]) if report.windowed else None
 
 
+def reach_of(window: Window, bound: Mapping[str, Any]) -> Window:
+    """Return all that must be read: the window, and the baseline before it.
+
+    Raises:
+        BadParameter: The baseline begins before all time.
+    """
+    baseline = bound.get("baseline")
+    if baseline is None:
+        return window
+    try:
+        return Window(window.since - span_of(baseline), window.until)
+    except OverflowError:
+        raise BadParameter("baseline", baseline, _ALLOWED["span"]) from None
+
+
+def span_of(text: str) -> timedelta:
+    """Return a span such as ``7d``.
+
+    Raises:
+        ValueError: It is none.
+    """
+    found = _SPAN.fullmatch(text)
+    if not found:
+        raise ValueError(text)
+    return timedelta(**{_SPANS[found[2]]: int(found[1])})
+
+
+def _span(text: str) -> str:
+    if not span_of(text):
+        raise ValueError(text)
+    return text
+
+
 def _route_networks(
     report: Report, given: Mapping[str, Sequence[str]]
 ) -> Mapping[str, Sequence[str]]:
@@ -204,6 +237,7 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "cidr": _network,
     "port": _up_to(65_535),
     "protocol": _protocol,
+    "span": _span,
 }
 
 _ALLOWED: Mapping[str, str] = {
@@ -217,6 +251,7 @@ _ALLOWED: Mapping[str, str] = {
     "cidr": "a network such as 10.0.0.0/8 or 2001:db8::/32",
     "port": "a port from 0 to 65535",
     "protocol": f"{', '.join(PROTOCOLS)} or a number from 0 to 255",
+    "span": "a span such as 24h, 7d or 90m",
 }
 
 

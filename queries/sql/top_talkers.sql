@@ -1,129 +1,36 @@
--- Rank by bytes, accepted or not: interfaces, subnets, addresses, ports and more.
+-- Rank those who talk most: what each end sent and received, and how much of it was rejected.
 --
--- Params:  $since timestamptz = 24h, $until timestamptz = now,
---          $by varchar in eni|instance|subnet|vpc|az|account|region|pod|workload|namespace|node|address|source|destination|port = eni,
---          $eni varchar[]?, $instance varchar[]?, $subnet varchar[]?, $vpc varchar[]?,
---          $account varchar[]?, $region varchar[]?, $pod varchar[]?, $workload varchar[]?,
---          $namespace varchar[]?, $node varchar[]?, $cluster varchar[]?, $address address[]?, $network cidr[]?,
---          $port port[]?, $protocol protocol[]?, $limit integer = 20
--- Returns: key varchar, records bigint, packets bigint, bytes bigint, rejected bigint, sources bigint,
---          destinations bigint, first_seen timestamptz, last_seen timestamptz
+-- Returns: key varchar, records bigint, connections bigint, packets bigint, bytes bigint,
+--          bytes_sent bigint, bytes_received bigint, rejected bigint,
+--          first_seen timestamptz, last_seen timestamptz
 -- Order:   bytes desc, key asc
--- Reads:   flows
--- Note:    By address, pod, workload, namespace or node, a record stands under those of both
---          its sides, so rows overlap; one without a pod (workload …) is not in such an answer.
---          By port, the server's where decided, else the lower of the two. A protocol without ports is named instead.
---          Sources and destinations are distinct packet addresses. Instance, subnet, VPC
---          and zone are the observer's, by the log, else as its side was attributed;
---          the key is null where neither tells.
-WITH windowed AS (
+-- Reads:   traffic
+-- Rolled:  edges
+-- Note:    A record stands under both its ends, so rows overlap; one whose ends are called alike
+--          stands there once. Rejected is of records. By port only servers stand there.
+WITH sides AS (
   SELECT
-    observer, account_id, region,
-    of_observer(instance_id, direction, src_instance, dst_instance) AS instance_id,
-    of_observer(subnet_id, direction, src_subnet, dst_subnet) AS subnet_id,
-    of_observer(vpc_id, direction, src_vpc, dst_vpc) AS vpc_id,
-    of_observer(az_id, direction, src_az, dst_az) AS az_id,
-    src_address, dst_address, srcport, dstport, service_port, protocol,
-    src_pod, dst_pod, src_workload, dst_workload, src_namespace, dst_namespace,
-    src_node, dst_node,
-    packets, bytes, start_time, end_time, action
-  FROM flows
-  WHERE start_time >= $since AND start_time < $until
-    AND counted IS NOT FALSE
-    AND ($eni IS NULL OR observer IN $eni)
-    AND (
-      $instance IS NULL
-      OR of_observer(instance_id, direction, src_instance, dst_instance) IN $instance
-    )
-    AND (
-      $subnet IS NULL
-      OR of_observer(subnet_id, direction, src_subnet, dst_subnet) IN $subnet
-    )
-    AND (
-      $vpc IS NULL
-      OR of_observer(vpc_id, direction, src_vpc, dst_vpc) IN $vpc
-    )
-    AND ($account IS NULL OR account_id IN $account)
-    AND ($region IS NULL OR region IN $region)
-    AND ($pod IS NULL OR dst_pod IN $pod OR src_pod IN $pod)
-    AND ($workload IS NULL OR dst_workload IN $workload OR src_workload IN $workload)
-    AND ($namespace IS NULL OR dst_namespace IN $namespace OR src_namespace IN $namespace)
-    AND ($node IS NULL OR dst_node IN $node OR src_node IN $node)
-    AND ($cluster IS NULL OR dst_cluster IN $cluster OR src_cluster IN $cluster)
-    AND ($port IS NULL OR dstport IN $port OR srcport IN $port)
-    AND ($protocol IS NULL OR protocol IN $protocol)
-    AND (
-      $network IS NULL
-      OR in_networks(src_address, $network) OR in_networks(dst_address, $network)
-    )
-),
-chosen AS (
-  SELECT *
-  FROM windowed
-  WHERE $address IS NULL OR dst_address IN address_spellings($address)
-  UNION ALL  -- one arm a side: an OR over both would read every row group
-  SELECT *
-  FROM windowed
-  WHERE src_address IN address_spellings($address)
-    AND NOT coalesce(dst_address IN address_spellings($address), FALSE)
-),
-keyed AS (
+    client AS key, records, connections, packets, bytes, bytes_to_server AS bytes_sent,
+    bytes_to_client AS bytes_received, verdict, first_seen, last_seen
+  FROM asked
+  WHERE $by <> 'port'
+  UNION ALL
   SELECT
-    CASE $by
-      WHEN 'eni' THEN observer
-      WHEN 'instance' THEN instance_id
-      WHEN 'subnet' THEN subnet_id
-      WHEN 'vpc' THEN vpc_id
-      WHEN 'az' THEN az_id
-      WHEN 'account' THEN account_id
-      WHEN 'region' THEN region
-      WHEN 'pod' THEN dst_pod
-      WHEN 'workload' THEN dst_workload
-      WHEN 'namespace' THEN dst_namespace
-      WHEN 'node' THEN dst_node
-      WHEN 'source' THEN src_address
-      WHEN 'port' THEN
-        CASE
-          WHEN protocol IN (6, 17, 33, 132) THEN CAST(coalesce(service_port, least(srcport, dstport)) AS VARCHAR)
-          ELSE 'protocol ' || CAST(protocol AS VARCHAR)
-        END
-      ELSE dst_address
-    END AS key,
-    *
-  FROM chosen
-  UNION ALL
-  SELECT src_address AS key, *
-  FROM chosen
-  WHERE $by = 'address' AND src_address IS DISTINCT FROM dst_address
-  UNION ALL
-  SELECT src_pod AS key, *
-  FROM chosen
-  WHERE $by = 'pod' AND src_pod IS DISTINCT FROM dst_pod
-  UNION ALL
-  SELECT src_workload AS key, *
-  FROM chosen
-  WHERE $by = 'workload' AND src_workload IS DISTINCT FROM dst_workload
-  UNION ALL
-  SELECT src_namespace AS key, *
-  FROM chosen
-  WHERE $by = 'namespace' AND src_namespace IS DISTINCT FROM dst_namespace
-  UNION ALL
-  SELECT src_node AS key, *
-  FROM chosen
-  WHERE $by = 'node' AND src_node IS DISTINCT FROM dst_node
+    server AS key, records, connections, packets, bytes, bytes_to_client AS bytes_sent,
+    bytes_to_server AS bytes_received, verdict, first_seen, last_seen
+  FROM asked
+  WHERE $by = 'port' OR client IS DISTINCT FROM server
 )
 SELECT
   key,
-  CAST(count(*) AS BIGINT) AS records,
+  CAST(sum(records) AS BIGINT) AS records,
+  CAST(sum(connections) AS BIGINT) AS connections,
   CAST(sum(packets) AS BIGINT) AS packets,
   CAST(sum(bytes) AS BIGINT) AS bytes,
-  CAST(count_if(action = 'REJECT') AS BIGINT) AS rejected,
-  CAST(count(DISTINCT src_address) AS BIGINT) AS sources,
-  CAST(count(DISTINCT dst_address) AS BIGINT) AS destinations,
-  min(start_time) AS first_seen,
-  max(end_time) AS last_seen
-FROM keyed
-WHERE key IS NOT NULL OR $by NOT IN ('pod', 'workload', 'namespace', 'node')
+  CAST(sum(bytes_sent) AS BIGINT) AS bytes_sent,
+  CAST(sum(bytes_received) AS BIGINT) AS bytes_received,
+  CAST(coalesce(sum(CASE WHEN verdict = 'rejected' THEN records END), 0) AS BIGINT) AS rejected,
+  min(first_seen) AS first_seen,
+  max(last_seen) AS last_seen
+FROM sides
 GROUP BY key
-ORDER BY bytes DESC NULLS LAST, key ASC NULLS LAST
-LIMIT $limit

@@ -1,0 +1,187 @@
+"""What every answer says of itself: what it rests on, and how far to trust it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from lake.reading import Plan
+from lake.tables import COVERAGE_HOURLY, FLOWS
+from queries.questions import Question
+from queries.rolled import hours_not_absorbed
+from queries.session import Session
+from queries.statements import statement
+from queries.values import Window, iso
+
+COVERAGE = COVERAGE_HOURLY.name
+NO_COVERAGE = "hours of it are not rolled up: the next `flowlake ingest` does that"
+NOT_HEARD = "no interface was heard of in the window, nor within a day on both sides"
+NO_FLOWS = "nothing has been ingested yet: `flowlake ingest` does that"
+# What `meta` says, by name; the documentation is made from it.
+META_NAMES: Mapping[str, str] = {
+    "report": "The report's name.",
+    "parameters": "Every parameter with the value that was taken.",
+    "window": "The half-open window, since and until; UTC.",
+    "snapshot": "The snapshot of `flows` that the answer was computed from: of a "
+    "roll-up, the last one that it has absorbed.",
+    "snapshots": "The snapshot of every table read.",
+    "table": "The main table read: `flows`, or a roll-up that holds all that it takes.",
+    "data_through": "How far the records of the lake reach; null: none yet.",
+    "completeness": "The share of expected intervals that were heard of (null: not "
+    "known, with the reason), intervals that AWS skipped, the share of records that is "
+    "not settled, and records that should have arrived somewhere and did not.",
+    "attributed": "The share of records' sides that are ours, or may be, with a known "
+    "identity; null: not known yet.",
+    "files": "Data files read.",
+    "rows_read": "Rows in those files, before any filter.",
+    "warnings": "What to know before trusting the answer.",
+    "elapsed_ms": "How long it took, milliseconds.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a question's window."""
+
+    data_through: datetime | None
+    skipped: int
+    coverage: Mapping[str, int]
+    not_covered: int | None = None  # hours changed since they were added up; None: all
+    has_flows: bool = True
+
+    @property
+    def all_decided(self) -> bool:
+        """Whether it is known of every record if it counts: roll-ups have no others."""
+        return self.not_covered == 0 and not self.coverage.get("undecided")
+
+
+def facts_of(session: Session, question: Question) -> Facts:
+    """Return what is known of the question's window."""
+    through = session.query(statement("meta/data_through"))["data_through"][0].as_py()
+    has_flows = question.pinned[FLOWS.name].snapshot is not None
+    if question.window is None:
+        return Facts(through, 0, {}, has_flows=has_flows)
+    window = {"since": question.window.since, "until": question.window.until}
+    skipped = session.query(statement("meta/skipped"), window)["skipped"][0].as_py()
+    (found,) = session.query(statement("meta/coverage"), window).to_pylist()
+    coverage = {name: count for name, count in found.items() if count is not None}
+    behind = hours_not_absorbed(
+        question.pinned[COVERAGE], question.pinned[FLOWS.name], question.window
+    )
+    return Facts(through, skipped, coverage, behind, has_flows)
+
+
+def _unknown(facts: Facts) -> str:
+    """Return why nobody knows how complete the answer is."""
+    if not facts.has_flows:
+        return NO_FLOWS
+    return NOT_HEARD if facts.not_covered == 0 else NO_COVERAGE
+
+
+def _completeness(facts: Facts) -> dict[str, Any]:
+    share = _share(facts.coverage, "heard", "expected")
+    return {
+        "share": share,
+        "reason": _unknown(facts) if share is None else None,
+        "skipdata": facts.skipped,
+        "unsettled": _share(facts.coverage, "unsettled", "records"),
+        "unmatched": facts.coverage.get("unmatched"),
+    }
+
+
+def _share(counts: Mapping[str, int], part: str, whole: str) -> float | None:
+    if not counts.get(whole):
+        return None
+    return round(counts.get(part, 0) / counts[whole], 4)
+
+
+def meta_of(
+    question: Question,
+    read: Sequence[Plan],
+    snapshot: int | None,
+    facts: Facts,
+) -> dict[str, Any]:
+    """Return what an answer says of itself, but how long it took.
+
+    Args:
+        question: What was asked.
+        read: What was read, the main table first.
+        snapshot: Of `flows`, that the answer was computed from.
+        facts: What is known of the window.
+    """
+    return {
+        "report": question.report.name,
+        "parameters": {k: _plain(v) for k, v in question.parameters.items()},
+        "window": _window(question.window),
+        "snapshot": _id(snapshot),
+        "snapshots": {p.table.name: _id(p.snapshot) for p in read},
+        "table": read[0].table.name,
+        "data_through": _plain(facts.data_through),
+        "completeness": _completeness(facts),
+        "attributed": _share(facts.coverage, "attributed", "sides"),
+        "files": sum(len(p.files) for p in read),
+        "rows_read": sum(p.rows for p in read),
+        "warnings": _warnings(question, read, facts),
+    }
+
+
+def _warnings(question: Question, read: Sequence[Plan], facts: Facts) -> list[str]:
+    found = []
+    window, through = question.window, facts.data_through
+    if facts.coverage.get("undecided"):
+        found.append(
+            f"of {facts.coverage['undecided']} records nobody knows the direction, so "
+            "they may be counted twice or not at all: see `flowlake doctor`"
+        )
+    unsettled = _share(facts.coverage, "unsettled", "records")
+    if unsettled:
+        found.append(
+            f"{unsettled:.1%} of the records are not settled: what a second record "
+            "decides is open"
+        )
+    if facts.not_covered:
+        found.append(
+            f"{facts.not_covered} hours of the window have changed since completeness "
+            "and attribution were added up: the end of the next ingest does it again"
+        )
+    if facts.skipped:
+        found.append(
+            f"AWS skipped records in {facts.skipped} intervals of the window (SKIPDATA)"
+        )
+    main = question.pinned[read[0].table.name]
+    if window and window.since.date() < main.retained_from:
+        found.append(
+            f"{main.table.name} has dropped its days before {main.retained_from}: what "
+            "they held is not in this answer"
+        )
+    if window and not any(p.rows for p in read):
+        found.append(f"the lake holds no records of this window: {_reach(through)}")
+    elif window and through and through < window.until:
+        found.append(f"records are known only up to {_plain(through)}")
+    return found
+
+
+def _reach(through: datetime | None) -> str:
+    if through is None:
+        return (
+            "flows is empty, `flowlake ingest` fills it (Transit Gateway records are "
+            "in tgw_flows, for SQL)"
+        )
+    return f"records are known up to {_plain(through)}, see `since` and `until`"
+
+
+def _window(window: Window | None) -> dict[str, Any] | None:
+    if window is None:
+        return None
+    return {"since": _plain(window.since), "until": _plain(window.until)}
+
+
+def _id(snapshot: int | None) -> str | None:
+    """Return a snapshot id as text: it does not fit a JSON reader's double."""
+    return None if snapshot is None else str(snapshot)
+
+
+def _plain(value: Any) -> Any:
+    return iso(value) if isinstance(value, datetime) else value

@@ -1,0 +1,107 @@
+"""A question made definite: its parameters, its window, the snapshots it reads."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from lake.tables import COVERAGE_HOURLY, FLOWS
+from queries.compose import load_asked
+from queries.contract import Report
+from queries.engine import Engine, Pinned
+from queries.limits import UNLIMITED, Limits
+from queries.values import Window, bind, reach_of, window_of
+from queries.where import PLAIN
+
+META_TABLES = ("sources", "silences", COVERAGE_HOURLY.name)  # `meta` is made from them
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A report with every parameter and every snapshot fixed.
+
+    Attributes:
+        parameters: A value for each parameter of the contract.
+        window: The window asked about; None for a report without one.
+        pinned: The tables that it may read: roll-ups first, so that none has
+            absorbed more than there is.
+        limits: What its answer is limited to.
+    """
+
+    report: Report
+    parameters: Mapping[str, Any]
+    window: Window | None
+    pinned: Mapping[str, Pinned]
+    limits: Limits = UNLIMITED
+
+    @property
+    def reach(self) -> Window | None:
+        """All that must be read: the window and its baseline."""
+        return None if self.window is None else reach_of(self.window, self.parameters)
+
+    @property
+    def bound(self) -> dict[str, Any]:
+        """What may be bound in the SQL, by name."""
+        found = {**self.parameters, **_fixed(self.report)}
+        if self.reach is not None:
+            found["from"] = self.reach.since
+        return found
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """Names of the plain filters that are given."""
+        return tuple(n for n in PLAIN if self.parameters.get(n) is not None)
+
+    @property
+    def etag(self) -> str:
+        """What names the answer: equal questions of an equal lake share it."""
+        state = [p.metadata for p in self.pinned.values()]
+        text = json.dumps(
+            [self.report.version, dict(self.parameters), state, self.limits.key],
+            default=str,
+        )
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def pose(
+    engine: Engine,
+    report: Report,
+    given: Mapping[str, Sequence[str]],
+    *,
+    now: datetime,
+    limits: Limits = UNLIMITED,
+) -> Question:
+    """Fix a report's parameters and pin the tables that it reads.
+
+    Args:
+        engine: Over the lake.
+        report: What to ask.
+        given: Parameters as text.
+        now: What relative times count from; UTC.
+        limits: What the answer is limited to.
+
+    Raises:
+        BadParameter: A parameter is unknown or not allowed.
+        LakeError: The catalog cannot be reached.
+    """
+    parameters = bind(report, given, now)
+    rollups = [table for name in report.rolled for table in load_asked(name).reads]
+    names = dict.fromkeys(
+        (*rollups, COVERAGE_HOURLY.name, *report.reads, FLOWS.name, *META_TABLES)
+    )
+    window = window_of(report, parameters)
+    if window is not None:
+        reach_of(window, parameters)
+    return Question(report, parameters, window, engine.pin(list(names)), limits)
+
+
+def _fixed(report: Report) -> dict[str, Any]:
+    """Return what the report sets itself, as it is bound."""
+    return {
+        name: text.split("|") if name in PLAIN else text
+        for name, text in report.fixed.items()
+    }
