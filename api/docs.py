@@ -66,7 +66,7 @@ def _reports(base_url: str) -> Iterator[str]:
         )
         columns = ((c.name, c.type) for c in report.columns)
         yield _table(("column", "type"), columns)
-        yield f"<p>Ordered by {escape(report.order)}.</p>"
+        yield f"<p>Ordered by {escape(report.sorted_by)}.</p>"
 
 
 def _example(report: Report) -> str:

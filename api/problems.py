@@ -17,6 +17,7 @@ from lake.errors import (
     FlowlakeError,
     LakeError,
     LakeMissing,
+    NeedsUnlimited,
     QueryError,
     QueryTimeout,
     ResultTooLarge,
@@ -28,6 +29,7 @@ log = structlog.get_logger()
 MEDIA_TYPE = "application/problem+json"
 STATUSES: Mapping[type[FlowlakeError], int] = {
     UnknownReport: 404,
+    NeedsUnlimited: 403,
     BadParameter: 422,
     ResultTooLarge: 422,
     QueryTimeout: 504,

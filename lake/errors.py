@@ -23,6 +23,7 @@
     └─ QueryError                 exit 2   a question that cannot be answered as put
        ├─ UnknownReport
        ├─ BadParameter
+       ├─ NeedsUnlimited                   only for those who may see everything
        ├─ ResultTooLarge
        └─ QueryTimeout
 """
@@ -211,6 +212,21 @@ class BadParameter(QueryError):
         self.value = value
         self.allowed = allowed
         super().__init__(f"{param}={value!r} is not allowed: {allowed}")
+
+
+class NeedsUnlimited(QueryError):
+    """Only those may ask this whose answers are not limited.
+
+    Attributes:
+        table: What it reads of which nothing is shown to others.
+    """
+
+    def __init__(self, table: str) -> None:
+        self.table = table
+        super().__init__(
+            f"this reads {table}, which tells of everybody: it needs a key without "
+            "limits of accounts, VPCs and namespaces"
+        )
 
 
 class ResultTooLarge(QueryError):

@@ -106,7 +106,11 @@ REJECTIONS_HOURLY_FIELDS: tuple[Field, ...] = (
     _DAY,
     _HOUR,
     Field("source_address", "string", "The client's packet address; null of `other`."),
-    Field("source_kind", "string", "pod, internet, ...; `other`: folded sources."),
+    Field(
+        "source_kind",
+        "string",
+        "pod, internet, ...; `other`: sources folded by workload.",
+    ),
     *_end("source_", "Source", (*_END[1:4], ("pod", "Pod name."))),
     *_end("server_", "Server", _PLACE),
     _PORT,

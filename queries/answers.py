@@ -19,6 +19,7 @@ from queries.engine import Engine
 from queries.meta import META_NAMES, Facts, facts_of, meta_of
 from queries.questions import META_TABLES, Question, pose
 from queries.rolled import parts_of, plans_of
+from queries.scoped import both_ends_known
 from queries.session import Session
 from queries.where import columns_needed
 
@@ -45,7 +46,7 @@ def answer(engine: Engine, question: Question) -> Answer:
     """
     begun = time.perf_counter()
     about = [_planned(engine, question, name) for name in META_TABLES]
-    with engine.session(about) as session:
+    with engine.session(about, question.limits) as session:
         facts = facts_of(session, question)
     found = _from_rollups(engine, question, facts) or _from_tables(engine, question)
     meta = meta_of(question, found.read, found.snapshot, facts)
@@ -68,7 +69,7 @@ class _Computed:
 
 def _from_tables(engine: Engine, question: Question) -> _Computed:
     plans = [_planned(engine, question, name) for name in question.report.reads]
-    with engine.session(plans) as session:
+    with engine.session(plans, question.limits) as session:
         rows = _rows(session, question, TRAFFIC, {})
     return _Computed(rows, plans, plans[0].snapshot)
 
@@ -89,7 +90,8 @@ def _from_rollups(engine: Engine, question: Question, facts: Facts) -> _Computed
 def _tells_apart(asked: Asked, question: Question) -> bool:
     filtered = set(question.filters) - set(asked.values)
     return (
-        asked.can_answer(question.bound)
+        all(both_ends_known(table, question.limits) for table in asked.reads)
+        and asked.can_answer(question.bound)
         and columns_needed(filtered) <= asked.columns
         and not question.parameters.get("explode")
         and question.parameters.get("ports") != "all"
@@ -102,7 +104,7 @@ def _from(engine: Engine, question: Question, asked: Asked) -> _Computed | None:
     if not parts:
         return None
     plans = plans_of(engine, asked, parts, question.pinned)
-    with engine.session(plans) as session:
+    with engine.session(plans, question.limits) as session:
         if _is_unsure(session, question, asked, parts.parameters):
             return None
         rows = _rows(session, question, asked.name, parts.parameters)

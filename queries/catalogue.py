@@ -83,7 +83,7 @@ def describe(report: Report) -> dict[str, Any]:
             for p in report.parameters
         ],
         "columns": [{"name": c.name, "type": c.type} for c in report.columns],
-        "order": ", ".join(f"{name} {way}" for name, way in report.order),
+        "order": report.sorted_by,
         "reads": list(report.reads),
         "rollups": [t for name in report.rolled for t in load_asked(name).reads],
         "note": report.note,

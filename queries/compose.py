@@ -101,6 +101,8 @@ def unsure(asked: Asked, given: Iterable[str]) -> str:
 
 def ordered(report: Report, sql: str) -> str:
     """Return a statement with the report's order and limit."""
+    if report.whole:
+        return sql
     return f"{sql}\n{order_by(report)}\nLIMIT $limit"
 
 

@@ -114,13 +114,14 @@ class Report:
 
     Attributes:
         parameters: All that it takes, those of what it asks about included.
-        order: Columns to sort by, each with its direction.
+        order: Columns to sort by, each with its direction; none: in no order.
+        whole: Its SQL has its own order or limit.
         reads: Names of the tables that it reads, the main one first.
         asks: `traffic` or `pairs`, if it is about traffic.
         fixed: Parameters of those that it sets itself.
         rolled: Names of the roll-ups in ``asked/`` that may answer in place of
             `flows`.
-        sql: Its SELECT, without order and limit.
+        sql: Its SELECT, without order and limit unless it is whole.
         version: Changes with its files, so that caches know.
     """
 
@@ -129,6 +130,7 @@ class Report:
     parameters: tuple[Parameter, ...]
     columns: tuple[Column, ...]
     order: tuple[tuple[str, str], ...]
+    whole: bool
     reads: tuple[str, ...]
     asks: str | None
     fixed: Mapping[str, str]
@@ -140,6 +142,11 @@ class Report:
     def parameter(self, name: str) -> Parameter | None:
         """Return the parameter called ``name``, if there is one."""
         return next((p for p in self.parameters if p.name == name), None)
+
+    @property
+    def sorted_by(self) -> str:
+        """The order in words: ``bytes desc, client asc``."""
+        return ", ".join(f"{name} {way}" for name, way in self.order) or "nothing"
 
     @property
     def windowed(self) -> bool:

@@ -27,6 +27,8 @@ from lake.settings import Settings
 from lake.snapshots import head_id, retained_from
 from lake.tables import FLOWS, TABLES, Table, arrow_schema, iceberg_schema
 from queries.database import Database, script
+from queries.limits import UNLIMITED, Limits
+from queries.scoped import ALL, limit
 from queries.session import Session
 from queries.values import Window
 from queries.views import columns_of, engine_path
@@ -129,13 +131,20 @@ class Engine:
         return made
 
     @contextmanager
-    def session(self, plans: Sequence[Plan]) -> Iterator[Session]:
-        """Open a cursor whose views are the plans' tables."""
+    def session(
+        self, plans: Sequence[Plan], limits: Limits = UNLIMITED
+    ) -> Iterator[Session]:
+        """Open a cursor whose views are what these limits allow of the plans' tables.
+
+        Args:
+            plans: What is read of each table.
+            limits: What may be seen.
+        """
         paths = [[engine_path(file) for file in item.files] for item in plans]
         cursor = self._database.cursor(chain.from_iterable(paths))
         try:
             for item, files in zip(plans, paths, strict=True):
-                _define(cursor, item, files or [self._database.empty])
+                _define(cursor, item, files or [self._database.empty], limits)
             yield Session(cursor, self.settings.query_timeout_s)
         finally:
             cursor.close()
@@ -148,15 +157,23 @@ class Engine:
 
 
 def _define(
-    cursor: duckdb.DuckDBPyConnection, item: Plan, files: Sequence[str]
+    cursor: duckdb.DuckDBPyConnection,
+    item: Plan,
+    files: Sequence[str],
+    limits: Limits,
 ) -> None:
     name = item.table.name
     columns = columns_of(item.schema)
     cursor.execute(_SET_FILES.format(name=name), {"files": files})
     cursor.execute(_SET_SCHEMA.format(name=name), {"columns": columns})
-    cursor.execute(_view(name))
+    if limits.is_unlimited:
+        cursor.execute(view_of(name))
+    else:
+        shown = f"VIEW {name} "
+        cursor.execute(view_of(name).replace(shown, f"VIEW {ALL}_{name} "))
+        limit(cursor, item.table, limits)
     if item.table == FLOWS:
-        cursor.execute(_view("traffic"))
+        cursor.execute(view_of("traffic"))
 
 
 def _planned(table: Table, stored: IcebergTable, window: Window | None) -> Plan:
@@ -177,7 +194,8 @@ def _nothing(table: Table) -> Plan:
 
 
 @cache
-def _view(table: str) -> str:
+def view_of(table: str) -> str:
+    """Return the definition of a session's view."""
     return next(s for s in script("views.sql") if f"VIEW {table} " in s)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
+
+import duckdb
 
 from queries.contract import (
     ENGINE_TYPES,
@@ -19,6 +22,7 @@ _FIELD = re.compile(
     r"(Params|Returns|Order|Reads|Note|Holds|Fixed|Rolled|Limit):\s*(.*)"
 )
 _VALUES = re.compile(r"((?:\$\w+(?:, )?)+) in ([\w|]+)")
+_SORTED = re.compile(r"(\w+)(?: (asc|desc))?")
 _FIXED = re.compile(r"\$(\w+) = ([\w.|]+)")
 _PARAMETER = re.compile(
     r"\$(?P<name>\w+)\s+(?P<type>\w+(?:\[\])?)(?P<optional>\?)?"
@@ -56,18 +60,22 @@ def parse_report(
     asks = next((r for r in reads if r in asked), None)
     fixed = dict(_FIXED.findall(fields.get("Fixed", "")))
     own = tuple(parameters_of(name, fields.get("Params", "")))
+    order, sql = _order(fields["Order"]), body(text)
+    taken = asked[asks] if asks else ()
+    whole = not order or _is_whole(sql)
     return Report(
         name=name,
         sentence=sentence,
-        parameters=_merged(own, asked[asks] if asks else (), fixed, fields),
+        parameters=_merged(own, taken, fixed, fields.get("Limit", "20"), whole=whole),
         columns=tuple(_columns(name, fields["Returns"])),
-        order=tuple(_order(name, fields["Order"])),
+        order=order,
+        whole=whole,
         reads=tuple(dict.fromkeys("flows" if r == asks else r for r in reads)),
         asks=asks,
         fixed=fixed,
         rolled=words(fields.get("Rolled", "")),
         note=fields.get("Note", ""),
-        sql=body(text),
+        sql=sql,
         version=version,
     )
 
@@ -98,21 +106,24 @@ def _merged(
     own: tuple[Parameter, ...],
     taken: tuple[Parameter, ...],
     fixed: Mapping[str, str],
-    fields: Mapping[str, str],
+    most: str,
+    *,
+    whole: bool,
 ) -> tuple[Parameter, ...]:
     """Return the parameters in the order in which people read them."""
     limit = Parameter(
         name="limit",
         type="integer",
         optional=False,
-        default=fields.get("Limit", "20"),
+        default=most,
         allowed=(),
         meaning=MEANINGS["limit"],
     )
     named = {p.name: p for p in own}
     first = [named.get(p.name, p) for p in taken[:4]]
     rest = [named.get(p.name, p) for p in taken[4:]]
-    found = {p.name: p for p in (*first, *own, *rest, limit)}
+    last = () if whole else (limit,)
+    found = {p.name: p for p in (*first, *own, *rest, *last)}
     return tuple(p for p in found.values() if p.name not in fixed)
 
 
@@ -128,12 +139,22 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(re.findall(r"\w+", re.sub(r"\(.*?\)", "", text)))
 
 
-def _order(report: str, text: str) -> Iterator[tuple[str, str]]:
-    for part in text.split(","):
-        name, _, direction = part.strip().partition(" ")
-        if direction not in ("asc", "desc"):
-            raise ContractError(f"{report}: {part!r} is no column asc or desc")
-        yield name, direction
+def _order(text: str) -> tuple[tuple[str, str], ...]:
+    """Return the columns to sort by; none where the order is said in other words."""
+    found = [_SORTED.fullmatch(part.strip()) for part in text.split(",")]
+    if not all(found):
+        return ()
+    return tuple((part[1], part[2] or "asc") for part in found if part)
+
+
+def _is_whole(sql: str) -> bool:
+    """Whether a statement has its own order or limit, and gets no other."""
+    with duckdb.connect() as parser:
+        (found,) = parser.execute(
+            "SELECT json_serialize_sql($sql)", {"sql": sql}
+        ).fetchall()
+    tree = json.loads(found[0])
+    return bool(tree["error"] or tree["statements"][0]["node"]["modifiers"])
 
 
 def header(text: str) -> tuple[str, dict[str, str]]:

@@ -34,8 +34,8 @@ META_NAMES: Mapping[str, str] = {
     "not settled, and records that should have arrived somewhere and did not.",
     "attributed": "The share of records' sides that are ours, or may be, with a known "
     "identity; null: not known yet.",
-    "files": "Data files read.",
-    "rows_read": "Rows in those files, before any filter.",
+    "files": "Data files read; null for those with limits.",
+    "rows_read": "Rows in those files, before any filter; null for those with limits.",
     "warnings": "What to know before trusting the answer.",
     "elapsed_ms": "How long it took, milliseconds.",
 }
@@ -48,29 +48,62 @@ class Facts:
     data_through: datetime | None
     skipped: int
     coverage: Mapping[str, int]
+    undecided: int = 0  # records, of the baseline too, that may or may not count
     not_covered: int | None = None  # hours changed since they were added up; None: all
+    reach_not_covered: int | None = None  # of the baseline too
     has_flows: bool = True
 
     @property
     def all_decided(self) -> bool:
         """Whether it is known of every record if it counts: roll-ups have no others."""
-        return self.not_covered == 0 and not self.coverage.get("undecided")
+        return self.reach_not_covered == 0 and not self.undecided
 
 
 def facts_of(session: Session, question: Question) -> Facts:
-    """Return what is known of the question's window."""
-    through = session.query(statement("meta/data_through"))["data_through"][0].as_py()
+    """Return what is known of the question's window, within its limits."""
     has_flows = question.pinned[FLOWS.name].snapshot is not None
-    if question.window is None:
+    through = _through(session, question)
+    if question.window is None or question.reach is None:
         return Facts(through, 0, {}, has_flows=has_flows)
-    window = {"since": question.window.since, "until": question.window.until}
-    skipped = session.query(statement("meta/skipped"), window)["skipped"][0].as_py()
-    (found,) = session.query(statement("meta/coverage"), window).to_pylist()
-    coverage = {name: count for name, count in found.items() if count is not None}
-    behind = hours_not_absorbed(
-        question.pinned[COVERAGE], question.pinned[FLOWS.name], question.window
+    coverage = _coverage(session, question.window)
+    whole = question.reach == question.window
+    return Facts(
+        data_through=through,
+        skipped=_skipped(session, question, coverage),
+        coverage=coverage,
+        undecided=(coverage if whole else _coverage(session, question.reach)).get(
+            "undecided", 0
+        ),
+        not_covered=_behind(question, question.window),
+        reach_not_covered=_behind(question, question.reach),
+        has_flows=has_flows,
     )
-    return Facts(through, skipped, coverage, behind, has_flows)
+
+
+def _through(session: Session, question: Question) -> datetime | None:
+    """Return how far the records reach: of a principal with limits, its own."""
+    name = "through" if question.limits.is_unlimited else "heard_through"
+    found = session.query(statement(f"meta/data_{name}"))["data_through"][0].as_py()
+    return found if isinstance(found, datetime) else None
+
+
+def _coverage(session: Session, window: Window) -> dict[str, int]:
+    given = {"since": window.since, "until": window.until}
+    (found,) = session.query(statement("meta/coverage"), given).to_pylist()
+    return {name: count for name, count in found.items() if count is not None}
+
+
+def _skipped(session: Session, question: Question, coverage: Mapping[str, int]) -> int:
+    if not question.limits.is_unlimited:
+        return coverage.get("skipped", 0)
+    window = question.window
+    given = {"since": window.since, "until": window.until} if window else None
+    return int(session.query(statement("meta/skipped"), given)["skipped"][0].as_py())
+
+
+def _behind(question: Question, window: Window) -> int | None:
+    pinned = question.pinned
+    return hours_not_absorbed(pinned[COVERAGE], pinned[FLOWS.name], window)
 
 
 def _unknown(facts: Facts) -> str:
@@ -111,6 +144,7 @@ def meta_of(
         snapshot: Of `flows`, that the answer was computed from.
         facts: What is known of the window.
     """
+    all_of_it = question.limits.is_unlimited
     return {
         "report": question.report.name,
         "parameters": {k: _plain(v) for k, v in question.parameters.items()},
@@ -121,8 +155,8 @@ def meta_of(
         "data_through": _plain(facts.data_through),
         "completeness": _completeness(facts),
         "attributed": _share(facts.coverage, "attributed", "sides"),
-        "files": sum(len(p.files) for p in read),
-        "rows_read": sum(p.rows for p in read),
+        "files": sum(len(p.files) for p in read) if all_of_it else None,
+        "rows_read": sum(p.rows for p in read) if all_of_it else None,
         "warnings": _warnings(question, read, facts),
     }
 

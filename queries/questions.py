@@ -14,6 +14,7 @@ from queries.compose import load_asked
 from queries.contract import Report
 from queries.engine import Engine, Pinned
 from queries.limits import UNLIMITED, Limits
+from queries.scoped import check_may_read
 from queries.values import Window, bind, reach_of, window_of
 from queries.where import PLAIN
 
@@ -86,9 +87,11 @@ def pose(
 
     Raises:
         BadParameter: A parameter is unknown or not allowed.
+        NeedsUnlimited: The report reads what tells of everybody.
         LakeError: The catalog cannot be reached.
     """
     parameters = bind(report, given, now)
+    check_may_read(report.reads, limits)
     rollups = [table for name in report.rolled for table in load_asked(name).reads]
     names = dict.fromkeys(
         (*rollups, COVERAGE_HOURLY.name, *report.reads, FLOWS.name, *META_TABLES)

@@ -70,7 +70,7 @@ def report_text(report: Report) -> str:
         grid.add_row(option, p.default or "-", escape(f"{p.meaning}{allowed}"))
     console.print(grid)
     columns = ", ".join(f"{c.name} {c.type}" for c in report.columns)
-    console.print(escape(f"returns {columns}; ordered by {report.order}"))
+    console.print(escape(f"returns {columns}; ordered by {report.sorted_by}"))
     return _text(console)
 
 

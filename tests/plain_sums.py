@@ -230,7 +230,7 @@ def rejections_of(rows):
         place = end(row, server, PLACE)
         source = (row[f"{client}_address"], *end(row, client, (*END[:4], "pod")))
         if source not in first_sources(counts[place]):
-            source = (None, "other", None, None, None, None)
+            source = (None, "other", *source[2:5], None)
         if port is not None:
             ports[source, place].add(port)
         placed.append((row, client, source, place, port))

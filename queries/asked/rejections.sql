@@ -17,7 +17,10 @@ WITH placed AS (
     source_kind = 'other' AND (
       source_workload IS NULL OR ($by <> 'workload' AND source_workload <> 'internet')
     ) AS unsure,
-    CASE WHEN source_kind = 'other' THEN source_workload ELSE source_kind END AS client_kind,
+    CASE
+      WHEN source_kind <> 'other' THEN source_kind
+      WHEN source_workload = 'internet' THEN 'internet'
+    END AS client_kind,
     source_cluster AS client_cluster,
     source_namespace AS client_namespace,
     source_workload AS client_label,

@@ -7,6 +7,7 @@ SELECT
   CAST(sum(unsettled) AS BIGINT) AS unsettled,
   CAST(sum(unmatched) AS BIGINT) AS unmatched,
   CAST(sum(sides) AS BIGINT) AS sides,
-  CAST(sum(sides_attributed) AS BIGINT) AS attributed
+  CAST(sum(sides_attributed) AS BIGINT) AS attributed,
+  CAST(sum(windows_skipped) AS BIGINT) AS skipped
 FROM coverage_hourly
 WHERE hour >= date_trunc('hour', $since) AND hour < $until

@@ -8,8 +8,9 @@ import pytest
 
 from lake.errors import QueryError
 from queries.answers import answer, pose
-from queries.catalogue import find_report, load_catalogue
-from queries.contract import ContractError, parse_report
+from queries.catalogue import find_report, load_catalogue, load_report
+from queries.compose import ordered
+from queries.contract import ContractError
 from queries.engine import Engine
 from queries.sqldoor import SqlDoor
 
@@ -155,9 +156,21 @@ def test_an_attached_database_is_pinned_and_says_to_what(engine, session, tmp_pa
         "-- Reads: flows\nSELECT $by",
     ],
 )
-def test_a_report_without_its_contract_is_refused(text):
+def test_a_report_without_its_contract_is_refused(text, tmp_path):
+    (tmp_path / "some.sql").write_text(text)
     with pytest.raises(ContractError):
-        parse_report("some", text, version="1")
+        load_report(tmp_path / "some.sql")
+
+
+def test_a_report_may_have_its_own_order_and_limit(tmp_path):
+    (tmp_path / "some.sql").write_text(
+        "-- Say.\n-- Params: $limit integer = 3\n-- Returns: srcaddr varchar\n"
+        "-- Order: srcaddr\n-- Reads: flows\n"
+        "SELECT srcaddr FROM flows ORDER BY lower(srcaddr) LIMIT $limit\n"
+    )
+    found = load_report(tmp_path / "some.sql")
+    assert ordered(found, found.sql) == found.sql
+    assert [(p.name, p.default) for p in found.parameters] == [("limit", "3")]
 
 
 def test_a_file_dropped_into_the_folder_is_a_report(tmp_path):

@@ -18,6 +18,7 @@ SELECT
   *,
   dense_rank() OVER (ORDER BY kind, cluster, namespace, workload, az, vpc, account) AS edge,
   dense_rank() OVER (ORDER BY kind, cluster, namespace, workload) AS peer,
+  dense_rank() OVER (ORDER BY cluster, namespace, workload) AS crowd,
   dense_rank() OVER (ORDER BY kind, cluster, namespace, workload, pod) AS source
 FROM given_ends;
 
