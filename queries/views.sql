@@ -54,7 +54,7 @@ FROM read_parquet(getvariable('coverage_hourly_files'), schema = getvariable('co
 -- known either: it is here, and every answer says how many there are.
 CREATE OR REPLACE TEMP VIEW traffic AS
 SELECT
-  version, account_id, interface_id, srcaddr, dstaddr, srcport, dstport, protocol, packets, bytes,
+  version, account_id, interface_id, srcaddr, dstaddr, srcport, dstport, protocol, 
   start_time, end_time, action, log_status, vpc_id, subnet_id, instance_id, tcp_flags, type,
   pkt_srcaddr, pkt_dstaddr, region, az_id, sublocation_type, sublocation_id, pkt_src_aws_service,
   pkt_dst_aws_service, flow_direction, traffic_path, ecs_cluster_arn, ecs_cluster_name,
@@ -73,6 +73,8 @@ SELECT
   flow_log_id, day,
   coalesce(verdict, CASE action WHEN 'ACCEPT' THEN 'accepted' WHEN 'REJECT' THEN 'rejected' END) AS verdict,
   CASE WHEN initiator IS NOT NULL THEN service_port END AS service_port,
+  coalesce(packets, 0) AS packets,
+  coalesce(bytes, 0) AS bytes,
   1 AS records,
   CASE WHEN initiator = 'src' AND (coalesce(tcp_flags, 0) & 18) = 2 THEN 1 ELSE 0 END AS connections,
   CASE WHEN initiator = 'dst' THEN 0 ELSE coalesce(packets, 0) END AS packets_to_server,

@@ -1,0 +1,170 @@
+"""A limited principal sees what is its own, and of others kind, address and port."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from ingest.rollup.follower import roll_up
+from lake.catalog import Lake
+from lake.errors import NeedsUnlimited
+from lake.schema import SIDE_FIELDS
+from lake.settings import load_settings
+from lake.tables import FLOWS, batch_schema
+from queries.answers import answer, pose
+from queries.catalogue import find_report, load_catalogue
+from queries.engine import Engine
+from queries.formats import json_rows
+from queries.limits import UNLIMITED, Limits
+from tests.plain_sums import dice_of, flow, put
+
+NOW = datetime(2026, 1, 3, tzinfo=UTC)
+WINDOW = {"since": ["2026-01-01"], "until": ["2026-01-03"], "limit": ["10000"]}
+OF_B = "of-b"
+LIMITS = {
+    "account": Limits(accounts=frozenset({"account-of-a"})),
+    "vpc": Limits(vpcs=frozenset({"vpc-of-a"})),
+    "namespace": Limits(namespaces=frozenset({"namespace-of-a"})),
+    "namespace of a cluster": Limits(
+        namespaces=frozenset({"cluster-of-a/namespace-of-a"})
+    ),
+    "both": Limits(
+        accounts=frozenset({"account-of-a"}), namespaces=frozenset({"namespace-of-a"})
+    ),
+}
+ENDS = {f.name.split("_", 1)[1] for f in SIDE_FIELDS}
+SHOWN = {"kind", "address"}
+# What tells of the observer's own side, by the names of the log.
+OBSERVED = [
+    f.name
+    for f in FLOWS.fields
+    if f.type == "string"
+    and not f.name.startswith(("src_", "dst_", "pkt_"))
+    and f.name not in ("action", "log_status", "type", "direction", "role", "scope",
+                       "verdict", "initiator", "reject_cause", "srcaddr", "dstaddr")
+]  # fmt: skip
+
+
+def side(dice, prefix):
+    """Return an end of a, of b or of nobody, each of whose texts says whose it is."""
+    whose = dice.choice("ab-")
+    if whose == "-":
+        found = {"kind": "internet"}
+    else:
+        texts = {n: f"{n}-of-{whose}" for n in ENDS - {"security_groups", *SHOWN}}
+        found = {**texts, "kind": "pod", "security_groups": [f"sg-of-{whose}"]}
+    address = f"10.0.0.{dice.randrange(6)}"
+    return whose, {
+        f"{prefix}_{k}": v for k, v in (found | {"address": address}).items()
+    }
+
+
+def record(dice, hour):
+    src, source = side(dice, "src")
+    dst, destination = side(dice, "dst")
+    direction = dice.choice(["ingress", "egress", None])
+    observer = {"ingress": dst, "egress": src, None: src}[direction]
+    row = {k: v for k, v in flow(dice, hour, "s").items()
+           if not k.startswith(("src_", "dst_"))}  # fmt: skip
+    row |= {name: f"{name}-of-{observer}" for name in OBSERVED}
+    row |= {"srcaddr": f"srcaddr-of-{src}", "dstaddr": f"dstaddr-of-{dst}",
+            "pkt_src_aws_service": f"x-of-{src}",
+            "pkt_dst_aws_service": f"x-of-{dst}"}  # fmt: skip
+    return row | source | destination | {
+        "direction": direction, "counted": True, "role": None,
+        "verdict": dice.choice(["accepted", "rejected"]), "action": "ACCEPT",
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def rows():
+    dice = dice_of(7)
+    return [record(dice, dice.randrange(3)) for _ in range(400)]
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory, rows):
+    found = load_settings(lake=str(tmp_path_factory.mktemp("two")))
+    with Lake(found, create=True) as lake:
+        lake.ensure_all()
+        put(lake, rows)
+        roll_up(lake)
+        with Engine(found) as opened:
+            yield opened
+
+
+def asked(engine, report, limits, **given):
+    known = {p.name for p in report.parameters}
+    taken = {k: v for k, v in (WINDOW | given).items() if k in known}
+    return answer(engine, pose(engine, report, taken, now=NOW, limits=limits))
+
+
+def flows(engine, limits):
+    pinned = engine.pin(["flows"])["flows"]
+    with engine.session([engine.plan(pinned)], limits) as session:
+        return session.query("FROM flows")
+
+
+def in_scope(row, prefix):
+    return row.get(f"{prefix}_account") == "account-of-a"
+
+
+@pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
+def test_a_row_is_there_if_either_end_is_in_scope(engine, rows, limits):
+    seen = flows(engine, limits).to_pylist()
+    assert 0 < len(seen) < len(rows)
+    assert len(seen) == sum(in_scope(r, "src") or in_scope(r, "dst") for r in rows)
+
+
+@pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
+def test_no_column_tells_of_others_but_kind_and_address(engine, limits):
+    assert OF_B in str(flows(engine, UNLIMITED).to_pylist())
+    seen = flows(engine, limits)
+    telling = [n for n in seen.column_names if OF_B in str(seen[n].to_pylist())]
+    assert not telling
+    assert "account-of-a" in str(seen.to_pylist())
+    assert seen["src_kind"].null_count == seen["src_address"].null_count == 0
+    assert set(seen.column_names) == {*batch_schema(FLOWS).names, "day"}
+
+
+@pytest.mark.parametrize("name", sorted(load_catalogue()))
+def test_no_report_tells_of_others(engine, name):
+    report = find_report(name)
+    given = {"by": ["pod"]} if report.parameter("by") else {}
+    try:
+        found = asked(engine, report, LIMITS["account"], **given)
+    except NeedsUnlimited:
+        return
+    assert OF_B not in json.dumps(found.meta) + "".join(json_rows(found.rows))
+
+
+def test_reports_do_tell_of_others_where_nothing_is_limited(engine):
+    found = asked(engine, find_report("conversations"), UNLIMITED)
+    assert OF_B in "".join(json_rows(found.rows))
+
+
+@pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
+@pytest.mark.parametrize("name", ["conversations", "rejected_traffic"])
+def test_a_roll_up_is_limited_as_flows_are(engine, name, limits):
+    report = find_report(name)
+    rolled = asked(engine, report, limits)
+    plain = asked(engine, replace(report, rolled=()), limits)
+    assert plain.meta["table"] == "flows"
+    assert rolled.rows.to_pylist() == plain.rows.to_pylist()
+
+
+def test_an_answer_of_limits_says_nothing_of_how_much_there_is(engine):
+    meta = asked(engine, find_report("conversations"), LIMITS["account"]).meta
+    assert meta["files"] is None
+    assert meta["rows_read"] is None
+    assert meta["completeness"]["share"] is None or meta["data_through"]
+
+
+def test_answers_of_other_limits_have_another_etag(engine):
+    report = find_report("conversations")
+    tags = {
+        pose(engine, report, WINDOW, now=NOW, limits=limits).etag
+        for limits in (UNLIMITED, *LIMITS.values())
+    }
+    assert len(tags) == 1 + len(LIMITS)
