@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,13 +45,23 @@ def answer(engine: Engine, question: Question) -> Answer:
         QueryError: It takes too long or too much.
     """
     begun = time.perf_counter()
-    about = [_planned(engine, question, name) for name in META_TABLES]
-    with engine.session(about, question.limits) as session:
-        facts = facts_of(session, question)
+    facts: Facts = engine.facts.get(_about(question), lambda: _facts(engine, question))
     found = _from_rollups(engine, question, facts) or _from_tables(engine, question)
     meta = meta_of(question, found.read, found.snapshot, facts)
     meta["elapsed_ms"] = round((time.perf_counter() - begun) * 1000, 1)
     return Answer(meta, found.rows)
+
+
+def _facts(engine: Engine, question: Question) -> Facts:
+    plans = [_planned(engine, question, name) for name in META_TABLES]
+    with engine.session(plans, question.limits) as session:
+        return facts_of(session, question)
+
+
+def _about(question: Question) -> Hashable:
+    """Return all that what is known of a question's window depends on."""
+    states = (question.pinned[name].metadata for name in (FLOWS.name, *META_TABLES))
+    return *states, question.window, question.reach, question.limits.key
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,6 @@ cursor whose views see exactly the files of its plans: one snapshot of each tabl
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from datetime import date
 from functools import cache
 from itertools import chain
 from types import TracebackType
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -27,6 +26,7 @@ from lake.settings import Settings
 from lake.snapshots import head_id, retained_from
 from lake.tables import FLOWS, TABLES, Table, arrow_schema, iceberg_schema
 from queries.database import Database, script
+from queries.kept import Kept
 from queries.limits import UNLIMITED, Limits
 from queries.scoped import ALL, limit
 from queries.session import Session
@@ -34,6 +34,7 @@ from queries.values import Window
 from queries.views import columns_of, engine_path
 
 PLANS_KEPT = 256
+FACTS_KEPT = 1024
 
 # One statement, so that a session costs one round trip; see `columns_of`.
 _SET_FILES = "SET VARIABLE {name}_files = $files"
@@ -83,8 +84,8 @@ class Engine:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._plans: OrderedDict[tuple[str, Window | None], Plan] = OrderedDict()
-        self._lock = threading.Lock()
+        self._plans: Kept[Plan] = Kept(PLANS_KEPT)
+        self.facts: Kept[Any] = Kept(FACTS_KEPT)  # of `queries.meta`
         with ExitStack() as opened:
             self.lake = opened.enter_context(Lake(settings))
             self._database = Database(settings)
@@ -118,17 +119,10 @@ class Engine:
         """Choose the files of a pinned table that a window needs; cached."""
         if pinned.stored is None:
             return _nothing(pinned.table)
-        key = (pinned.metadata, window)
-        with self._lock:
-            if key in self._plans:
-                self._plans.move_to_end(key)
-                return self._plans[key]
-        made = _planned(pinned.table, pinned.stored, window)
-        with self._lock:
-            self._plans[key] = made
-            while len(self._plans) > PLANS_KEPT:
-                self._plans.popitem(last=False)
-        return made
+        stored = pinned.stored
+        return self._plans.get(
+            (pinned.metadata, window), lambda: _planned(pinned.table, stored, window)
+        )
 
     @contextmanager
     def session(
