@@ -31,6 +31,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 
 class FlowlakeError(Exception):
@@ -195,7 +196,10 @@ class UnknownReport(QueryError):
     def __init__(self, name: str, known: Iterable[str]) -> None:
         self.name = name
         self.known = sorted(known)
-        super().__init__(f"no report is called {name!r}: try {', '.join(self.known)}")
+        near = get_close_matches(name, self.known, n=3)
+        super().__init__(
+            f"no report is called {name!r}: try {', '.join(near or self.known)}"
+        )
 
 
 class BadParameter(QueryError):

@@ -14,7 +14,7 @@ import typer
 from lake.errors import UsageError
 from lake.settings import load_settings
 from queries import formats, tables
-from queries.answers import Answer, answer, pose
+from queries.answers import Answer, Question, answer, pose
 from queries.catalogue import describe, find_report, load_catalogue
 from queries.contract import Report
 from queries.engine import Engine
@@ -41,7 +41,18 @@ def report(
     *,
     since: Annotated[str | None, typer.Option(help="24h, 7d, 2026-01-31")] = None,
     until: Annotated[str | None, typer.Option(help="now, 2026-01-31T12:00Z")] = None,
-    by: Annotated[str | None, typer.Option(help="What a row stands for")] = None,
+    by: Annotated[
+        str | None, typer.Option(help="What client and server are called by")
+    ] = None,
+    server_by: Annotated[
+        str | None, typer.Option(help="What the server is called by, if otherwise")
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="How long before the window is compared: 7d")
+    ] = None,
+    explode: Annotated[
+        bool, typer.Option("--explode", help="A row for each security group of a set")
+    ] = False,
     where: Annotated[
         list[str] | None,
         typer.Option(metavar="FIELD=VALUE", help="Repeatable; one field: any of them"),
@@ -50,6 +61,14 @@ def report(
     describe_: Annotated[
         bool, typer.Option("--describe", help="Say what NAME takes and returns")
     ] = False,
+    sql_: Annotated[
+        str | None,
+        typer.Option(
+            "--sql",
+            metavar="DIALECT",
+            help="Print the statement instead: duckdb, spark or trino (Athena)",
+        ),
+    ] = None,
     format_: FormatOption = None,
     output: OutputOption = None,
 ) -> None:
@@ -65,9 +84,21 @@ def report(
     if describe_:
         _describe(found, kind, output)
         return
-    given = _given(where or (), since=since, until=until, by=by, limit=limit)
+    given = _given(
+        where or (),
+        since=since,
+        until=until,
+        by=by,
+        server_by=server_by,
+        baseline=baseline,
+        explode="true" if explode else None,
+        limit=limit,
+    )
     with Engine(load_settings()) as engine:
         question = pose(engine, found, given, now=datetime.now(UTC))
+        if sql_ is not None:
+            _write_text(statement_for(question, sql_), output)
+            return
         result = answer(engine, question)
     _write_answer(result, kind, output)
 
@@ -189,6 +220,19 @@ def _show_catalogue(kind: str, output: Path | None) -> None:
         ]
     )
     _write_rows(rows.to_reader(), kind, output)
+
+
+def statement_for(question: Question, dialect: str) -> str:
+    """Return a question's statement for another engine.
+
+    Raises:
+        UsageError: There is no such dialect.
+    """
+    from queries.dialects import DIALECTS, translated
+
+    if dialect not in DIALECTS:
+        raise UsageError(f"--sql {dialect}: one of {', '.join(DIALECTS)}")
+    return translated(question, dialect) + "\n"
 
 
 def _describe(found: Report, kind: str, output: Path | None) -> None:

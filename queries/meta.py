@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -162,28 +162,13 @@ def meta_of(
 
 
 def _warnings(question: Question, read: Sequence[Plan], facts: Facts) -> list[str]:
-    found = []
+    found = [*_of_completeness(facts)]
+    if question.parameters.get("explode"):
+        found.append(
+            "a record stands in the row of each of its security groups: rows overlap, "
+            "and their sums are no total"
+        )
     window, through = question.window, facts.data_through
-    if facts.coverage.get("undecided"):
-        found.append(
-            f"of {facts.coverage['undecided']} records nobody knows the direction, so "
-            "they may be counted twice or not at all: see `flowlake doctor`"
-        )
-    unsettled = _share(facts.coverage, "unsettled", "records")
-    if unsettled:
-        found.append(
-            f"{unsettled:.1%} of the records are not settled: what a second record "
-            "decides is open"
-        )
-    if facts.not_covered:
-        found.append(
-            f"{facts.not_covered} hours of the window have changed since completeness "
-            "and attribution were added up: the end of the next ingest does it again"
-        )
-    if facts.skipped:
-        found.append(
-            f"AWS skipped records in {facts.skipped} intervals of the window (SKIPDATA)"
-        )
     main = question.pinned[read[0].table.name]
     if window and window.since.date() < main.retained_from:
         found.append(
@@ -195,6 +180,29 @@ def _warnings(question: Question, read: Sequence[Plan], facts: Facts) -> list[st
     elif window and through and through < window.until:
         found.append(f"records are known only up to {_plain(through)}")
     return found
+
+
+def _of_completeness(facts: Facts) -> Iterator[str]:
+    if facts.coverage.get("undecided"):
+        yield (
+            f"of {facts.coverage['undecided']} records nobody knows the direction, so "
+            "they may be counted twice or not at all: see `flowlake doctor`"
+        )
+    unsettled = _share(facts.coverage, "unsettled", "records")
+    if unsettled:
+        yield (
+            f"{unsettled:.1%} of the records are not settled: what a second record "
+            "decides is open"
+        )
+    if facts.not_covered:
+        yield (
+            f"{facts.not_covered} hours of the window have changed since completeness "
+            "and attribution were added up: the end of the next ingest does it again"
+        )
+    if facts.skipped:
+        yield (
+            f"AWS skipped records in {facts.skipped} intervals of the window (SKIPDATA)"
+        )
 
 
 def _reach(through: datetime | None) -> str:

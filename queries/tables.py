@@ -16,7 +16,15 @@ from queries.formats import text_cells
 
 SHOWN_ROWS = 1_000
 CELL = 80
-OPTIONS = {"since", "until", "by", "limit"}  # the rest are given by --where
+OPTIONS = {
+    "since",
+    "until",
+    "by",
+    "server_by",
+    "baseline",
+    "explode",
+    "limit",
+}  # the rest are given by --where
 
 
 def answer_text(answer: Answer) -> str:
@@ -66,7 +74,11 @@ def report_text(report: Report) -> str:
         grid.add_column(head, overflow="fold")
     for p in report.parameters:
         allowed = f" One of {', '.join(p.allowed)}." if p.allowed else ""
-        option = f"--{p.name}" if p.name in OPTIONS else f"--where {p.name}=…"
+        option = (
+            f"--{p.name.replace('_', '-')}"
+            if p.name in OPTIONS
+            else f"--where {p.name}=…"
+        )
         grid.add_row(option, p.default or "-", escape(f"{p.meaning}{allowed}"))
     console.print(grid)
     columns = ", ".join(f"{c.name} {c.type}" for c in report.columns)

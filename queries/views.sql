@@ -70,7 +70,7 @@ SELECT
   dst_account, dst_security_groups, dst_k8s_service, dst_aws_service, dst_owner, dst_network,
   dst_name, dst_address, dst_attribution, direction, observer, role, scope, counted, settled,
   initiator, reject_cause, also_blocked_by, reject_rule, reject_evidence, source_object,
-  flow_log_id, day,
+  flow_log_id, CAST(start_time AS DATE) AS day,
   coalesce(verdict, CASE action WHEN 'ACCEPT' THEN 'accepted' WHEN 'REJECT' THEN 'rejected' END) AS verdict,
   CASE WHEN initiator IS NOT NULL THEN service_port END AS service_port,
   coalesce(packets, 0) AS packets,

@@ -1,0 +1,89 @@
+"""A report's statement for other engines: the same question, in their words."""
+
+from datetime import UTC, datetime
+
+import pytest
+import sqlglot
+import trino_sql_validator
+
+from lake.errors import BadParameter
+from lake.tables import TABLES
+from queries.answers import answer, pose
+from queries.catalogue import find_report, load_catalogue
+from queries.dialects import translated
+from queries.engine import Engine
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+WINDOW = {"since": ["2026-01-01"], "until": ["2026-01-02"]}
+# Functions that both engines have, and what is spelled as one; see their manuals.
+KNOWN = {
+    "approx_distinct", "array_join", "arrays_overlap", "bitwise_and", "bool_or",
+    "cardinality", "cast", "coalesce", "concat", "contains", "count", "date_trunc",
+    "dense_rank", "greatest", "in", "least", "lower", "max", "max_by", "min", "min_by",
+    "not", "nullif", "over", "round", "row_number", "substr", "substring", "sum",
+    "try_cast", "when", "filter", "as", "and", "or", "case", "then", "else", "on",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def engine(answered):
+    with Engine(answered) as opened:
+        yield opened
+
+
+def question(engine, name, **given):
+    return pose(engine, find_report(name), WINDOW | given, now=NOW)
+
+
+@pytest.mark.parametrize("name", sorted(load_catalogue()))
+def test_a_statement_with_its_values_answers_as_the_report(engine, name):
+    posed = question(engine, name)
+    report = posed.report
+    plans = [engine.plan(posed.pinned[table]) for table in report.reads]
+    with engine.session(plans) as session:
+        ours = session.query(translated(posed, "duckdb"))
+    assert ours.to_pylist() == answer(engine, posed).rows.to_pylist()
+
+
+@pytest.mark.parametrize("name", sorted(load_catalogue()))
+def test_trino_accepts_each_report(engine, name):
+    sql = translated(question(engine, name), "trino")
+    assert trino_sql_validator.validate(sql).valid
+    assert strange(sql, "trino") == set()
+
+
+@pytest.mark.parametrize("name", sorted(load_catalogue()))
+def test_spark_is_given_what_it_has(engine, name):
+    sql = translated(question(engine, name), "spark")
+    sqlglot.parse_one(sql, read="spark")
+    assert strange(sql, "spark") == set()
+
+
+def strange(sql, dialect):
+    """Return what another engine does not have: tables, functions, statements."""
+    tree = sqlglot.parse_one(sql, read=dialect)
+    named = {cte.alias for cte in tree.find_all(sqlglot.exp.CTE)}
+    tables = {t.name for t in tree.find_all(sqlglot.exp.Table)}
+    functions = {f.name.lower() for f in tree.find_all(sqlglot.exp.Anonymous)}
+    return (tables - named - set(TABLES)) | (functions - KNOWN)
+
+
+def test_filters_are_translated_with_their_values(engine):
+    posed = question(
+        engine,
+        "rejected_traffic",
+        pod=["a'b"],
+        address=["10.0.0.1", "2001:db8::1"],
+        security_group=["sg-1"],
+        network=["10.0.0.0/8"],
+    )
+    sql = translated(posed, "trino")
+    assert trino_sql_validator.validate(sql).valid
+    for part in ("'a''b'", "'2001:0db8:0000:", "ARRAYS_OVERLAP", "AS IPADDRESS"):
+        assert part in sql
+
+
+def test_what_spark_cannot_compare_is_refused(engine):
+    posed = question(engine, "rejected_traffic", network=["10.0.0.0/8"])
+    with pytest.raises(BadParameter, match="spark"):
+        translated(posed, "spark")
