@@ -1,0 +1,105 @@
+"""Many clients at once: how fast the service answers, and whether it grows."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2 as httpx
+import psutil
+
+QUESTIONS = (
+    "conversations?by=workload",
+    "accepted_traffic?by=namespace",
+    "rejected_traffic?by=pod",
+    "rejected_traffic?by=workload&namespace=team-3",
+    "top_talkers?by=workload",
+    "conversations?by=address&address=198.7.57.1",
+)
+WINDOW = "&since=2026-01-05&until=2026-01-12"
+WARM_S = 10
+
+
+def ask_together(place: Path, *, clients: int, seconds: int) -> None:
+    """Print what came of so many clients asking a service of this lake for a time."""
+    with _serving(place) as (url, process):
+        _ask(url, clients, WARM_S)
+        before = process.memory_info().rss
+        took, failed = _ask(url, clients, seconds)
+        after = process.memory_info().rss
+    took.sort()
+    print()
+    print("| clients | seconds | answers | failed | median ms | p95 ms | RSS MB |")
+    print("|---|---|---|---|---|---|---|")
+    print(
+        f"| {clients} | {seconds} | {len(took):,} | {failed} | "
+        f"{took[len(took) // 2]:,.0f} | {took[int(0.95 * len(took))]:,.0f} | "
+        f"{before >> 20} then {after >> 20} |"
+    )
+
+
+@contextmanager
+def _serving(place: Path) -> Iterator[tuple[str, psutil.Process]]:
+    port = 18_080 + os.getpid() % 1_000
+    environment = {**os.environ, "FLOWLAKE_LAKE": str(place),
+                   "FLOWLAKE_RATE_PER_MINUTE": "0",
+                   "FLOWLAKE_MAX_QUEUED": "1000"}  # fmt: skip
+    service = subprocess.Popen(
+        [sys.executable, "-m", "flowlake", "serve", "--port", str(port)],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait_for(f"{url}/readyz")
+        yield url, psutil.Process(service.pid)
+    finally:
+        service.terminate()
+        service.wait()
+
+
+def _wait_for(url: str) -> None:
+    for _ in range(300):
+        try:
+            httpx.get(url).raise_for_status()
+        except httpx.HTTPError:
+            time.sleep(0.1)
+        else:
+            return
+    raise TimeoutError(url)
+
+
+def _ask(url: str, clients: int, seconds: float) -> tuple[list[float], int]:
+    took: list[float] = []
+    failed = [0]
+    until = time.monotonic() + seconds
+
+    def client(number: int) -> None:
+        turn = number
+        while time.monotonic() < until:
+            question = QUESTIONS[turn % len(QUESTIONS)]
+            turn += 1
+            started = time.perf_counter()
+            try:
+                found = httpx.get(f"{url}/v1/reports/{question}{WINDOW}", timeout=60)
+                found.raise_for_status()
+                json.loads(found.content)
+            except (httpx.HTTPError, ValueError):
+                failed[0] += 1
+            else:
+                took.append((time.perf_counter() - started) * 1000)
+
+    threads = [threading.Thread(target=client, args=(n,)) for n in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return took, failed[0]
