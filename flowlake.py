@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "doctor": ("queries.checkup", "doctor", "What is wrong, its cost, what to do."),
     "status": ("queries.cli", "status", "What the lake holds and how fresh it is."),
     "serve": ("api.cli", "serve", "REST over the same reports."),
+    "keys": ("api.access.cli", "keys", "Make, list and revoke the API keys of REST."),
     "simulate": ("demo.cli", "simulate", "Write what AWS would, with known truth."),
     "inventory": ("ingest.inventory.cli", "inventory", "Learn what existed and when."),
     "settle": ("ingest.settle_cli", "settle", "Decide what needs a second record."),

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from api.access.audit import Audit
+from api.access.gate import Gate, without_key_too
 from api.docs import POLICY, docs_page
 from api.heads import HeadAsGet
 from api.problems import add_problem_handlers
@@ -20,14 +22,19 @@ def create_app(settings: Settings) -> FastAPI:
     """Make the application; the lake is opened when the first question comes.
 
     Args:
-        settings: Where the lake is, and the limits of a question.
+        settings: Where the lake is, the limits of a question, who may ask.
+
+    Raises:
+        SettingsError: A setting of keys or tokens does not fit.
     """
     service = Service(settings)
+    gate = Gate(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
         service.close()
+        gate.close()
 
     app = FastAPI(
         title="flowlake",
@@ -37,8 +44,10 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
     )
+    app.state.gate = gate
     add_problem_handlers(app)
     add_routes(app, service)
+    without_key_too(app)
 
     @app.get("/", include_in_schema=False)
     def start() -> RedirectResponse:
@@ -57,6 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response
 
-    # Outermost, so that HEAD finds the routes of GET.
+    # Inside the next, HEAD finds the routes of GET; outermost is what is noted.
     app.add_middleware(HeadAsGet)
+    app.add_middleware(Audit, audit=gate.audit)
     return app

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Annotated
 
-import structlog
 import typer
 import uvicorn
 
 from api.app import create_app
 from lake.settings import load_settings
-
-log = structlog.get_logger()
 
 
 def serve(
@@ -26,17 +22,10 @@ def serve(
 ) -> None:
     """Serve the reports over REST until interrupted; documentation at /docs.
 
-    There is no authentication: keep it on loopback, or put a proxy that has one in
-    front of it.
+    Without keys (`flowlake keys create`) or an OIDC issuer everybody on this machine
+    is served, and nobody beyond it: another --host than loopback then does not start.
     """
     settings = load_settings(host=host, port=port)
-    if not _is_loopback(settings.host):
-        log.warning("serving_without_authentication", host=settings.host)
-    uvicorn.run(create_app(settings), host=settings.host, port=settings.port)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    app = create_app(settings)
+    app.state.gate.check()
+    uvicorn.run(app, host=settings.host, port=settings.port)

@@ -13,15 +13,19 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from lake.errors import (
+    AccessUnavailable,
     BadParameter,
     FlowlakeError,
     LakeError,
     LakeMissing,
-    NeedsUnlimited,
+    LimitsMissing,
+    NotAuthenticated,
     QueryError,
     QueryTimeout,
     ResultTooLarge,
+    ScopeMissing,
     UnknownReport,
+    UnlimitedOnly,
 )
 
 log = structlog.get_logger()
@@ -29,13 +33,17 @@ log = structlog.get_logger()
 MEDIA_TYPE = "application/problem+json"
 STATUSES: Mapping[type[FlowlakeError], int] = {
     UnknownReport: 404,
-    NeedsUnlimited: 403,
     BadParameter: 422,
     ResultTooLarge: 422,
     QueryTimeout: 504,
     QueryError: 400,
     LakeMissing: 503,
     LakeError: 503,
+    NotAuthenticated: 401,
+    ScopeMissing: 403,
+    LimitsMissing: 403,
+    UnlimitedOnly: 403,
+    AccessUnavailable: 503,
 }
 RETRY_AFTER_S = "30"
 
@@ -82,7 +90,7 @@ def problem_of(error: FlowlakeError) -> JSONResponse:
                 "allowed": error.allowed,
             }
         ]
-    headers = {"Retry-After": RETRY_AFTER_S} if status == 503 else {}
+    headers = {"Retry-After": RETRY_AFTER_S} if status == 503 else _challenge(error)
     return problem(
         status,
         kind=_slug(name),
@@ -91,6 +99,18 @@ def problem_of(error: FlowlakeError) -> JSONResponse:
         headers=headers,
         **more,
     )
+
+
+def _challenge(error: FlowlakeError) -> dict[str, str]:
+    """Return how to authenticate (RFC 6750, 3), where that is what is missing."""
+    said = 'Bearer realm="flowlake"'
+    if isinstance(error, ScopeMissing):
+        said += f', error="insufficient_scope", scope="{error.scope}"'
+    elif not isinstance(error, NotAuthenticated):
+        return {}
+    elif error.given:
+        said += ', error="invalid_token"'
+    return {"WWW-Authenticate": said}
 
 
 def problem(

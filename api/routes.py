@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
+from api.access.gate import requires, unlimited_only
+from api.access.principal import Principal, Scope
 from api.negotiate import FORMATS, choose_format
 from api.problems import MEDIA_TYPE, STATUSES
 from api.service import Service
@@ -51,18 +53,23 @@ def _health(service: Service) -> APIRouter:
         service.engine().pin([FLOWS.name])
         return {"status": "ready"}
 
-    @router.get("/v1/status", responses=_problems(503))
-    def status() -> dict[str, Any]:
+    @router.get("/v1/status", responses=_problems(401, 403, 503))
+    def status(
+        principal: Annotated[Principal, requires(Scope.STATUS)],
+    ) -> dict[str, Any]:
         """Say what the lake holds, how fresh it is, and what could not be read."""
+        unlimited_only(principal)  # it counts what everybody sent
         return lake_status(service.engine(), now=datetime.now(UTC))
 
     return router
 
 
 def _reports(service: Service) -> APIRouter:
-    router = APIRouter(prefix="/v1/reports", tags=["reports"])
+    router = APIRouter(
+        prefix="/v1/reports", tags=["reports"], dependencies=[requires(Scope.REPORTS)]
+    )
 
-    @router.get("")
+    @router.get("", responses=_problems(401, 403))
     def reports() -> dict[str, Any]:
         """List the reports with their parameters and columns."""
         return {"reports": [describe(r) for r in load_catalogue().values()]}
@@ -87,15 +94,21 @@ def _reports(service: Service) -> APIRouter:
     return router
 
 
-def _asker(service: Service, report: Report) -> Callable[[Request], Response]:
-    def ask(request: Request) -> Response:
+def _asker(
+    service: Service, report: Report
+) -> Callable[[Request, Principal], Response]:
+    def ask(
+        request: Request, principal: Annotated[Principal, requires(Scope.REPORTS)]
+    ) -> Response:
         given = {
             name: request.query_params.getlist(name) for name in request.query_params
         }
         asked = given.pop("format", [])
         wanted = choose_format(asked, ", ".join(request.headers.getlist("accept")))
         engine = service.engine()
-        question = pose(engine, report, given, now=datetime.now(UTC))
+        question = pose(
+            engine, report, given, now=datetime.now(UTC), limits=principal.limits
+        )
         most = engine.settings.max_rows
         if question.parameters.get("limit", 0) > most:
             raise BadParameter("limit", question.parameters["limit"], f"up to {most}")
@@ -107,6 +120,10 @@ def _asker(service: Service, report: Report) -> Callable[[Request], Response]:
         if _matches(request.headers.get("if-none-match"), headers["ETag"]):
             return Response(status_code=304, headers=headers)
         found = answer(engine, question)
+        request.state.audit |= {
+            "snapshots": [found.meta["snapshot"]],
+            "rows": found.rows.num_rows,
+        }
         if not wanted.carries_meta:
             headers["Flowlake-Meta"] = json.dumps(found.meta)
         return Response(

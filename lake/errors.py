@@ -20,12 +20,17 @@
     │  ├─ CommitUnknown                    the catalog cannot be asked what happened
     │  ├─ BatchExpired                     a batch is too old to be committed
     │  └─ FollowerStopped                  its mark is no ancestor of the head
-    └─ QueryError                 exit 2   a question that cannot be answered as put
-       ├─ UnknownReport
-       ├─ BadParameter
-       ├─ NeedsUnlimited                   only for those who may see everything
-       ├─ ResultTooLarge
-       └─ QueryTimeout
+    ├─ QueryError                 exit 2   a question that cannot be answered as put
+    │  ├─ UnknownReport
+    │  ├─ BadParameter
+    │  ├─ ResultTooLarge
+    │  └─ QueryTimeout
+    └─ AccessError                exit 2   whoever asks may not
+       ├─ NotAuthenticated                 no key or token, or none that holds
+       ├─ ScopeMissing
+       ├─ LimitsMissing                    a token that does not say what it may see
+       ├─ UnlimitedOnly                    an answer that cannot be limited
+       └─ AccessUnavailable       retry    exit 3: keys cannot be looked up now
 """
 
 from __future__ import annotations
@@ -218,24 +223,73 @@ class BadParameter(QueryError):
         super().__init__(f"{param}={value!r} is not allowed: {allowed}")
 
 
-class NeedsUnlimited(QueryError):
-    """Only those may ask this whose answers are not limited.
-
-    Attributes:
-        table: What it reads of which nothing is shown to others.
-    """
-
-    def __init__(self, table: str) -> None:
-        self.table = table
-        super().__init__(
-            f"this reads {table}, which tells of everybody: it needs a key without "
-            "limits of accounts, VPCs and namespaces"
-        )
-
-
 class ResultTooLarge(QueryError):
     """The answer has more rows or bytes than the limit."""
 
 
 class QueryTimeout(QueryError):
     """The question took longer than the limit."""
+
+
+class AccessError(FlowlakeError):
+    """Whoever asks may not; nothing was answered."""
+
+    exit_code = 2
+
+
+class NotAuthenticated(AccessError):
+    """No key or token was given, or it does not hold.
+
+    Attributes:
+        given: Whether one was given at all.
+    """
+
+    def __init__(self, reason: str, *, given: bool = True) -> None:
+        self.given = given
+        super().__init__(reason)
+
+
+class ScopeMissing(AccessError):
+    """The key or token may not be used for this.
+
+    Attributes:
+        scope: What it lacks.
+        held: What it may be used for.
+    """
+
+    def __init__(self, scope: str, held: Iterable[str]) -> None:
+        self.scope = scope
+        self.held = sorted(held)
+        has = ", ".join(self.held) or "no scope at all"
+        super().__init__(
+            f"this needs the scope {scope}, and yours has {has}: ask for a key or "
+            "token that has it"
+        )
+
+
+class LimitsMissing(AccessError):
+    """A token says nothing of what it may see, so that is nothing."""
+
+    def __init__(self, claims: Iterable[str]) -> None:
+        self.claims = tuple(claims)
+        super().__init__(
+            "the token does not say what it may see: give it one of the claims "
+            f"{', '.join(self.claims)}, each a list of ids, or `*` for all"
+        )
+
+
+class UnlimitedOnly(AccessError):
+    """An answer that cannot be limited, asked for with a limited key or token."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this answer tells of every account, VPC and namespace, and yours may see "
+            "some of them: ask with a key or token without limits"
+        )
+
+
+class AccessUnavailable(AccessError):
+    """Keys or the issuer of tokens cannot be asked now."""
+
+    retry = True
+    exit_code = 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from tomllib import TOMLDecodeError
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
@@ -19,6 +19,10 @@ from pydantic_settings.exceptions import SettingsError as UnreadableSetting
 from lake.errors import SettingsError
 
 MIB = 1024 * 1024
+SigningAlgorithm = Literal[
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512",
+    "EdDSA",
+]  # fmt: skip
 
 
 class Settings(BaseSettings):
@@ -117,6 +121,57 @@ class Settings(BaseSettings):
     max_rows: int = Field(10_000, ge=1, description="Rows in one REST answer.")
     host: str = Field("127.0.0.1", description="Address that `serve` listens on.")
     port: int = Field(8080, ge=0, le=65535, description="Port that `serve` listens on.")
+
+    auth: Literal["auto", "required"] = Field(
+        "auto",
+        description="`required`: nobody is served without key or token. `auto`: so too "
+        "once there are keys or an issuer, and beyond loopback always.",
+    )
+    keys: SecretStr | None = Field(
+        None,
+        description="Database URL of the API keys, such as postgresql://…; default: "
+        "keys.sqlite in the lake directory.",
+    )
+    key_pepper: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="Secret that hashes of keys depend on, the same for all servers; "
+        "default: keys.pepper beside keys.sqlite, made with the first key.",
+    )
+    oidc_issuer: str | None = Field(
+        None, description="`iss` of the bearer tokens that are taken, exactly."
+    )
+    oidc_audience: str | None = Field(
+        None, description="`aud` that a bearer token must be for."
+    )
+    oidc_jwks_url: str | None = Field(
+        None, description="Where the issuer's keys are; default: as it says itself."
+    )
+    oidc_algorithms: tuple[SigningAlgorithm, ...] = Field(
+        ("RS256", "ES256"),
+        min_length=1,
+        description="Signatures of tokens that are taken, as JSON; asymmetric only.",
+    )
+    oidc_leeway_s: float = Field(
+        30.0, ge=0, le=300, description="How far the issuer's clock may be off."
+    )
+    oidc_scopes_claim: str = Field(
+        "flowlake_scopes", description="Claim of the scopes; without it: none."
+    )
+    oidc_accounts_claim: str = Field(
+        "flowlake_accounts", description="Claim of the account ids seen, or `*`."
+    )
+    oidc_vpcs_claim: str = Field(
+        "flowlake_vpcs", description="Claim of the VPC ids seen, or `*`."
+    )
+    oidc_namespaces_claim: str = Field(
+        "flowlake_namespaces", description="Claim of the namespaces seen, or `*`."
+    )
+    audit: str | None = Field(
+        None,
+        description="File that every request is noted in, one JSON line each; default: "
+        "audit.jsonl in the lake directory where keys or tokens are asked for.",
+    )
 
     @classmethod
     def settings_customise_sources(

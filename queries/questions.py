@@ -87,7 +87,7 @@ def pose(
 
     Raises:
         BadParameter: A parameter is unknown or not allowed.
-        NeedsUnlimited: The report reads what tells of everybody.
+        UnlimitedOnly: The report reads what tells of everybody.
         LakeError: The catalog cannot be reached.
     """
     parameters = bind(report, given, now)

@@ -14,7 +14,7 @@ from typing import Any
 
 import duckdb
 
-from lake.errors import NeedsUnlimited
+from lake.errors import UnlimitedOnly
 from lake.tables import (
     COVERAGE_HOURLY,
     EDGES_DAILY,
@@ -96,12 +96,12 @@ def check_may_read(tables: Iterable[str], limits: Limits) -> None:
     """Refuse tables that nobody with limits sees anything of.
 
     Raises:
-        NeedsUnlimited: One of them is such a table.
+        UnlimitedOnly: One of them is such a table.
     """
     if not limits.is_unlimited:
         for table in tables:
             if table not in _LIMITED:
-                raise NeedsUnlimited(table)
+                raise UnlimitedOnly
 
 
 def both_ends_known(table: str, limits: Limits) -> bool:

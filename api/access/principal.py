@@ -24,7 +24,7 @@ class Principal:
 
     Attributes:
         name: Of the key, or the token's subject; for the audit log.
-        key_id: Of the key, what rate limits count by; the subject for a token.
+        key_id: What rate limits count by: the id of the key, `oidc:` and the subject.
         scopes: What it may be used for.
         limits: What its answers are limited to.
     """

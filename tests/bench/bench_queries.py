@@ -13,7 +13,7 @@ import statistics
 import tempfile
 import time
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -37,7 +37,7 @@ class Asked:
     title: str
     report: str
     given: dict[str, str]
-    window: tuple
+    window: tuple[datetime, datetime]
     most: int
 
 

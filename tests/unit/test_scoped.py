@@ -8,7 +8,7 @@ import pytest
 
 from ingest.rollup.follower import roll_up
 from lake.catalog import Lake
-from lake.errors import NeedsUnlimited
+from lake.errors import UnlimitedOnly
 from lake.schema import SIDE_FIELDS
 from lake.settings import load_settings
 from lake.tables import FLOWS, batch_schema
@@ -49,6 +49,7 @@ OBSERVED = [
 def side(dice, prefix):
     """Return an end of a, of b or of nobody, each of whose texts says whose it is."""
     whose = dice.choice("ab-")
+    found: dict[str, object]
     if whose == "-":
         found = {"kind": "internet"}
     else:
@@ -134,7 +135,7 @@ def test_no_report_tells_of_others(engine, name):
     given = {"by": ["pod"]} if report.parameter("by") else {}
     try:
         found = asked(engine, report, LIMITS["account"], **given)
-    except NeedsUnlimited:
+    except UnlimitedOnly:
         return
     assert OF_B not in json.dumps(found.meta) + "".join(json_rows(found.rows))
 
