@@ -23,6 +23,7 @@
     ├─ QueryError                 exit 2   a question that cannot be answered as put
     │  ├─ UnknownReport
     │  ├─ BadParameter
+    │  ├─ SnapshotGone                     it has expired since a page was read of it
     │  ├─ ResultTooLarge
     │  └─ QueryTimeout
     └─ AccessError                exit 2   whoever asks may not
@@ -221,6 +222,23 @@ class BadParameter(QueryError):
         self.value = value
         self.allowed = allowed
         super().__init__(f"{param}={value!r} is not allowed: {allowed}")
+
+
+class SnapshotGone(QueryError):
+    """The snapshot that a page was read of has expired: begin anew.
+
+    Attributes:
+        table: The table.
+        snapshot: What it no longer has.
+    """
+
+    def __init__(self, table: str, snapshot: int) -> None:
+        self.table = table
+        self.snapshot = snapshot
+        super().__init__(
+            f"{table} no longer has snapshot {snapshot}, of which the page before was "
+            "read: ask for the first page again"
+        )
 
 
 class ResultTooLarge(QueryError):

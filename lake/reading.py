@@ -49,18 +49,27 @@ def plan(
     *,
     since: datetime | None = None,
     until: datetime | None = None,
+    snapshot: int | None = None,
 ) -> Plan:
     """Choose the data files of ``[since, until)``; UTC, either end may be open.
+
+    Args:
+        table: The table.
+        stored: As the catalog has it.
+        since: The first moment.
+        until: The moment after the last.
+        snapshot: An older snapshot that is still retained; None: the newest.
 
     Days are pruned by partition and files by the bounds of ``start_time``, or of
     ``hour``, for the hours that the window touches; a table by the day is pruned to
     its days, one without any time is read whole. Rows must still be filtered.
     """
     row_filter = _rows_within(table, since, until)
-    tasks = list(stored.scan(row_filter=row_filter).plan_files())
+    scan = stored.scan(row_filter=row_filter, snapshot_id=snapshot)
+    tasks = list(scan.plan_files())
     return Plan(
         table=table,
-        snapshot=head_id(stored),
+        snapshot=snapshot or head_id(stored),
         schema=stored.schema(),
         files=tuple(task.file.file_path for task in tasks),
         rows=sum(task.file.record_count for task in tasks),

@@ -119,8 +119,15 @@ def _from(engine: Engine, question: Question, asked: Asked) -> _Computed | None:
             return None
         rows = _rows(session, question, asked.name, parts.parameters)
     read = [plan for plan in plans if parts.of(plan.table)]
-    stored = question.pinned[read[0].table.name].stored
-    return _Computed(rows, read, mark_of(stored, FLOWS.name) if stored else None)
+    return _Computed(rows, read, _absorbed(question, read[0].table.name))
+
+
+def _absorbed(question: Question, rollup: str) -> int | None:
+    """Return the snapshot of `flows` whose sums a roll-up holds."""
+    pinned = question.pinned[rollup]
+    if pinned.older is not None:
+        return question.pinned[FLOWS.name].snapshot
+    return mark_of(pinned.stored, FLOWS.name) if pinned.stored else None
 
 
 def _is_unsure(

@@ -6,7 +6,7 @@ cursor whose views see exactly the files of its plans: one snapshot of each tabl
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -20,7 +20,7 @@ import pyarrow as pa
 from pyiceberg.table import Table as IcebergTable
 
 from lake.catalog import Lake
-from lake.errors import LakeMissing
+from lake.errors import LakeMissing, SnapshotGone
 from lake.reading import Plan, plan
 from lake.settings import Settings
 from lake.snapshots import head_id, retained_from
@@ -51,15 +51,17 @@ class Pinned:
     Attributes:
         table: The table.
         stored: As the catalog had it; None where it does not exist yet.
+        older: The id of a snapshot before the newest, if it is that.
     """
 
     table: Table
     stored: IcebergTable | None
+    older: int | None = None
 
     @property
     def snapshot(self) -> int | None:
         """The snapshot id; None for a table without one."""
-        return head_id(self.stored) if self.stored else None
+        return self.older or (head_id(self.stored) if self.stored else None)
 
     @property
     def retained_from(self) -> date:
@@ -69,7 +71,8 @@ class Pinned:
     @property
     def metadata(self) -> str:
         """What names this state of the table, and so any plan made of it."""
-        return self.stored.metadata_location if self.stored else ""
+        at = f"@{self.older}" if self.older else ""
+        return f"{self.stored.metadata_location}{at}" if self.stored else ""
 
 
 class Engine:
@@ -109,9 +112,20 @@ class Engine:
         """Close the database and the catalog."""
         self._opened.close()
 
-    def pin(self, names: Sequence[str]) -> dict[str, Pinned]:
-        """Load tables as the catalog has them now, in the order given."""
-        found = {name: self._pin(TABLES[name]) for name in names}
+    def pin(
+        self, names: Sequence[str], snapshots: Mapping[str, int] | None = None
+    ) -> dict[str, Pinned]:
+        """Load tables as the catalog has them now, in the order given.
+
+        Args:
+            names: Of the tables.
+            snapshots: Of some of them, the snapshot to read, not the newest.
+
+        Raises:
+            SnapshotGone: One of these has expired.
+        """
+        older = snapshots or {}
+        found = {name: self._pin(TABLES[name], older.get(name)) for name in names}
         self._database.admit(p.stored for p in found.values() if p.stored)
         return found
 
@@ -121,7 +135,7 @@ class Engine:
             return _nothing(pinned.table)
         stored = pinned.stored
         return self._plans.get(
-            (pinned.metadata, window), lambda: _planned(pinned.table, stored, window)
+            (pinned.metadata, window), lambda: _planned(pinned, stored, window)
         )
 
     @contextmanager
@@ -143,11 +157,14 @@ class Engine:
         finally:
             cursor.close()
 
-    def _pin(self, table: Table) -> Pinned:
+    def _pin(self, table: Table, older: int | None = None) -> Pinned:
         try:
-            return Pinned(table, self.lake.load(table))
+            stored = self.lake.load(table)
         except LakeMissing:
             return Pinned(table, None)
+        if older is not None and stored.snapshot_by_id(older) is None:
+            raise SnapshotGone(table.name, older)
+        return Pinned(table, stored, None if older == head_id(stored) else older)
 
 
 def _define(
@@ -170,10 +187,14 @@ def _define(
         cursor.execute(view_of("traffic"))
 
 
-def _planned(table: Table, stored: IcebergTable, window: Window | None) -> Plan:
-    if window is None:
-        return plan(table, stored)
-    return plan(table, stored, since=window.since, until=window.until)
+def _planned(pinned: Pinned, stored: IcebergTable, window: Window | None) -> Plan:
+    return plan(
+        pinned.table,
+        stored,
+        since=window.since if window else None,
+        until=window.until if window else None,
+        snapshot=pinned.older,
+    )
 
 
 def _nothing(table: Table) -> Plan:
