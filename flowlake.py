@@ -170,7 +170,8 @@ def _version(asked: bool) -> None:
 def _tell(error: FlowlakeError) -> None:
     if os.environ.get("FLOWLAKE_DEBUG") == "1":
         raise error
-    typer.echo(f"flowlake: {error}", err=True)
+    for line in (f"flowlake: {error}", *getattr(error, "__notes__", ())):
+        typer.echo(line, err=True)
 
 
 def _flush_quietly() -> None:

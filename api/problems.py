@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from lake.errors import (
     AccessUnavailable,
     BadParameter,
+    FilterError,
     FlowlakeError,
     LakeError,
     LakeMissing,
@@ -34,6 +35,7 @@ MEDIA_TYPE = "application/problem+json"
 STATUSES: Mapping[type[FlowlakeError], int] = {
     UnknownReport: 404,
     BadParameter: 422,
+    FilterError: 422,
     ResultTooLarge: 422,
     QueryTimeout: 504,
     QueryError: 400,
@@ -90,6 +92,8 @@ def problem_of(error: FlowlakeError) -> JSONResponse:
                 "allowed": error.allowed,
             }
         ]
+    if isinstance(error, FilterError):
+        more["errors"][0]["position"] = error.position
     headers = {"Retry-After": RETRY_AFTER_S} if status == 503 else _challenge(error)
     return problem(
         status,

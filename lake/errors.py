@@ -23,6 +23,7 @@
     ├─ QueryError                 exit 2   a question that cannot be answered as put
     │  ├─ UnknownReport
     │  ├─ BadParameter
+    │  │  └─ FilterError                   says where in the filter, and what is wrong
     │  ├─ SnapshotGone                     it has expired since a page was read of it
     │  ├─ ResultTooLarge
     │  └─ QueryTimeout
@@ -38,6 +39,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+FILTER_SHOWN = 4_000  # characters of a filter that its error repeats
 
 
 class FlowlakeError(Exception):
@@ -217,11 +220,32 @@ class BadParameter(QueryError):
         allowed: What would have been right, in words.
     """
 
-    def __init__(self, param: str, value: object, allowed: str) -> None:
+    def __init__(
+        self, param: str, value: object, allowed: str, *, message: str = ""
+    ) -> None:
         self.param = param
         self.value = value
         self.allowed = allowed
-        super().__init__(f"{param}={value!r} is not allowed: {allowed}")
+        super().__init__(message or f"{param}={value!r} is not allowed: {allowed}")
+
+
+class FilterError(BadParameter):
+    """A filter expression cannot be read, or does not fit its fields.
+
+    On a terminal, the place is shown below the message.
+
+    Attributes:
+        position: Where, in characters from the filter's start, from 0; its length is
+            the end.
+    """
+
+    def __init__(self, text: str, position: int, allowed: str) -> None:
+        self.position = position
+        # Half of a surrogate pair could not be written anywhere.
+        shown = text[:FILTER_SHOWN].encode("utf-8", "replace").decode()
+        message = f"filter, at {position}: {allowed}"
+        super().__init__("filter", shown, allowed, message=message)
+        self.add_note(_pointed(shown, position))
 
 
 class SnapshotGone(QueryError):
@@ -311,3 +335,11 @@ class AccessUnavailable(AccessError):
 
     retry = True
     exit_code = 3
+
+
+def _pointed(text: str, position: int) -> str:
+    """Return the part of a text around a position, and a caret below that."""
+    begin = max(0, position - 60)
+    part = text[begin : position + 20]
+    line = "".join(c if c.isprintable() else " " for c in part)
+    return f"{line}\n{' ' * (position - begin)}^"

@@ -16,6 +16,7 @@ from lake.tables import FLOWS
 from queries.compose import TRAFFIC, composed, load_asked, ordered, unsure
 from queries.contract import Asked
 from queries.engine import Engine
+from queries.filters import compiled, fields_of
 from queries.meta import META_NAMES, Facts, facts_of, meta_of
 from queries.questions import META_TABLES, Question, pose
 from queries.rolled import parts_of, plans_of
@@ -99,10 +100,12 @@ def _from_rollups(engine: Engine, question: Question, facts: Facts) -> _Computed
 
 def _tells_apart(asked: Asked, question: Question) -> bool:
     filtered = set(question.filters) - set(asked.values)
+    expression = question.expression
     return (
         all(both_ends_known(table, question.limits) for table in asked.reads)
         and asked.can_answer(question.bound)
         and columns_needed(filtered) <= asked.columns
+        and (expression is None or fields_of(expression) <= asked.columns)
         and not question.parameters.get("explode")
         and question.parameters.get("ports") != "all"
     )
@@ -136,7 +139,7 @@ def _is_unsure(
     """Whether a roll-up has folded what the answer would have to tell apart."""
     if "unsure" not in asked.columns:
         return False
-    sql = unsure(asked, question.filters)
+    sql = unsure(asked, question.filters, _tested(question))
     return bool(_query(session, sql, question, more)["unsure"][0].as_py())
 
 
@@ -148,9 +151,16 @@ def _rows(
         report,
         source=source,
         given=question.filters,
+        expression=_tested(question),
         explode=bool(question.parameters.get("explode")),
     )
     return _query(session, ordered(report, sql), question, more)
+
+
+def _tested(question: Question) -> str | None:
+    """Return the filter expression as SQL."""
+    expression = question.expression
+    return None if expression is None else compiled(expression).sql
 
 
 def _query(

@@ -15,7 +15,7 @@ from lake.tables import ROLLUPS, TABLES
 from queries.compose import PAIRS, TRAFFIC, composed, load_asked
 from queries.contract import ContractError, Parameter, Report
 from queries.header import parse_report
-from queries.where import plain_parameters
+from queries.where import FILTER, plain_parameters
 
 HERE = Path(__file__).parent
 FOLDER = HERE / "sql"
@@ -94,7 +94,7 @@ def describe(report: Report) -> dict[str, Any]:
 def _taken() -> Mapping[str, tuple[Parameter, ...]]:
     """Return what reports take that read ``traffic``, or ``pairs`` of it."""
     first = load_asked(TRAFFIC).parameters
-    rest = (EXPLODE, *plain_parameters())
+    rest = (EXPLODE, *plain_parameters(), FILTER)
     return {
         TRAFFIC: (*first, *rest),
         PAIRS: (*first, *load_asked(PAIRS).parameters, *rest),

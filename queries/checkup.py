@@ -18,8 +18,9 @@ from queries.engine import Engine
 from queries.findings import findings
 from queries.output import opened
 from queries.says import counted
+from queries.spelling import iso
 from queries.statements import statement
-from queries.values import Window, iso
+from queries.values import Window
 
 TABLES = ("flows", "silences", "sources", "identities", "configurations")
 # What `flowlake` asks of a flow log: all that decides, names or explains something.

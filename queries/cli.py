@@ -57,6 +57,14 @@ def report(
         list[str] | None,
         typer.Option(metavar="FIELD=VALUE", help="Repeatable; one field: any of them"),
     ] = None,
+    filter_: Annotated[
+        str | None,
+        typer.Option(
+            "--filter",
+            metavar="EXPRESSION",
+            help="Such as: src_namespace = 'payments' AND dstport = 5432",
+        ),
+    ] = None,
     limit: Annotated[str | None, typer.Option(help="The most rows")] = None,
     describe_: Annotated[
         bool, typer.Option("--describe", help="Say what NAME takes and returns")
@@ -92,6 +100,7 @@ def report(
         server_by=server_by,
         baseline=baseline,
         explode="true" if explode else None,
+        filter=filter_,
         limit=limit,
     )
     with Engine(load_settings()) as engine:

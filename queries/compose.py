@@ -90,9 +90,10 @@ def for_any(report: Report) -> str:
     return ordered(report, with_parts(report, parts))
 
 
-def unsure(asked: Asked, given: Iterable[str]) -> str:
+def unsure(asked: Asked, given: Iterable[str], expression: str | None) -> str:
     """Return the statement that tells if a roll-up is unsure of any row asked about."""
-    rows = asked_about(given, tests=["unsure"])
+    tests = ["unsure"] if expression is None else ["unsure", f"({expression})"]
+    rows = asked_about(given, tests=tests)
     return (
         f"WITH called AS (\n{asked.sql}\n), asked AS (\n{rows}\n)\n"
         "SELECT count(*) > 0 AS unsure FROM asked"

@@ -17,6 +17,7 @@ from lake.errors import BadParameter
 from queries.compose import TRAFFIC, composed, ordered
 from queries.database import script
 from queries.engine import view_of
+from queries.filters import compiled
 from queries.questions import Question
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def translated(question: Question, dialect: str) -> str:
     """Return a question's statement.
 
     Args:
-        question: With every parameter fixed; filter expressions are not translated.
+        question: With every parameter fixed.
         dialect: One of ``DIALECTS``; Athena speaks ``trino``.
 
     Returns:
@@ -41,7 +42,10 @@ def translated(question: Question, dialect: str) -> str:
     import sqlglot  # for those who ask for it alone
 
     report = question.report
-    sql = ordered(report, composed(report, given=question.filters))
+    expression = question.expression
+    tested = None if expression is None else compiled(expression).sql
+    sql = composed(report, given=question.filters, expression=tested)
+    sql = ordered(report, sql)
     tree = sqlglot.parse_one(sql, read="duckdb")
     tree = tree.transform(_with_values(question.bound))
     tree = tree.transform(_portable(dialect))

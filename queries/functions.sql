@@ -132,42 +132,54 @@ list_aggregate(
 );
 
 -- What the digits of every address in an IPv6 network begin with, and of no other.
-CREATE OR REPLACE MACRO ipv6_pattern(address, bits) AS
-left(address_digits(address), bits // 4)
+CREATE OR REPLACE MACRO ipv6_pattern(digits, bits) AS
+left(digits, bits // 4)
 || CASE WHEN bits % 4 = 0 THEN ''
   ELSE '[' || substr(
     '0123456789abcdef',
-    (strpos('0123456789abcdef', substr(address_digits(address), bits // 4 + 1, 1)) - 1)
+    (strpos('0123456789abcdef', substr(digits, bits // 4 + 1, 1)) - 1)
     // (1 << (4 - bits % 4)) * (1 << (4 - bits % 4)) + 1,
     1 << (4 - bits % 4)
   ) || ']'
   END;
 
--- One pattern for all CIDRs of one family; the empty text matches no address.
-CREATE OR REPLACE MACRO networks_pattern(networks, family) AS
-'^(?:' || list_aggregate(
-  list_concat(
-    list_transform(
-      list_filter(networks, lambda network: contains(network, ':') = (family = 6)),
-      lambda network: coalesce(
-        CASE WHEN family = 6
-          THEN ipv6_pattern(split_part(network, '/', 1), CAST(split_part(network, '/', 2) AS INTEGER))
-          ELSE ipv4_pattern(split_part(network, '/', 1), CAST(split_part(network, '/', 2) AS INTEGER))
-        END,
-        ''
-      )
-    ),
-    ['$']
+-- The patterns of the CIDRs of one family. A macro's argument is copied to each place
+-- that names it and planned there, a lambda's is not: so each step is a lambda.
+CREATE OR REPLACE MACRO ipv4_patterns(networks) AS
+list_transform(
+  list_transform(
+    list_filter(networks, lambda network: NOT contains(network, ':')),
+    lambda network: {
+      address: split_part(network, '/', 1), bits: CAST(split_part(network, '/', 2) AS INTEGER)
+    }
   ),
-  'string_agg', '|'
-) || ')';
+  lambda network: coalesce(ipv4_pattern(network.address, network.bits), '')
+);
+
+CREATE OR REPLACE MACRO ipv6_patterns(networks) AS
+list_transform(
+  list_transform(
+    list_transform(
+      list_filter(networks, lambda network: contains(network, ':')),
+      lambda network: {
+        address: split_part(network, '/', 1), bits: CAST(split_part(network, '/', 2) AS INTEGER)
+      }
+    ),
+    lambda network: {digits: address_digits(network.address), bits: network.bits}
+  ),
+  lambda network: ipv6_pattern(network.digits, network.bits)
+);
+
+-- One pattern for all; the empty text matches no address.
+CREATE OR REPLACE MACRO any_pattern(patterns) AS
+'^(?:' || list_aggregate(list_concat(patterns, ['$']), 'string_agg', '|') || ')';
 
 -- Whether an address, IPv4 or IPv6, lies in any of the CIDRs; constant CIDRs are made
 -- into one pattern while the query is planned.
 CREATE OR REPLACE MACRO in_networks(address, networks) AS
 CASE WHEN contains(address, ':')
-  THEN regexp_matches(address_digits(address), networks_pattern(networks, 6))
-  ELSE regexp_matches(address, networks_pattern(networks, 4))
+  THEN regexp_matches(address_digits(address), any_pattern(ipv6_patterns(networks)))
+  ELSE regexp_matches(address, any_pattern(ipv4_patterns(networks)))
 END;
 
 -- How long ago a relative time such as '24h' is; 'now' is no time ago.

@@ -12,8 +12,9 @@ from lake.tables import COVERAGE_HOURLY, FLOWS
 from queries.questions import Question
 from queries.rolled import hours_not_absorbed
 from queries.session import Session
+from queries.spelling import iso
 from queries.statements import statement
-from queries.values import Window, iso
+from queries.values import Window
 
 COVERAGE = COVERAGE_HOURLY.name
 NO_COVERAGE = "hours of it are not rolled up: the next `flowlake ingest` does that"

@@ -13,10 +13,11 @@ from lake.tables import COVERAGE_HOURLY, FLOWS
 from queries.compose import load_asked
 from queries.contract import Report
 from queries.engine import Engine, Pinned
+from queries.filters import Filter, compiled
 from queries.limits import UNLIMITED, Limits
 from queries.scoped import check_may_read
 from queries.values import Window, bind, reach_of, window_of
-from queries.where import PLAIN
+from queries.where import FILTER, PLAIN, read_filter
 
 META_TABLES = ("sources", "silences", COVERAGE_HOURLY.name)  # `meta` is made from them
 
@@ -48,6 +49,8 @@ class Question:
     def bound(self) -> dict[str, Any]:
         """What may be bound in the SQL, by name."""
         found = {**self.parameters, **_fixed(self.report)}
+        if self.expression is not None:
+            found |= compiled(self.expression).parameters
         if self.reach is not None:
             found["from"] = self.reach.since
         return found
@@ -56,6 +59,12 @@ class Question:
     def filters(self) -> tuple[str, ...]:
         """Names of the plain filters that are given."""
         return tuple(n for n in PLAIN if self.parameters.get(n) is not None)
+
+    @property
+    def expression(self) -> Filter | None:
+        """The filter expression, if one is given."""
+        text = self.parameters.get(FILTER.name)
+        return None if text is None else read_filter(text)
 
     @property
     def etag(self) -> str:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from queries.rivals import called, kind_of, of_places
 from queries.special import is_public
-from queries.values import iso
+from queries.spelling import iso
 
 Row = Mapping[str, Any]
 MOST = 5  # VPCs, and holders in one, that are named

@@ -16,8 +16,8 @@ from lake.snapshots import ancestry, mark_of
 from lake.tables import FLOWS, HEADS, LEDGERS, ROLLUPS, TABLES, Table
 from queries.engine import Engine, Pinned
 from queries.says import counted
+from queries.spelling import iso
 from queries.statements import statement
-from queries.values import iso
 
 LEDGER_NAMES = [ledger.name for ledger in LEDGERS]
 

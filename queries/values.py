@@ -13,8 +13,10 @@ from typing import Any
 from lake.datafiles import HOUR
 from lake.errors import BadParameter
 from queries.contract import Parameter, Report
+from queries.filters import canonical
+from queries.spelling import PROTOCOLS
+from queries.where import read_filter
 
-PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "icmpv6": 58, "gre": 47, "esp": 50}
 TIMES = "24h, 7d, 90m, now, 2026-01-31 or 2026-01-31T12:00:00Z"
 _SPANS = {"m": "minutes", "h": "hours", "d": "days"}
 _SPAN = re.compile(r"([0-9]{1,6})([mhd])")
@@ -164,11 +166,6 @@ def parse_moment(name: str, text: str, now: datetime) -> datetime:
         raise BadParameter(name, text, f"a time such as {TIMES}") from None
 
 
-def iso(time: datetime) -> str:
-    """Return a time as ISO 8601 with ``Z``, as every answer writes it."""
-    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
 def _snapped(name: str, text: str, now: datetime, ago: timedelta) -> datetime:
     try:
         time = now.astimezone(UTC) - ago
@@ -238,6 +235,7 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "port": _up_to(65_535),
     "protocol": _protocol,
     "span": _span,
+    "filter": lambda text: canonical(read_filter(text)),
 }
 
 _ALLOWED: Mapping[str, str] = {

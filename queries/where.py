@@ -1,4 +1,4 @@
-"""The filters that people write as ``field=value``: what each compares with what.
+"""The filters that people write: as ``field=value``, and as one expression.
 
 They are composed into a question only where they are given, so that those that are
 not cost no time to plan. Names and columns are from this table alone; values are
@@ -8,9 +8,12 @@ always bound.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 
+from lake.schema import FLOW_FIELDS, SIDE_FIELDS
 from queries.contract import Parameter
+from queries.filters import FieldType, Filter, parse, types_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,38 @@ PLAIN: Mapping[str, Plain] = {
         "Protocol: tcp, udp, icmp, icmpv6 or an IANA number.",
     ),
 }  # fmt: skip
+
+
+FILTER = Parameter(
+    name="filter",
+    type="filter",
+    optional=True,
+    default=None,
+    allowed=(),
+    meaning="An expression over the records, such as src_namespace = 'payments' AND "
+    "dstport IN (5432, 3306) AND src_address CIDR '10.0.0.0/8'.",
+)
+
+
+@cache
+def filter_fields() -> Mapping[str, FieldType]:
+    """Return what a filter expression may name: `flows`, and both ends of `traffic`."""
+    sides = [f for f in SIDE_FIELDS if f.name.startswith("src_")]
+    ends = [
+        replace(f, name=f.name.replace("src", end, 1))
+        for end in ("client", "server")
+        for f in sides
+    ]
+    return types_of([*FLOW_FIELDS, *ends])
+
+
+def read_filter(text: str) -> Filter:
+    """Return a filter expression, read.
+
+    Raises:
+        FilterError: It is none; the error says where.
+    """
+    return parse(text, filter_fields())
 
 
 def plain_parameters() -> tuple[Parameter, ...]:

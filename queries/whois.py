@@ -19,8 +19,9 @@ from queries.output import opened
 from queries.rivals import name_of
 from queries.says import sentence
 from queries.special import special
+from queries.spelling import iso
 from queries.statements import statement
-from queries.values import iso, parse_moment
+from queries.values import parse_moment
 
 TABLES = ("identities", "configurations")
 BESIDE = ("before", "after")  # not at that time
