@@ -26,7 +26,7 @@ ENGINE_TYPES: Mapping[str, str] = {
 }
 
 MEANINGS: Mapping[str, str] = {
-    "since": "Start of the window: 24h, 7d, an ISO 8601 time (UTC), or now.",
+    "since": "Start of the window: 24h, 7d, yesterday, an ISO 8601 time (UTC), or now.",
     "until": "End of the window, itself not included.",
     "baseline": "How long before the window what is new is compared with.",
     "by": "What client and server are called by.",

@@ -192,13 +192,19 @@ END;
 
 -- A window's ends as people write them; relative ones snap outward to the hour.
 CREATE OR REPLACE MACRO window_start(given) AS
-CASE WHEN regexp_full_match(CAST(given AS VARCHAR), '[0-9]{1,6}[mhd]|now')
+CASE
+  WHEN CAST(given AS VARCHAR) = 'today' THEN date_trunc('day', now())
+  WHEN CAST(given AS VARCHAR) = 'yesterday' THEN date_trunc('day', now()) - INTERVAL 1 DAY
+  WHEN regexp_full_match(CAST(given AS VARCHAR), '[0-9]{1,6}[mhd]|now')
   THEN date_trunc('hour', now() - time_ago(CAST(given AS VARCHAR)))
   ELSE CAST(given AS TIMESTAMPTZ)
 END;
 
 CREATE OR REPLACE MACRO window_end(given) AS
-CASE WHEN regexp_full_match(CAST(given AS VARCHAR), '[0-9]{1,6}[mhd]|now')
+CASE
+  WHEN CAST(given AS VARCHAR) = 'today' THEN date_trunc('day', now())
+  WHEN CAST(given AS VARCHAR) = 'yesterday' THEN date_trunc('day', now()) - INTERVAL 1 DAY
+  WHEN regexp_full_match(CAST(given AS VARCHAR), '[0-9]{1,6}[mhd]|now')
   THEN date_trunc(
     'hour',
     now() - time_ago(CAST(given AS VARCHAR)) + INTERVAL 1 HOUR - INTERVAL 1 MICROSECOND

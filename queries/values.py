@@ -17,7 +17,8 @@ from queries.filters import canonical
 from queries.spelling import PROTOCOLS
 from queries.where import read_filter
 
-TIMES = "24h, 7d, 90m, now, 2026-01-31 or 2026-01-31T12:00:00Z"
+TIMES = "24h, 7d, 90m, now, today, yesterday, 2026-01-31 or 2026-01-31T12:00:00Z"
+_DAYS_AGO = {"today": 0, "yesterday": 1}
 _SPANS = {"m": "minutes", "h": "hours", "d": "days"}
 _SPAN = re.compile(r"([0-9]{1,6})([mhd])")
 _WHOLE = re.compile(r"-?[0-9]{1,19}")
@@ -48,7 +49,7 @@ def bind(
         BadParameter: A name is unknown, or a value is not allowed; the error says
             what would be.
     """
-    given = _route_networks(report, given)
+    given = _route_networks(report, _of_last(report, given))
     for name in given:
         if report.parameter(name) is None:
             allowed = ", ".join(p.name for p in report.parameters)
@@ -97,6 +98,22 @@ def _span(text: str) -> str:
     if not span_of(text):
         raise ValueError(text)
     return text
+
+
+def _of_last(
+    report: Report, given: Mapping[str, Sequence[str]]
+) -> Mapping[str, Sequence[str]]:
+    """Take `last=24h` for what it is: since so long ago, until now.
+
+    Raises:
+        BadParameter: Another begin or end of the window stands beside it.
+    """
+    if "last" not in given or not report.windowed:
+        return given
+    if given.keys() & {"since", "until"}:
+        raise BadParameter("last", _shown(given["last"]), "without since and until")
+    rest = {name: texts for name, texts in given.items() if name != "last"}
+    return {**rest, "since": given["last"]}
 
 
 def _route_networks(
@@ -159,6 +176,11 @@ def parse_moment(name: str, text: str, now: datetime) -> datetime:
     if span or text == "now":
         ago = timedelta(**{_SPANS[span[2]]: int(span[1])}) if span else timedelta(0)
         return _snapped(name, text, now, ago)
+    if text in _DAYS_AGO:
+        midnight = now.astimezone(UTC).replace(
+            hour=0, minute=0, second=0, microsecond=0
+        )
+        return midnight - timedelta(days=_DAYS_AGO[text])
     try:
         time = datetime.fromisoformat(text)
         return time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC)
