@@ -12,14 +12,21 @@ import duckdb
 
 from lake.errors import UnknownReport
 from lake.tables import ROLLUPS, TABLES
-from queries.compose import PAIRS, TRAFFIC, composed, load_asked
+from queries.compose import PAIRS, TRAFFIC, UNCOUNTED, composed, load_asked
 from queries.contract import ContractError, Parameter, Report
 from queries.header import parse_report
 from queries.where import FILTER, plain_parameters
 
 HERE = Path(__file__).parent
 FOLDER = HERE / "sql"
-DERIVED = {"from", "since", "until", "first_day", "last_day"}  # the window's own
+DERIVED = {
+    "from",
+    "since",
+    "until",
+    "first_day",
+    "last_day",
+    UNCOUNTED,
+}  # the window's own
 EXPLODE = Parameter(
     name="explode",
     type="boolean",

@@ -20,6 +20,7 @@ from queries.where import ADDRESS, PLAIN
 
 FOLDER = Path(__file__).parent / "asked"
 TRAFFIC, PAIRS, EXPLODED = "traffic", "pairs", "exploded"
+UNCOUNTED = "uncounted"  # whether records are asked about whose packets count elsewhere
 
 
 @cache

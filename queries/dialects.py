@@ -1,8 +1,8 @@
 """A question as one statement for another engine over the same Iceberg tables.
 
 The statement holds its values as literals and needs the tables alone: what reports
-read beside them (`traffic`) is set before it. sqlglot writes the dialect; what it would
-get wrong is refused rather than written.
+read beside them (`oriented`) is set before it. sqlglot writes the dialect; what it
+would get wrong is refused rather than written.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from lake.errors import BadParameter
-from queries.compose import TRAFFIC, composed, ordered
+from queries.compose import composed, ordered
 from queries.database import script
 from queries.engine import view_of
 from queries.filters import compiled
@@ -23,6 +23,7 @@ from queries.questions import Question
 if TYPE_CHECKING:
     from sqlglot import exp
 
+ORIENTED = "oriented"
 DIALECTS = ("duckdb", "spark", "trino")
 
 
@@ -50,19 +51,19 @@ def translated(question: Question, dialect: str) -> str:
     tree = tree.transform(_with_values(question.bound))
     tree = tree.transform(_portable(dialect))
     if report.asks:
-        tree = _behind_traffic(tree)
+        tree = _behind_view(tree)
     return tree.sql(
         dialect=dialect, pretty=True, unsupported_level=sqlglot.ErrorLevel.RAISE
     )
 
 
-def _behind_traffic(tree: exp.Expr) -> exp.Expr:
-    """Set the view `traffic` before a statement, for engines that do not have it."""
+def _behind_view(tree: exp.Expr) -> exp.Expr:
+    """Set the view that is asked of before a statement, for engines without it."""
     import sqlglot
 
-    _, _, select = view_of(TRAFFIC).partition(" AS\n")
-    view = sqlglot.parse_one(select, read="duckdb")
-    found: exp.Expr = tree.with_(TRAFFIC, view)  # type: ignore[attr-defined]
+    _, _, select = view_of(ORIENTED).partition(" AS\n")
+    view = sqlglot.parse_one(select.partition(";")[0], read="duckdb")
+    found: exp.Expr = tree.with_(ORIENTED, view)  # type: ignore[attr-defined]
     ctes = found.args["with_"].expressions
     ctes.insert(0, ctes.pop())
     return found

@@ -35,6 +35,7 @@ from queries.views import columns_of, engine_path
 
 PLANS_KEPT = 256
 FACTS_KEPT = 1024
+OVER_FLOWS = ("oriented", "traffic")  # views that come with `flows`
 
 # One statement, so that a session costs one round trip; see `columns_of`.
 _SET_FILES = "SET VARIABLE {name}_files = $files"
@@ -184,7 +185,8 @@ def _define(
         cursor.execute(view_of(name).replace(shown, f"VIEW {ALL}_{name} "))
         limit(cursor, item.table, limits)
     if item.table == FLOWS:
-        cursor.execute(view_of("traffic"))
+        for view in OVER_FLOWS:
+            cursor.execute(view_of(view))
 
 
 def _planned(pinned: Pinned, stored: IcebergTable, window: Window | None) -> Plan:

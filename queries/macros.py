@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from lake.tables import TABLES
-from queries.compose import for_any
+from queries.compose import UNCOUNTED, for_any
 from queries.contract import ENGINE_TYPES, Parameter, Report
 from queries.where import PLAIN
 
@@ -21,7 +21,7 @@ def macro_statements(report: Report) -> Iterator[str]:
     """
     taken = [p for p in report.parameters if p.type != "filter"]
     body = for_any(report)
-    for name, text in report.fixed.items():
+    for name, text in {UNCOUNTED: "false", **report.fixed}.items():
         body = re.sub(rf"\${name}\b", _fixed(name, text), body)
     body = re.sub(r"\$(\w+)", r"given_\1", body)
     inner = [f"given_{p.name}" for p in taken]
@@ -66,6 +66,8 @@ def _begin(report: Report) -> str:
 
 def _fixed(name: str, text: str) -> str:
     """Return what a report sets itself, as a literal."""
+    if name == UNCOUNTED:
+        return text
     if name not in PLAIN:
         return literal(text)
     return f"[{', '.join(literal(value) for value in text.split('|'))}]"

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from lake.tables import COVERAGE_HOURLY, FLOWS
-from queries.compose import load_asked
+from queries.compose import UNCOUNTED, load_asked
 from queries.contract import Report
 from queries.engine import Engine, Pinned
 from queries.filters import Filter, compiled
@@ -49,6 +49,7 @@ class Question:
     def bound(self) -> dict[str, Any]:
         """What may be bound in the SQL, by name."""
         found = {**self.parameters, **_fixed(self.report)}
+        found[UNCOUNTED] = self.report.fixed.get(UNCOUNTED) == "true"
         if self.expression is not None:
             found |= compiled(self.expression).parameters
         if self.reach is not None:

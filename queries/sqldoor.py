@@ -16,7 +16,7 @@ from lake.reading import Plan, is_timed
 from lake.tables import TABLES
 from queries.catalogue import load_catalogue
 from queries.database import script
-from queries.engine import Engine, empty_rows, view_of
+from queries.engine import OVER_FLOWS, Engine, empty_rows, view_of
 from queries.guard import check_reads
 from queries.macros import literal, macro_statements
 from queries.session import Session, one_line
@@ -85,7 +85,8 @@ class SqlDoor:
                 database.from_arrow(empty_rows(plan.table)).create(plan.table.name)
         for sql in script("functions.sql"):
             database.execute(sql)
-        database.execute(view_of("traffic").replace(" TEMP VIEW ", " VIEW "))
+        for view in OVER_FLOWS:
+            database.execute(view_of(view).replace(" TEMP VIEW ", " VIEW "))
         for report in load_catalogue().values():
             for sql in macro_statements(report):
                 database.execute(sql)

@@ -48,11 +48,9 @@ CREATE OR REPLACE TEMP VIEW coverage_hourly AS
 SELECT *
 FROM read_parquet(getvariable('coverage_hourly_files'), schema = getvariable('coverage_hourly_schema'));
 
--- Each packet once: the records that count, with both ends as client and server. The
--- client opened the conversation; where that is not known it is the source, and
--- `service_port` is null. Whether a record counts whose direction nobody knows is not
--- known either: it is here, and every answer says how many there are.
-CREATE OR REPLACE TEMP VIEW traffic AS
+-- Every record with both its ends as client and server. The client opened the
+-- conversation; where that is not known it is the source, and `service_port` is null.
+CREATE OR REPLACE TEMP VIEW oriented AS
 SELECT
   version, account_id, interface_id, srcaddr, dstaddr, srcport, dstport, protocol, 
   start_time, end_time, action, log_status, vpc_id, subnet_id, instance_id, tcp_flags, type,
@@ -122,5 +120,9 @@ SELECT
   CASE WHEN initiator = 'dst' THEN src_address ELSE dst_address END AS server_address,
   CASE WHEN initiator = 'dst' THEN dst_attribution ELSE src_attribution END AS client_attribution,
   CASE WHEN initiator = 'dst' THEN src_attribution ELSE dst_attribution END AS server_attribution
-FROM flows
-WHERE counted IS NOT FALSE;
+FROM flows;
+
+-- Each packet once: the records that count. Whether a record counts whose direction
+-- nobody knows is not known either: it is here, and every answer says how many there are.
+CREATE OR REPLACE TEMP VIEW traffic AS
+SELECT * FROM oriented WHERE counted IS NOT FALSE;

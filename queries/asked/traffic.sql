@@ -22,8 +22,8 @@ WITH labelled AS (
       server_workload, server_node, server_name, server_network, server_aws_service,
       server_instance, server_eni, server_kind
     ) AS server_label
-  FROM traffic
-  WHERE start_time >= $from AND start_time < $until
+  FROM oriented
+  WHERE start_time >= $from AND start_time < $until AND (counted IS NOT FALSE OR $uncounted)
 ),
 placed AS (
   SELECT
