@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlparse
 
 import duckdb
 import pyarrow as pa
@@ -25,6 +26,10 @@ from queries.views import columns_of, engine_path
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 FAR_AHEAD = datetime.max.replace(tzinfo=UTC)
+# The oldest DuckDB that runs all that the file defines; 2.0's own format shuts out 1.x.
+STORAGE = "v1.4.0"
+MAGIC = b"DUCK"  # of a DuckDB file, behind eight bytes of checksum
+_DAY_OF_UTC = "CAST(start_time AT TIME ZONE 'UTC' AS DATE)"  # in any client's time zone
 
 
 class SqlDoor:
@@ -57,27 +62,33 @@ class SqlDoor:
     def opened(self) -> Iterator[SqlSession]:
         """Open a session over the snapshot."""
         with self._engine.session(self.plans) as session:
-            yield SqlSession(session)
+            yield SqlSession(session, self.plans)
 
     def write_database(self, path: Path) -> None:
         """Write a DuckDB database of the views and macros, pinned to this snapshot.
 
+        Any client from DuckDB 1.4 on opens it, in whatever folder and time zone, as
+        long as it can read the data files: their paths are whole.
+
         Raises:
-            QueryError: The file cannot be written.
+            QueryError: The file cannot be written, or is there and no database.
         """
         fresh = path.with_name(f".{path.name}.new")
-        fresh.unlink(missing_ok=True)
         try:
-            with duckdb.connect(str(fresh)) as database:
+            _check_replaceable(path)
+            fresh.unlink(missing_ok=True)
+            with duckdb.connect(
+                str(fresh), config={"storage_compatibility_version": STORAGE}
+            ) as database:
                 self._define_all(database)
             fresh.replace(path)
         except (duckdb.Error, OSError) as error:
             raise QueryError(f"could not write {path}: {one_line(error)}") from error
         finally:
-            fresh.unlink(missing_ok=True)
+            with suppress(OSError):
+                fresh.unlink(missing_ok=True)
 
     def _define_all(self, database: duckdb.DuckDBPyConnection) -> None:
-        database.execute("SET TimeZone = 'UTC'")
         for plan in self.plans:
             if plan.files:
                 database.execute(view_statement(plan))
@@ -105,9 +116,14 @@ class SqlDoor:
 
 
 class SqlSession:
-    """Reads in SQL; a report's macro is defined when a query names it."""
+    """Reads in SQL; a report's macro is defined when a query names it.
 
-    def __init__(self, session: Session) -> None:
+    Attributes:
+        plans: What it sees of each table.
+    """
+
+    def __init__(self, session: Session, plans: Sequence[Plan]) -> None:
+        self.plans = plans
         self._session = session
         self._defined: set[str] = set()
 
@@ -134,17 +150,30 @@ class SqlSession:
 
 def view_statement(plan: Plan) -> str:
     """Return the definition of a table's view over exactly the planned files."""
-    files = ", ".join(literal(engine_path(location)) for location in plan.files)
+    files = ", ".join(literal(_whole_path(location)) for location in plan.files)
     columns = ", ".join(
         f"{c['id']}: {{name: {literal(c['name'])}, type: {literal(c['type'])}, "
         "default_value: NULL}"
         for c in columns_of(plan.schema)
     )
-    day = ", CAST(start_time AS DATE) AS day" if plan.table.is_head else ""
+    day = f", {_DAY_OF_UTC} AS day" if plan.table.is_head else ""
     return (
         f"CREATE VIEW {plan.table.name} AS SELECT *{day} "  # noqa: S608  no user's text
         f"FROM read_parquet([{files}], schema = MAP {{{columns}}})"
     )
+
+
+def _whole_path(location: str) -> str:
+    path = engine_path(location)
+    return path if urlparse(path).scheme else str(Path(path).absolute())
+
+
+def _check_replaceable(path: Path) -> None:
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        if file.read(12)[8:] != MAGIC:
+            raise QueryError(f"{path} is no DuckDB database: name another file")
 
 
 def _window(now: datetime, since: str | None, until: str | None) -> Window | None:

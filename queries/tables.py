@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -16,6 +17,9 @@ from queries.formats import text_cells
 
 SHOWN_ROWS = 1_000
 CELL = 80
+NARROW = 6  # characters a column; with fewer, rows are shown one below the other
+SHOWN_RECORDS = 20
+# The rest are given by --where.
 OPTIONS = {
     "since",
     "until",
@@ -23,8 +27,9 @@ OPTIONS = {
     "server_by",
     "baseline",
     "explode",
+    "filter",
     "limit",
-}  # the rest are given by --where
+}
 
 
 def answer_text(answer: Answer) -> str:
@@ -48,7 +53,10 @@ def answer_text(answer: Answer) -> str:
 
 
 def rows_text(reader: pa.RecordBatchReader) -> str:
-    """Return the first rows as a table, and say if there are more."""
+    """Return the first rows as a table, and say if there are more.
+
+    With too many columns for a table, each row is a list of those not null.
+    """
     batches, count = [], 0
     for batch in reader:
         batches.append(batch)
@@ -57,11 +65,14 @@ def rows_text(reader: pa.RecordBatchReader) -> str:
             break
     rows = pa.Table.from_batches(batches, schema=reader.schema)
     console = _console()
-    _print_rows(console, rows.slice(0, SHOWN_ROWS))
-    if count > SHOWN_ROWS:
-        console.print(
-            f"only the first {SHOWN_ROWS:,} rows: --format csv gives all", style="dim"
-        )
+    if rows.num_columns * NARROW > console.width:
+        _print_records(console, rows.slice(0, SHOWN_RECORDS))
+        shown, else_ = SHOWN_RECORDS, "name the columns that you want as a table"
+    else:
+        _print_rows(console, rows.slice(0, SHOWN_ROWS))
+        shown, else_ = SHOWN_ROWS, "--format csv gives all"
+    if count > shown:
+        console.print(f"only the first {shown:,} rows: {else_}", style="dim")
     return _text(console)
 
 
@@ -86,6 +97,22 @@ def report_text(report: Report) -> str:
     return _text(console)
 
 
+def words_text(heads: Sequence[str], rows: Iterable[Sequence[str | int]]) -> str:
+    """Return rows of words, whole however long; numbers stand to the right."""
+    console = _console()
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    cells = list(rows)
+    for place, head in enumerate(heads):
+        number = any(isinstance(row[place], int) for row in cells)
+        grid.add_column(
+            escape(head), justify="right" if number else "left", overflow="fold"
+        )
+    for row in cells:
+        grid.add_row(*(f"{c:,}" if isinstance(c, int) else escape(c) for c in row))
+    console.print(grid)
+    return _text(console)
+
+
 def _print_rows(console: Console, rows: pa.Table) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for field in rows.schema:
@@ -96,6 +123,22 @@ def _print_rows(console: Console, rows: pa.Table) -> None:
     for row in zip(*_texts(rows), strict=True):
         table.add_row(*row)
     console.print(table)
+    if rows.num_rows == 0:
+        console.print("no rows", style="dim")
+
+
+def _print_records(console: Console, rows: pa.Table) -> None:
+    for place, row in enumerate(zip(*_texts(rows), strict=True)):
+        grid = Table(box=None, pad_edge=False, show_header=False)
+        grid.add_column(overflow="fold", style="bold")
+        grid.add_column(overflow="fold")
+        for name, column, text in zip(
+            rows.column_names, rows.columns, row, strict=True
+        ):
+            if column[place].is_valid:
+                grid.add_row(escape(name), text)
+        console.print(f"row {place + 1}", style="dim")
+        console.print(grid)
     if rows.num_rows == 0:
         console.print("no rows", style="dim")
 

@@ -43,7 +43,7 @@ def test_a_folder_imports_only_what_the_arrows_allow(folder):
         assert not {name for name in found if name in ("os", "pathlib", "time")}
 
 
-@pytest.mark.parametrize("folder", [*FOLDERS, "infra", "tests", "tests/bench"])
+@pytest.mark.parametrize("folder", [*FOLDERS, "docs", "infra", "tests", "tests/bench"])
 def test_every_folder_has_a_page(folder):
     assert (ROOT / folder / "README.md").read_text().startswith("# ")
 

@@ -4,13 +4,20 @@ import builtins
 import io
 import os
 import signal
+import stat
 import threading
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prompt_toolkit.history import InMemoryHistory
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output import DummyOutput
 
 from ingest.job import Ingest, Request
 from lake.catalog import Lake
@@ -21,7 +28,10 @@ from queries.answers import answer, pose
 from queries.catalogue import find_report
 from queries.database import Database
 from queries.engine import Engine
-from queries.shell import run_shell
+from queries.shell import loop, prompt, run_shell
+from queries.shell.commands import COMMANDS, Shell
+from queries.shell.completion import suggestions
+from queries.shell.typed import is_whole, split
 from queries.sqldoor import SqlDoor
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -198,3 +208,249 @@ def test_an_open_session_outlives_a_table_that_appears(tmp_path):
         assert records(engine) == [1]
         with before.stream("SELECT count(*) AS n FROM flows") as found:
             assert found.read_all()["n"].to_pylist() == [0]
+
+
+# What is typed
+
+
+pieces = st.sampled_from(
+    ["SELECT 1", " + 1", "\n", "'a;b'", "'it''s;'", '"odd;name"', "-- so; it is\n",
+     "/* a; b */", "$$ ; $$", "$t$ ' ; $t$", " AS n", "::INT", "$since"]
+)  # fmt: skip
+statements = st.lists(pieces, min_size=1, max_size=5).map(" ".join)
+
+
+@given(st.lists(statements.map("FROM x {}".format), max_size=3), statements)
+def test_statements_end_where_they_end_and_nowhere_else(whole, begun):
+    text = "".join(f"{one};" for one in whole) + f"FROM y {begun}"
+    assert split(text) == (whole, f"FROM y {begun}")
+    assert not is_whole(text)
+    assert is_whole(f"{text};")
+    assert is_whole(f"{text}; -- so it is\n /* ; */")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " \n", "-- nothing", ".tables", " .describe x", "exit", "QUIT;", "\\q",
+     "SELECT 1;", "SELECT 1; ;"],
+)  # fmt: skip
+def test_enter_runs_what_is_whole(text):
+    assert is_whole(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["SELECT 1", "SELECT ';", "SELECT 1 -- ;", "SELECT 1 /* ;", "SELECT 1; SELECT",
+     "exits", 'SELECT ";', "$$;"],
+)  # fmt: skip
+def test_enter_begins_a_line_where_something_is_missing(text):
+    assert not is_whole(text)
+
+
+def test_statements_entered_together_are_answered_in_their_order(session, monkeypatch):
+    told = typed(monkeypatch, session, "SELECT 41 AS", "n; SELECT ';' AS semicolon;")
+    assert told.index("41") < told.index("semicolon")
+    assert told.count("(1 row, ") == 2
+
+
+def test_an_answer_says_its_rows_and_its_time(session, monkeypatch):
+    lines = ["SELECT 1 AS n WHERE false;", "SELECT 1 AS n;", MANY, ".timing off",
+             "SELECT 42 AS n;", ".timing", ".timing soon"]  # fmt: skip
+    told = typed(monkeypatch, session, *lines)
+    assert "(0 rows, " in told
+    assert "(1 row, " in told
+    assert "(over 1,000 rows, " in told
+    told = told.split("timing is off\n", 1)[1]
+    assert "ms)" not in told
+    assert "timing is off" in told
+    assert "say .timing on or .timing off" in told
+
+
+def test_rows_too_wide_for_a_table_are_lists(session, monkeypatch):
+    told = typed(monkeypatch, session, "FROM flows LIMIT 21;")
+    assert "\nrow 20\n" in told
+    assert "\nrow 21\n" not in told
+    assert "only the first 20 rows: name the columns" in told
+    assert max(len(line) for line in told.splitlines()) < 200
+
+
+# Dot commands
+
+
+def test_tables_says_what_each_holds(engine, session, monkeypatch):
+    told = typed(monkeypatch, session, ".tables")
+    for plan in session.plans:
+        line = next(x for x in told.splitlines() if x.startswith(f"{plan.table.name} "))
+        _, rows, files, sentence = line.split(maxsplit=3)
+        assert (rows, files) == (f"{plan.rows:,}", f"{len(plan.files):,}")
+        assert sentence.rstrip().endswith(".")
+
+
+def test_describe_tells_the_columns_of_a_table_by_their_meaning(session, monkeypatch):
+    told = typed(monkeypatch, session, ".describe flows", ".DESCRIBE SOURCES;")
+    for field in (*FLOWS.fields, *SOURCES.fields):
+        assert f"{field.name} " in told
+        assert field.doc in told
+    assert "timestamp with time zone" in told
+    assert "The day of start_time; UTC." in told
+
+
+def test_describe_tells_a_report_as_sql_calls_it(session, monkeypatch):
+    told = typed(monkeypatch, session, ".describe top_talkers", ".reports")
+    assert "since :=" in told
+    assert "region_ :=" in told  # the report has a column of that name
+    for column in find_report("top_talkers").columns:
+        assert f"{column.name} {column.type}" in told
+    assert find_report("rejected_traffic").sentence in told
+
+
+def test_describe_tells_a_function_and_what_is_missing(session, monkeypatch):
+    told = typed(monkeypatch, session, ".describe in_cidr", ".describe nothing",
+                 ".describe", ".nonsense", ".help")  # fmt: skip
+    assert "in_cidr(address, cidr): whether an address lies in a CIDR" in told
+    assert "no table, report or function is called nothing" in told
+    assert "name one table, report or function" in told
+    assert ".nonsense is no command: .help lists them" in told
+    for command in COMMANDS.values():
+        assert command.usage in told
+    assert "unexpected" not in told
+
+
+# Completion
+
+
+@pytest.fixture(scope="module")
+def words(engine):
+    with SqlDoor(engine, now=NOW).opened() as opened:
+        return Shell(opened).words
+
+
+def offered(words, before, after=""):
+    return [found.text for found in suggestions(before, after, words)]
+
+
+@pytest.mark.parametrize(
+    ("before", "wanted"),
+    [
+        (".d", [".describe"]),
+        (".describe coverage", ["coverage_hourly"]),
+        (".describe IN_", ["in_cidr"]),
+        (".timing ", ["on", "off"]),
+        (".nonsense o", []),
+        ("SEL", ["SELECT"]),
+        ("sel", ["SELECT"]),
+        ("FROM flo", ["flows"]),
+        ("FROM flows JOIN sil", ["silences"]),
+        ("FROM flows, tg", ["tgw_flows"]),
+        ("FROM (SELECT * FROM sourc", ["sources"]),
+        ("DESCRIBE edges_h", ["edges_hourly"]),
+        ("FROM top_t", ["top_talkers("]),
+        ("SELECT 1; FROM flo", ["flows"]),
+        ("FROM flows WHERE src_po", ["src_pod"]),
+        ("FROM flows WHERE in_cidr(dst_addr", ["dst_address"]),
+        ("FROM flows AS f, sources s WHERE s.outs", ["outside_window"]),
+        ("FROM flows AS f, sources s WHERE f.outs", []),
+        ("FROM flows f JOIN sources USING (source_o", ["source_object"]),
+        ("FROM flows WHERE tcp_flag_n", ["tcp_flag_names("]),
+        ("FROM top_talkers(si", ["since := "]),
+        ("FROM top_talkers(since := '24h', unt", ["until := "]),
+        ("FROM top_talkers(since := '24h', sinc", []),
+        ("FROM top_talkers(since := ", ["'24h'"]),
+        ("FROM top_talkers(by := 'nod", ["'node'"]),
+        ("FROM top_talkers(by := nod", ["'node'"]),
+        ("FROM top_talkers(since := '24h') WHERE reje", ["rejected"]),
+        ("SELECT 'FROM flo", []),
+        ("SELECT 1 -- FROM flo", []),
+    ],
+)
+def test_what_may_come_next_is_offered(words, before, wanted):
+    assert offered(words, before) == wanted
+
+
+def test_tables_named_behind_the_cursor_count(words):
+    assert offered(words, "SELECT dst_po", " FROM flows") == ["dst_pod"]
+    assert offered(words, "SELECT dst_po") == []
+
+
+@given(st.text("SELECTfrom flows.(),;:='\"$-/*\n by24", max_size=40))
+def test_completion_never_fails_and_continues_what_was_typed(words, before):
+    for found in suggestions(before, "", words):
+        begun = (
+            before.lstrip()[len(before.lstrip()) + found.start :] if found.start else ""
+        )
+        assert found.text.lower().startswith((begun.lower(), f"'{begun.lower()}"))
+
+
+# The prompt
+
+
+def entered(words, keys, *, after=None, history=None):
+    """Return the entries that keys make.
+
+    Args:
+        after: Keys that follow once the words are offered: they come in their own time.
+    """
+    waiting = [] if after is None else [after]
+    with create_pipe_input() as device:
+        session = prompt.prompt_session(
+            words, prompt="> ", further="... ", history=history or InMemoryHistory(),
+            input=device, output=DummyOutput(),
+        )  # fmt: skip
+
+        def follow(buffer):
+            if buffer.complete_state and waiting:
+                device.send_text(waiting.pop())
+
+        session.default_buffer.on_completions_changed += follow
+        device.send_text(keys)
+        give_up = threading.Timer(60, device.send_text, ["\x03\x04"])
+        give_up.start()
+        entries = []
+        while True:
+            try:
+                entries.append(session.prompt())
+            except EOFError:
+                give_up.cancel()
+                return entries
+            except KeyboardInterrupt:
+                entries.append("Ctrl-C")
+
+
+def test_enter_ends_an_entry_only_where_it_is_whole(words):
+    keys = "SELECT ';\r', 1\r;\r.tables\rhalf of one\r\x03\x04"
+    assert entered(words, keys) == ["SELECT ';\n', 1\n;", ".tables", "Ctrl-C"]
+
+
+def test_tab_chooses_a_word_and_enter_takes_it(words):
+    assert entered(words, "FROM tgw", after="\t\r;\r\x04") == ["FROM tgw_flows;"]
+    assert entered(words, "FROM edges", after="\t\t\r;\r\x04") == ["FROM edges_daily;"]
+    assert entered(words, "FROM tgw", after=";\r\x04") == ["FROM tgw;"]
+
+
+def test_history_outlives_the_shell_for_its_user_alone(words, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    entered(words, "SELECT 1\r;\r\x04", history=prompt.open_history())
+    file = tmp_path / "flowlake" / "sql_history"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+    file.chmod(0o644)
+    assert list(prompt.open_history().load_history_strings()) == ["SELECT 1\n;"]
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_without_a_folder_to_write_the_shell_still_runs(words, tmp_path):
+    (tmp_path / "file").write_text("")
+    history = prompt.open_history(tmp_path / "file")
+    assert entered(words, "exit\r\x04", history=history) == ["exit"]
+    assert list(history.get_strings()) == ["exit"]
+
+
+def test_a_terminal_that_cannot_edit_reads_plain_lines(session, monkeypatch):
+    terminal = SimpleNamespace(isatty=lambda: True)
+    monkeypatch.setattr(loop, "sys", SimpleNamespace(stdin=terminal, stdout=terminal))
+    for name, is_plain in (("dumb", True), ("", False), ("xterm", False)):
+        monkeypatch.setenv("TERM", name)
+        assert (not prompt.can_edit()) == is_plain
+    monkeypatch.setenv("TERM", "dumb")
+    told = typed(monkeypatch, session, "SELECT 40 +", "2 AS n;")
+    assert "42" in told

@@ -1,0 +1,124 @@
+"""The analysts' page says what is so: its examples run, or are checked, as it says."""
+
+import re
+import runpy
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pytest
+import sqlglot
+import trino_sql_validator
+
+from ingest.job import Ingest, Request
+from lake.catalog import Lake
+from lake.settings import load_settings
+from lake.tables import TABLES
+from queries.engine import Engine
+from queries.shell.vocabulary import ROWS_OF, load_helpers
+from queries.sqldoor import SqlDoor
+from tests.samples import write_objects
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/sql.md").read_text()
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+BLOCK = re.compile(r"^```(\w+)(?: ([\w ]+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCKS = [(kind, words or "", body) for kind, words, body in BLOCK.findall(PAGE)]
+
+
+def blocks(kind, word):
+    found = [body for k, words, body in BLOCKS if k == kind and word in words.split()]
+    assert found
+    return found
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with a lake, ``lake``, and its attached database, ``lake.duckdb``."""
+    folder = tmp_path_factory.mktemp("docs")
+    settings = load_settings(lake=str(folder / "lake"))
+    with Lake(settings, create=True) as lake:
+        Ingest(lake, Request((str(write_objects(folder / "logs")),))).run()
+    with Engine(settings) as engine:
+        SqlDoor(engine, now=NOW).write_database(folder / "lake.duckdb")
+    return folder
+
+
+def test_every_statement_for_duckdb_runs_in_the_shell_and_attached(place):
+    settings = load_settings(lake=str(place / "lake"))
+    with (
+        Engine(settings) as engine,
+        SqlDoor(engine, now=NOW).opened() as session,
+        duckdb.connect(str(place / "lake.duckdb"), read_only=True) as attached,
+    ):
+        attached.execute("SET TimeZone = 'UTC'")
+        for sql in blocks("sql", "duckdb"):
+            with session.stream(sql) as reader:
+                rows = reader.read_all()
+            assert rows.num_rows or sql in blocks("sql", "inventory"), sql
+            assert attached.sql(sql).to_arrow_table().num_rows == rows.num_rows, sql
+
+
+def test_every_block_of_python_runs(place, monkeypatch, capsys):
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("POLARS_ICEBERG_PLANNER", "pyiceberg")
+    for source in blocks("python", "run"):
+        (place / "block.py").write_text(source)
+        runpy.run_path("block.py")
+    told = capsys.readouterr().out
+    assert "tcp" in told  # from the attached database
+    assert "rejected" in told  # from PyIceberg
+
+
+@pytest.mark.parametrize("engine", ["athena", "trino"])
+def test_every_statement_for_trino_is_checked_and_not_run(engine):
+    for sql in blocks("sql", engine):
+        checked = trino_sql_validator.validate(sql)
+        assert checked.valid, checked.error
+        assert not checked.warnings, checked.warnings
+
+
+def test_every_statement_for_spark_is_parsed_and_not_run():
+    for sql in blocks("sql", "spark"):
+        parsed = sqlglot.parse_one(sql, dialect="spark")
+        tables = list(parsed.find_all(sqlglot.exp.Table))
+        assert {table.catalog for table in tables} == {"lake"}
+        assert not list(parsed.find_all(sqlglot.exp.Anonymous))  # unknown functions
+
+
+@pytest.mark.parametrize("kind", ["athena", "trino", "spark"])
+def test_statements_for_other_engines_name_columns_that_exist(kind):
+    known = {field.name for table in TABLES.values() for field in table.fields}
+    dialect = "spark" if kind == "spark" else "trino"
+    for sql in blocks("sql", kind):
+        parsed = sqlglot.parse_one(sql, dialect=dialect)
+        named = {column.name for column in parsed.find_all(sqlglot.exp.Column)}
+        made = {alias.alias for alias in parsed.find_all(sqlglot.exp.Alias)}
+        assert named - made - {"range"} <= known, sql
+
+
+def test_every_block_says_what_a_test_does_with_it():
+    told = {(kind, words) for kind, words, _ in BLOCKS if kind in ("sql", "python")}
+    assert told == {("sql", "duckdb"), ("sql", "duckdb inventory"), ("sql", "athena"),
+                    ("sql", "trino"), ("sql", "spark"), ("python", "run")}  # fmt: skip
+
+
+def test_the_page_has_every_table_and_every_function():
+    assert set(ROWS_OF) == set(TABLES)
+    for name, sentence in ROWS_OF.items():
+        assert f"| `{name}` | {sentence} |" in PAGE
+    for helper in load_helpers().values():
+        assert f"| `{helper.call}` |" in PAGE
+
+
+def test_pages_of_docs_are_in_its_index_and_their_links_lead_somewhere():
+    index = (ROOT / "docs/README.md").read_text()
+    for page in (ROOT / "docs").glob("*.md"):
+        assert page.name == "README.md" or f"]({page.name})" in index
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page}: {target}"
+
+
+def test_anchors_within_the_page_exist():
+    heads = {h.lower().replace(" ", "-") for h in re.findall(r"^#+ (.+)$", PAGE, re.M)}
+    assert set(re.findall(r"\]\(#([^)]+)\)", PAGE)) <= heads
