@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 unexport PYTHONDONTWRITEBYTECODE  # or every process compiles all modules anew
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench laws explore soak lock clean
+.PHONY: help setup demo test check bench laws explore soak openapi lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -45,6 +45,9 @@ explore: setup ## The properties over examples never drawn before
 
 soak: setup ## Long chaos runs
 	$(BIN)/python -m pytest -m soak
+
+openapi: setup ## Write api/openapi.json anew, from routes and reports
+	$(BIN)/python -m api.openapi
 
 lock: setup ## Resolve the dependencies again
 	$(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 \

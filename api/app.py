@@ -1,20 +1,24 @@
-"""The application: routes, problems, documentation, headers."""
+"""The application: routes, problems, documentation, and what every request passes."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from api.access.audit import Audit
 from api.access.gate import Gate, without_key_too
-from api.docs import POLICY, docs_page
+from api.bodies import BodyLimit, Compressed
+from api.docs import docs_page, docs_policy
 from api.heads import HeadAsGet
+from api.openapi import complete
 from api.problems import add_problem_handlers
+from api.requests import Requests
 from api.routes import add_routes
 from api.service import Service
+from api.throttles import RateFields
 from lake.settings import Settings
 
 
@@ -42,31 +46,31 @@ def create_app(settings: Settings) -> FastAPI:
         version="1",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # a redirect would be to wherever Host says
         lifespan=lifespan,
     )
     app.state.gate = gate
     add_problem_handlers(app)
     add_routes(app, service)
+    _add_docs(app)
+    complete(app)
     without_key_too(app)
+    # The last one is outermost: what is noted. Inside HEAD, all methods are GET.
+    app.add_middleware(RateFields)
+    app.add_middleware(BodyLimit, most=settings.max_body_bytes)
+    app.add_middleware(Compressed)
+    app.add_middleware(Requests)
+    app.add_middleware(HeadAsGet)
+    app.add_middleware(Audit, audit=gate.audit)
+    return app
 
+
+def _add_docs(app: FastAPI) -> None:
     @app.get("/", include_in_schema=False)
-    def start() -> RedirectResponse:
-        return RedirectResponse("/docs")
+    async def start() -> RedirectResponse:
+        return RedirectResponse("docs")
 
     @app.get("/docs", include_in_schema=False)
     def docs(request: Request) -> HTMLResponse:
         page = docs_page(str(request.base_url))
-        return HTMLResponse(page, headers={"Content-Security-Policy": POLICY})
-
-    @app.middleware("http")
-    async def safe_headers(
-        request: Request, respond: Callable[[Request], Awaitable[Response]]
-    ) -> Response:
-        response = await respond(request)
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        return response
-
-    # Inside the next, HEAD finds the routes of GET; outermost is what is noted.
-    app.add_middleware(HeadAsGet)
-    app.add_middleware(Audit, audit=gate.audit)
-    return app
+        return HTMLResponse(page, headers={"Content-Security-Policy": docs_policy()})

@@ -28,4 +28,10 @@ def serve(
     settings = load_settings(host=host, port=port)
     app = create_app(settings)
     app.state.gate.check()
-    uvicorn.run(app, host=settings.host, port=settings.port)
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        server_header=False,
+        access_log=False,  # our own names the request
+    )

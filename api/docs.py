@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import base64
+import hashlib
+from collections.abc import Iterator
+from functools import cache, lru_cache
 from html import escape
 
-from api.negotiate import FORMATS
-from api.problems import known_problems
+from api.docs_guide import CHAPTERS, table
 from queries.answers import META_NAMES
 from queries.catalogue import load_catalogue
 from queries.contract import Parameter, Report
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto;
   padding: 0 1rem; color: #1b1f24; background: #fff }
@@ -20,12 +21,14 @@ th, td { text-align: left; vertical-align: top; padding: .25rem .75rem .25rem 0;
   border-bottom: 1px solid #d0d7de }
 code, pre { font-family: ui-monospace, monospace; font-size: .9em }
 pre { background: #f3f4f6; padding: .75rem; overflow-x: auto }
+nav a { margin-right: 1rem; white-space: nowrap }
 @media (prefers-color-scheme: dark) {
   body { color: #e6edf3; background: #0d1117 } a { color: #79b8ff }
   pre { background: #161b22 } th, td { border-color: #30363d } }
 """
 
 
+@lru_cache(maxsize=16)
 def docs_page(base_url: str) -> str:
     """Return the page as HTML.
 
@@ -39,33 +42,55 @@ def docs_page(base_url: str) -> str:
         "<h1>flowlake API</h1>",
         "<p>Every answer carries <code>meta</code>: the snapshot it was computed "
         "from, the window, how far the data reaches, how complete it is. For tools: "
-        "<a href='/openapi.json'>openapi.json</a>.</p>",
-        *_meta(),
+        "<a href='openapi.json'>openapi.json</a>.</p>",
+        _contents(),
         *_reports(base_url),
+        *_meta(),
         *_service(),
-        *_formats(),
-        *_problems(),
     ]
+    for anchor, (title, write) in CHAPTERS.items():
+        parts += [f"<h2 id='{anchor}'>{title}</h2>", *write(escape(base_url))]
     return "\n".join(parts)
 
 
+@cache
+def docs_policy() -> str:
+    """Return the page's Content-Security-Policy: its one style, and nothing else."""
+    digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'"
+    )
+
+
+def _contents() -> str:
+    chapters = {
+        "reports": "Reports",
+        "meta": "meta",
+        "service": "Service",
+        **{anchor: title for anchor, (title, _) in CHAPTERS.items()},
+    }
+    links = (f"<a href='#{anchor}'>{title}</a>" for anchor, title in chapters.items())
+    return f"<nav>{' '.join(links)}</nav>"
+
+
 def _meta() -> Iterator[str]:
-    yield "<h2>meta</h2><p>The same names on every surface.</p>"
-    yield _table(("name", "says"), META_NAMES.items())
+    yield "<h2 id='meta'>meta</h2><p>The same names on every surface.</p>"
+    yield table(("name", "says"), META_NAMES.items())
 
 
 def _reports(base_url: str) -> Iterator[str]:
-    yield "<h2>Reports</h2>"
+    yield "<h2 id='reports'>Reports</h2>"
     for report in load_catalogue().values():
         name = escape(report.name)
         yield f"<h3 id='{name}'>GET /v1/reports/{name}</h3>"
         yield f"<p>{escape(report.sentence)} {escape(report.note)}</p>"
         yield f"<pre>curl '{escape(base_url)}v1/reports/{name}{_example(report)}'</pre>"
-        yield _table(
+        yield table(
             ("parameter", "default", "meaning"), map(_parameter, report.parameters)
         )
         columns = ((c.name, c.type) for c in report.columns)
-        yield _table(("column", "type"), columns)
+        yield table(("column", "type"), columns)
         yield f"<p>Ordered by {escape(report.sorted_by)}.</p>"
 
 
@@ -83,46 +108,15 @@ def _parameter(parameter: Parameter) -> tuple[str, str, str]:
 
 
 def _service() -> Iterator[str]:
-    yield "<h2>Service</h2>"
-    yield _table(
+    yield "<h2 id='service'>Service</h2>"
+    yield table(
         ("path", "answers"),
         [
             ("/v1/reports", "The catalogue."),
+            ("/v1/identities", "Who an address was: address, at, vpc, limit."),
             ("/v1/status", "What the lake holds, how fresh, what was not readable."),
             ("/openapi.json", "This page for tools."),
             ("/healthz", "200 while the process answers."),
             ("/readyz", "200 while the lake can be read, else 503."),
         ],
     )
-
-
-def _formats() -> Iterator[str]:
-    yield "<h2>Formats</h2>"
-    yield (
-        "<p>Chosen by <code>Accept</code> or <code>?format=</code>. Where the body "
-        "holds rows only, <code>meta</code> is in the <code>Flowlake-Meta</code> "
-        "header. HEAD answers as GET without the body. Send "
-        "<code>If-None-Match</code> with the <code>ETag</code>: while "
-        "neither lake nor question has changed the answer is 304.</p>"
-    )
-    yield _table(
-        ("format", "media type"),
-        [(f.name, ", ".join(f.media_types)) for f in FORMATS.values()],
-    )
-
-
-def _problems() -> Iterator[str]:
-    yield "<h2>Problems</h2><p>Errors are <code>application/problem+json</code>.</p>"
-    rows = "".join(
-        f"<tr id='{anchor}'><td>{status}<td>{title}<td>{escape(sentence)}"
-        for anchor, title, status, sentence in known_problems()
-    )
-    yield f"<table><tr><th>status<th>title<th>meaning{rows}</table>"
-
-
-def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    head = "".join(f"<th>{escape(h)}" for h in heads)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}" for cell in row) for row in rows
-    )
-    return f"<table><tr>{head}{body}</table>"

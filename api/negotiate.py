@@ -109,7 +109,7 @@ def _ranges(accept: str) -> list[tuple[str, float]]:
     ranges = []
     for part in accept.split(","):
         media_type, _, parameters = part.strip().partition(";")
-        ranges.append((media_type.strip().lower(), _weight(parameters)))
+        ranges.append((media_type.strip().lower(), weight_of(parameters)))
     return ranges
 
 
@@ -135,7 +135,7 @@ def _specific(wanted: str) -> int:
     return -wanted.count("*")
 
 
-def _weight(parameters: str) -> float:
+def weight_of(parameters: str) -> float:
     """Return ``q``; what is no weight is 0, as if it were not acceptable."""
     for parameter in parameters.split(";"):
         name, _, value = parameter.strip().partition("=")

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
-import structlog
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from lake.errors import (
     AccessUnavailable,
+    BadCursor,
     BadParameter,
+    CursorExpired,
     FilterError,
     FlowlakeError,
     LakeError,
@@ -25,11 +28,12 @@ from lake.errors import (
     QueryTimeout,
     ResultTooLarge,
     ScopeMissing,
+    ServiceBusy,
+    SnapshotGone,
+    TooManyRequests,
     UnknownReport,
     UnlimitedOnly,
 )
-
-log = structlog.get_logger()
 
 MEDIA_TYPE = "application/problem+json"
 STATUSES: Mapping[type[FlowlakeError], int] = {
@@ -38,7 +42,12 @@ STATUSES: Mapping[type[FlowlakeError], int] = {
     FilterError: 422,
     ResultTooLarge: 422,
     QueryTimeout: 504,
+    SnapshotGone: 410,
     QueryError: 400,
+    BadCursor: 400,
+    CursorExpired: 410,
+    TooManyRequests: 429,
+    ServiceBusy: 503,
     LakeMissing: 503,
     LakeError: 503,
     NotAuthenticated: 401,
@@ -47,42 +56,61 @@ STATUSES: Mapping[type[FlowlakeError], int] = {
     UnlimitedOnly: 403,
     AccessUnavailable: 503,
 }
-RETRY_AFTER_S = "30"
+# What HTTP itself refuses: the problem's name, and what it means.
+REFUSALS: Mapping[int, tuple[str, str]] = {
+    400: ("malformed-request", "The request or its JSON cannot be read."),
+    404: ("not-found", "There is nothing at this path."),
+    405: ("method-not-allowed", "The path does not take this method; see Allow."),
+    406: ("not-acceptable", "The answer cannot be written as Accept wants it."),
+    413: ("content-too-large", "The body of the request is larger than is taken."),
+    415: ("unsupported-media-type", "The body of the request is not JSON."),
+    422: ("bad-parameter", BadParameter.__doc__ or ""),
+    500: ("unexpected-failure", "A fault of the service; its log says more."),
+}
+RETRY_AFTER_S = 30
+MOST_SHOWN = 200  # characters of a wrong value
 
 
 def add_problem_handlers(app: FastAPI) -> None:
     """Make every error that a route raises a problem document."""
 
     @app.exception_handler(FlowlakeError)
-    def known(request: Request, error: FlowlakeError) -> JSONResponse:
-        return problem_of(error)
+    async def known(request: Request, error: FlowlakeError) -> JSONResponse:
+        return problem_of(error, instance=request_id(request.scope))
 
     @app.exception_handler(HTTPException)
-    def refused(request: Request, error: HTTPException) -> JSONResponse:
-        headers = dict(error.headers or {})
-        if headers.get("Allow") == "GET":
-            headers["Allow"] = "GET, HEAD"
-        title = str(error.detail)
-        return problem(error.status_code, title=title, headers=headers)
-
-    @app.exception_handler(Exception)
-    def unexpected(request: Request, error: Exception) -> JSONResponse:
-        number = uuid.uuid4().hex
-        log.error("request_failed", request_id=number, path=request.url.path,
-                  exc_info=error)  # fmt: skip
-        return problem(
-            500,
-            title="Unexpected failure",
-            detail=f"request {number}: the service's log says more",
-            request_id=number,
+    async def refused(request: Request, error: HTTPException) -> JSONResponse:
+        return refusal(
+            error.status_code,
+            detail=str(error.detail),
+            instance=request_id(request.scope),
+            headers=error.headers,
         )
 
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        return _invalid(request, error)
 
-def problem_of(error: FlowlakeError) -> JSONResponse:
-    """Return the problem of one of our errors; a new kind of error is a 500."""
+
+def request_id(scope: Scope) -> str:
+    """Return the id that the request was given."""
+    return str(scope.get("state", {}).get("request_id", ""))
+
+
+def problem_of(error: FlowlakeError, *, instance: str = "") -> JSONResponse:
+    """Return the problem of one of our errors.
+
+    Args:
+        error: Of a kind in ``STATUSES``.
+        instance: The request's id.
+
+    Raises:
+        FlowlakeError: The error itself, if it is of another kind: a fault of ours,
+            whose text is for the log.
+    """
     kind = next((k for k in type(error).__mro__ if k in STATUSES), None)
-    status = STATUSES[kind] if kind else 500
-    name = type(error).__name__
+    if kind is None:
+        raise error
     more: dict[str, Any] = {}
     if isinstance(error, BadParameter):
         more["errors"] = [
@@ -94,15 +122,20 @@ def problem_of(error: FlowlakeError) -> JSONResponse:
         ]
     if isinstance(error, FilterError):
         more["errors"][0]["position"] = error.position
-    headers = {"Retry-After": RETRY_AFTER_S} if status == 503 else _challenge(error)
+    status = STATUSES[kind]
     return problem(
         status,
-        kind=_slug(name),
-        title=_title(name),
+        kind=_slug(kind.__name__),
         detail=str(error),
-        headers=headers,
+        instance=instance,
+        headers={**_retry_after(error, status), **_challenge(error)},
         **more,
     )
+
+
+def _retry_after(error: FlowlakeError, status: int) -> dict[str, str]:
+    wait = getattr(error, "retry_after_s", RETRY_AFTER_S if status == 503 else None)
+    return {"Retry-After": str(wait)} if wait else {}
 
 
 def _challenge(error: FlowlakeError) -> dict[str, str]:
@@ -117,43 +150,141 @@ def _challenge(error: FlowlakeError) -> dict[str, str]:
     return {"WWW-Authenticate": said}
 
 
+def refusal(
+    status: int,
+    *,
+    detail: str = "",
+    instance: str = "",
+    headers: Mapping[str, str] | None = None,
+    **more: Any,
+) -> JSONResponse:
+    """Return the problem of what HTTP refuses; ``detail`` says more than the status."""
+    kind, sentence = REFUSALS.get(status, (None, ""))
+    told = dict(headers or {})
+    if "GET" in told.get("Allow", "").split(", ") and "HEAD" not in told["Allow"]:
+        told["Allow"] += ", HEAD"
+    return problem(
+        status,
+        kind=kind,
+        detail=detail if detail not in ("", _phrase(status)) else sentence,
+        instance=instance,
+        headers=told,
+        **more,
+    )
+
+
+def unexpected(instance: str) -> JSONResponse:
+    """Return the problem of a fault of ours; what failed is for the log alone."""
+    return refusal(
+        500, detail=f"request {instance}: the service's log says more",
+        instance=instance,
+    )  # fmt: skip
+
+
 def problem(
     status: int,
     *,
-    title: str,
     kind: str | None = None,
-    detail: str | None = None,
+    detail: str = "",
+    instance: str = "",
     headers: Mapping[str, str] | None = None,
     **more: Any,
 ) -> JSONResponse:
     """Return one problem document; ``type`` leads to its entry in ``/docs``."""
-    body = {
+    body: dict[str, Any] = {
         "type": f"/docs#{kind}" if kind else "about:blank",
-        "title": title,
+        "title": _title(kind) if kind else f"HTTP {status}",
         "status": status,
     }
     if detail:
         body["detail"] = detail
+    if instance:
+        body["instance"] = instance
     return JSONResponse(
         {**body, **more},
         status_code=status,
-        headers=dict(headers or {}),
+        headers={"Cache-Control": "no-store", **(headers or {})},
         media_type=MEDIA_TYPE,
     )
 
 
 def known_problems() -> list[tuple[str, str, int, str]]:
     """Return (anchor, title, status, sentence) of every problem, for the docs."""
-    return [
-        (_slug(kind.__name__), _title(kind.__name__), status,
-         (kind.__doc__ or "").splitlines()[0])
+    ours = {
+        _slug(kind.__name__): (status, (kind.__doc__ or "").splitlines()[0])
         for kind, status in STATUSES.items()
-    ]  # fmt: skip
+    }
+    plain = {kind: (status, text) for status, (kind, text) in REFUSALS.items()}
+    return sorted(
+        (
+            (kind, _title(kind), status, text)
+            for kind, (status, text) in {**plain, **ours}.items()
+        ),
+        key=lambda known: (known[2], known[0]),
+    )
+
+
+def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+    """Return what FastAPI found wrong, as our own errors are told."""
+    instance = request_id(request.scope)
+    found: Sequence[Any] = error.errors()
+    in_body = any(item["loc"][:1] == ("body",) for item in found)
+    sent = request.headers.get("content-type", "")
+    if in_body and sent and not _is_json(sent):
+        return refusal(
+            415,
+            detail="Send the body as application/json.",
+            instance=instance,
+            headers={"Accept": "application/json"},
+        )
+    for item in found:
+        if item["type"] == "json_invalid":
+            why, place = item.get("ctx", {}).get("error", ""), item["loc"][-1]
+            return refusal(
+                400,
+                detail=f"The body is no JSON: {why} at character {place}.",
+                instance=instance,
+            )
+    return refusal(
+        422,
+        detail="; ".join(f"{_place(i['loc'])}: {i['msg']}" for i in found),
+        instance=instance,
+        errors=[_error(item) for item in found],
+    )
+
+
+def _error(item: Mapping[str, Any]) -> dict[str, str]:
+    """Return one error: of a parameter by its name, of the body by JSON pointer."""
+    place = "pointer" if item["loc"][0] == "body" else "parameter"
+    return {
+        place: _place(item["loc"]),
+        "value": str(item.get("input", ""))[:MOST_SHOWN],
+        "allowed": item["msg"],
+    }
+
+
+def _place(loc: Sequence[str | int]) -> str:
+    where, *steps = map(str, loc)
+    if where != "body":
+        return ".".join(steps) or where
+    return "#" + "".join(
+        "/" + step.replace("~", "~0").replace("/", "~1") for step in steps
+    )
+
+
+def _phrase(status: int) -> str:
+    """Return HTTP's own words, which say no more than the number."""
+    return HTTPStatus(status).phrase if status in set(HTTPStatus) else ""
+
+
+def _is_json(media_type: str) -> bool:
+    plain = media_type.partition(";")[0].strip().lower()
+    return bool(re.fullmatch(r"application/([a-z0-9.-]+\+)?json", plain))
 
 
 def _slug(name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name).lower()
 
 
-def _title(name: str) -> str:
-    return _slug(name).replace("-", " ").capitalize()
+def _title(kind: str) -> str:
+    return kind.replace("-", " ").capitalize()

@@ -1,20 +1,31 @@
-"""What the routes share: one engine, opened when the lake is there."""
+"""What the routes share: one engine, opened when the lake is there, and the guards."""
 
 from __future__ import annotations
 
 import threading
 
+from api.throttles import Throttle
+from api.turns import Turns
 from lake.settings import Settings
 from queries.engine import Engine
 
 
 class Service:
-    """Holds the engine of one process; safe to share between threads."""
+    """Holds the engine of one process; safe to share between threads.
+
+    Attributes:
+        throttle: How often one caller may ask.
+        turns: How many are answered at once.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
         self._engine: Engine | None = None
+        self.throttle = Throttle(settings.rate_per_minute, settings.rate_burst)
+        self.turns = Turns(
+            settings.max_concurrent, settings.max_queued, settings.max_wait_s
+        )
 
     def engine(self) -> Engine:
         """Return the engine, opening it if that has not yet been possible.

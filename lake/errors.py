@@ -27,12 +27,17 @@
     │  ├─ SnapshotGone                     it has expired since a page was read of it
     │  ├─ ResultTooLarge
     │  └─ QueryTimeout
-    └─ AccessError                exit 2   whoever asks may not
-       ├─ NotAuthenticated                 no key or token, or none that holds
-       ├─ ScopeMissing
-       ├─ LimitsMissing                    a token that does not say what it may see
-       ├─ UnlimitedOnly                    an answer that cannot be limited
-       └─ AccessUnavailable       retry    exit 3: keys cannot be looked up now
+    ├─ AccessError                exit 2   whoever asks may not
+    │  ├─ NotAuthenticated                 no key or token, or none that holds
+    │  ├─ ScopeMissing
+    │  ├─ LimitsMissing                    a token that does not say what it may see
+    │  ├─ UnlimitedOnly                    an answer that cannot be limited
+    │  └─ AccessUnavailable       retry    exit 3: keys cannot be looked up now
+    └─ RequestError                        a request that the service does not take
+       ├─ BadCursor                        it was changed, or is of another question
+       ├─ CursorExpired                    it is too old; ask from the first page
+       ├─ TooManyRequests         retry    more than the caller's rate
+       └─ ServiceBusy             retry    too many questions at once, of all callers
 """
 
 from __future__ import annotations
@@ -335,6 +340,57 @@ class AccessUnavailable(AccessError):
 
     retry = True
     exit_code = 3
+
+
+class RequestError(FlowlakeError):
+    """A request that the service does not take as it is, or not now."""
+
+
+class BadCursor(RequestError):
+    """A cursor was changed, or is not of this question and this caller."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"the cursor {why}: send it as it was given, with the parameters that it "
+            "was given for, or ask without it for the first page"
+        )
+
+
+class CursorExpired(RequestError):
+    """A cursor is older than a day, or the snapshot that it pages is gone."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"the cursor {why}: ask without it for the first page")
+
+
+class TooManyRequests(RequestError):
+    """A caller asked more often than its rate allows.
+
+    Attributes:
+        retry_after_s: After how many seconds the next request is taken.
+    """
+
+    retry = True
+
+    def __init__(self, retry_after_s: int) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(
+            f"more requests than the rate limit allows: wait {retry_after_s} s"
+        )
+
+
+class ServiceBusy(RequestError):
+    """Too many questions are being answered, and too many wait, for one more.
+
+    Attributes:
+        retry_after_s: After how many seconds to ask again.
+    """
+
+    retry = True
+
+    def __init__(self, why: str, retry_after_s: int) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(f"{why}: ask again after {retry_after_s} s")
 
 
 def _pointed(text: str, position: int) -> str:

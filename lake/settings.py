@@ -121,6 +121,36 @@ class Settings(BaseSettings):
     max_rows: int = Field(10_000, ge=1, description="Rows in one REST answer.")
     host: str = Field("127.0.0.1", description="Address that `serve` listens on.")
     port: int = Field(8080, ge=0, le=65535, description="Port that `serve` listens on.")
+    max_concurrent: int = Field(
+        0,
+        ge=0,
+        le=32,
+        description="REST questions answered at once; 0: two a core, at least 4.",
+    )
+    max_queued: int = Field(
+        64, ge=0, description="REST questions that wait for their turn; more get 503."
+    )
+    max_wait_s: float = Field(
+        30.0, gt=0, description="Seconds that a REST question waits before it gets 503."
+    )
+    rate_per_minute: int = Field(
+        0,
+        ge=0,
+        description="REST requests a minute of one key, or of one client address where "
+        "there are no keys; 0: no limit.",
+    )
+    rate_burst: int = Field(
+        60, ge=1, description="REST requests that may come at once, within that rate."
+    )
+    max_body_bytes: int = Field(
+        MIB, ge=1024, description="A REST request with a larger body gets 413."
+    )
+    cursor_key: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="What cursors are signed with; the same in every process that "
+        "serves one lake. Default: random, so cursors end with the process.",
+    )
 
     auth: Literal["auto", "required"] = Field(
         "auto",

@@ -17,7 +17,8 @@ from queries.plain import plain_rows
 
 FORMATS = ("table", "json", "csv", "parquet", "arrow")
 META_KEY = b"flowlake.meta"
-FORMULA = r"^([=+\-@\t\r])"  # what a spreadsheet would run
+# What a spreadsheet would run: =, +, -, @, also full-width, and what may stand before.
+FORMULA = "^([=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20])"
 
 
 def json_rows(rows: pa.Table | pa.RecordBatch) -> list[str]:

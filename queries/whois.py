@@ -50,11 +50,11 @@ def whois(
         raise UsageError(f"--format {kind}: whois is table or json")
     now = datetime.now(UTC)
     moment = parse_moment("at", at, now) if at else None
-    canonical = _canonical(address)
+    known_as = canonical_address(address)
     with Engine(load_settings()) as engine:
-        found = look_up(engine, canonical, at=moment, vpc=vpc, limit=limit)
+        found = look_up(engine, known_as, at=moment, vpc=vpc, limit=limit)
     with opened(None) as out:
-        out.write((_text(found) if kind == "table" else _json(found)).encode())
+        out.write((_text(found) if kind == "table" else as_json(found)).encode())
 
 
 def look_up(
@@ -103,8 +103,12 @@ def look_up(
     return {"address": address, "at": at, "says": says, **found}
 
 
-def _canonical(text: str) -> str:
-    """Return an address as the inventory spells it; IPv4 in IPv6 is that IPv4."""
+def canonical_address(text: str) -> str:
+    """Return an address as the inventory spells it; IPv4 in IPv6 is that IPv4.
+
+    Raises:
+        UsageError: It is none.
+    """
     try:
         address = ipaddress.ip_address(text.strip())
     except ValueError:
@@ -169,7 +173,8 @@ def _brief(rows: pa.Table) -> pa.Table:
     return _filled(pa.table(made))
 
 
-def _json(found: dict[str, Any]) -> str:
+def as_json(found: dict[str, Any]) -> str:
+    """Return what `look_up` found as JSON, the same on every surface."""
     return formats.json_text(_plain(found)) + "\n"
 
 

@@ -1,8 +1,12 @@
 """The REST service: the same answers as the engine, in one shape of errors."""
 
+import base64
+import hashlib
 import io
 import json
+import re
 from datetime import UTC, datetime
+from html import unescape
 
 import polars as pl
 import pyarrow as pa
@@ -10,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from starlette.testclient import TestClient
 
-import api.routes
+import api.reports
 from api.app import create_app
 from api.negotiate import choose_format
 from api.problems import MEDIA_TYPE, STATUSES
@@ -20,6 +24,7 @@ from lake.catalog import Lake
 from lake.settings import load_settings
 from lake.tables import FLOWS
 from queries.answers import META_NAMES
+from queries.catalogue import load_catalogue
 
 WINDOW = {"since": "2026-01-01", "until": "2026-01-02"}
 IN_WINDOW = (
@@ -165,7 +170,7 @@ def test_head_answers_as_get_without_a_body(client, path):
     for name in ("content-type", "etag", "vary"):
         assert head.headers.get(name) == got.headers.get(name)
     assert int(head.headers["content-length"]) == pytest.approx(
-        len(got.content), abs=20
+        int(got.headers["content-length"]), abs=20
     )
 
 
@@ -178,7 +183,7 @@ def test_head_of_a_wrong_question_has_its_status_and_others_are_told(client):
 
 def test_an_unchanged_answer_is_not_computed_again(client, monkeypatch):
     first = rejected(client)
-    monkeypatch.setattr(api.routes, "answer", None)  # to compute would now fail
+    monkeypatch.setattr(api.reports, "answer", None)  # to compute would now fail
     again = client.get(
         "/v1/reports/rejected_traffic",
         params=WINDOW,
@@ -187,6 +192,27 @@ def test_an_unchanged_answer_is_not_computed_again(client, monkeypatch):
     assert again.status_code == 304
     assert again.content == b""
     assert again.headers["etag"] == first.headers["etag"]
+
+
+def test_an_answer_is_kept_by_its_caller_alone_and_asked_for_again(client):
+    headers = rejected(client).headers
+    assert re.fullmatch('W/"[0-9a-f]{32}-json"', headers["etag"])
+    assert headers["cache-control"] == "private, no-cache"
+    assert headers["vary"] == "Accept, Authorization, Accept-Encoding"
+
+
+@pytest.mark.parametrize("given", ["{0}", "{1}", '"a", {0}', 'W/"b",{1}', "*"])
+def test_a_tag_is_compared_as_rfc_9110_says(client, given):
+    etag = rejected(client).headers["etag"]
+    headers = {"if-none-match": given.format(etag, etag.removeprefix("W/"))}
+    path = "/v1/reports/rejected_traffic"
+    for coding in ("gzip", "identity"):
+        sent = {**headers, "accept-encoding": coding}
+        again = client.get(path, params=WINDOW, headers=sent)
+        assert (again.status_code, again.headers["etag"]) == (304, etag)
+    headers = {"if-none-match": given.format('"c"', '"d"')}
+    again = client.get(path, params=WINDOW, headers=headers)
+    assert again.status_code == (304 if given == "*" else 200)
 
 
 def test_the_etag_names_the_question_the_format_and_the_lake(tmp_path):
@@ -275,7 +301,7 @@ def test_an_unexpected_failure_does_not_tell_its_text(client, monkeypatch):
     def fail(*args, **more):
         raise RuntimeError("a secret path")
 
-    monkeypatch.setattr(api.routes, "answer", fail)
+    monkeypatch.setattr(api.reports, "answer", fail)
     response = rejected(client)
     assert response.status_code == 500
     assert response.headers["content-type"] == MEDIA_TYPE
@@ -304,12 +330,7 @@ def test_a_lake_that_is_not_there_yet_is_503_until_it_is(tmp_path):
 def test_the_catalogue_the_openapi_document_and_the_docs_agree(client):
     listed = client.get("/v1/reports").json()["reports"]
     names = {r["name"] for r in listed}
-    assert names == {
-        "accepted_traffic",
-        "conversations",
-        "rejected_traffic",
-        "top_talkers",
-    }
+    assert names == set(load_catalogue())
     paths = client.get("/openapi.json").json()["paths"]
     page = client.get("/docs").text
     for report in listed:
@@ -347,7 +368,28 @@ def test_the_docs_load_nothing_from_elsewhere(client):
     assert "http://" not in page
     assert "https://" not in page
     assert "<script" not in page
-    assert "default-src 'none'" in response.headers["content-security-policy"]
+    policy = response.headers["content-security-policy"]
+    style = page.split("<style>")[1].split("</style>")[0].encode()
+    digest = base64.b64encode(hashlib.sha256(style).digest()).decode()
+    assert policy.startswith(f"default-src 'none'; style-src 'sha256-{digest}';")
+    assert " style=" not in page
+
+
+def test_the_docs_lead_to_all_their_chapters_and_show_commands(client):
+    page = client.get("/docs").text
+    targets = re.findall("<a href='#([a-z]+)'>", page)
+    assert {"authentication", "questions", "paging", "formats", "limits"} <= set(
+        targets
+    )
+    assert all(f"<h2 id='{target}'>" in page for target in targets)
+    paths = re.findall(r"curl '[^']*/(v1/[^']*)'", page)
+    assert len(paths) > 4
+    for path in paths:
+        asked = client.get(f"/{unescape(path)}")
+        assert asked.status_code == 200, asked.text
+    (filter_,) = re.findall("'filter=([^']*)'", page)
+    asked = client.get("/v1/reports/accepted_traffic", params={"filter": filter_})
+    assert asked.status_code == 200, asked.text
 
 
 def test_status_says_what_the_lake_holds(client, flows):

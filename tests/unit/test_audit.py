@@ -208,12 +208,12 @@ def test_a_log_that_cannot_be_written_is_told_and_the_answer_goes_out(
     (settings.lake_path / "audit.jsonl").mkdir()
     with structlog.testing.capture_logs() as logged:
         assert client.get("/v1/reports").status_code == 200
-    assert [line["event"] for line in logged] == ["audit_not_written"]
+    assert "audit_not_written" in [line["event"] for line in logged]
     with pytest.raises(SettingsError, match="FLOWLAKE_AUDIT"):
         AuditLog(load_settings(audit="/dev/full/x")).check()
     with structlog.testing.capture_logs() as logged:
         AuditLog(load_settings(audit="/dev/full")).write({"a": 1})
-    assert [line["event"] for line in logged] == ["audit_not_written"]
+    assert "audit_not_written" in [line["event"] for line in logged]
 
 
 def test_each_line_is_one_write_to_the_end(settings, monkeypatch):
@@ -229,10 +229,5 @@ def test_each_line_is_one_write_to_the_end(settings, monkeypatch):
 
 
 def test_a_request_id_is_taken_over(settings, client):
-    async def named(scope, receive, send):
-        scope.setdefault("state", {})["request_id"] = "abc-1"
-        await client.app(scope, receive, send)
-
-    headers = dict(client.headers)
-    TestClient(named, headers=headers).get("/v1/reports")
+    client.get("/v1/reports", headers={"x-request-id": "abc-1"})
     assert lines(settings)[0]["request_id"] == "abc-1"

@@ -127,6 +127,18 @@ def test_nested_values_in_csv_are_json(session):
     assert value(session, "'=1+1'", "csv") == "'=1+1"
 
 
+@pytest.mark.parametrize("first", "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+def test_no_cell_of_csv_is_run_by_a_spreadsheet(session, first):
+    cell = f"{first}cmd|' /C calc'!A0"
+    out = io.BytesIO()
+    rows = pa.table(
+        {"v": pa.array([cell, f"a{cell}"]).dictionary_encode(), "n": [-1, 2]}
+    )
+    formats.write_csv(rows.to_reader(), out)
+    reader = csv.reader(io.StringIO(out.getvalue().decode(), newline=""))
+    assert list(reader) == [["v", "n"], [f"'{cell}", "-1"], [f"a{cell}", "2"]]
+
+
 def test_a_time_is_written_alike_whatever_stands_beside_it(session):
     sql = f"SELECT unnest([{TIME}, {TIME} + INTERVAL 500 MILLISECOND]) AS t"
     texts = ["2026-01-01T00:00:00Z", "2026-01-01T00:00:00.500000Z"]

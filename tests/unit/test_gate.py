@@ -231,13 +231,13 @@ def test_serve_refuses_another_pepper_and_an_audit_log_it_cannot_write(
     assert len(served) == 1
 
 
-def test_a_limited_key_is_refused_where_answers_are_not_limited(settings):
-    path = "/v1/status"
-    key = make(settings, Scope.REPORTS, Scope.STATUS, limits=LIMITED)
+@pytest.mark.parametrize("path", ["/v1/status", "/v1/identities?address=10.0.0.4"])
+def test_a_limited_key_is_refused_where_answers_are_not_limited(settings, path):
+    key = make(settings, *Scope, limits=LIMITED)
     with TestClient(create_app(settings)) as client:
         assert told(client.get(path, headers=bearer(key))) == (403, "unlimited-only")
         assert client.get("/v1/reports", headers=bearer(key)).status_code == 200
-        other = make(settings, Scope.REPORTS, Scope.STATUS)
+        other = make(settings, *Scope)
         assert told(client.get(path, headers=bearer(other))) == (503, "lake-missing")
 
 
@@ -300,7 +300,7 @@ def test_the_openapi_document_says_what_each_route_asks_for(client):
             if path in PUBLIC:
                 assert asked == []
             else:
-                scope = "status" if path == "/v1/status" else "reports"
+                scope = path.split("/")[2]
                 assert asked == [{"bearer": [scope]}, {"api_key": [scope]}, {}]
     schemes = document["components"]["securitySchemes"]
     assert (schemes["bearer"]["scheme"], schemes["api_key"]["in"]) == (

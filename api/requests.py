@@ -1,0 +1,99 @@
+"""What every request gets: an id, safe headers, and a problem if all else fails."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Mapping
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bound_contextvars
+
+from api.problems import unexpected
+
+log = structlog.get_logger()
+
+REQUEST_ID = "X-Request-Id"
+SAFE_HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+QUIET = ("/healthz", "/readyz")  # asked every few seconds, by machines
+_SANE = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+
+class Requests:
+    """Names each request, in its answer, its problems and all that is logged of it.
+
+    The id is the client's own ``X-Request-Id`` if that is a plain token, else a fresh
+    one; routes find it in ``request.state.request_id``.
+
+    Args:
+        app: The application inside.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection; what is not HTTP passes as it is."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        number = _given(scope) or uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = number
+        with bound_contextvars(request_id=number):
+            await self._answer(scope, receive, _Told(send, number))
+
+    async def _answer(self, scope: Scope, receive: Receive, told: _Told) -> None:
+        begun = time.perf_counter()
+        try:
+            await self._app(scope, receive, told)
+        except ClientDisconnect:
+            log.info("client_gone", method=scope["method"], path=scope["path"])
+            return
+        except Exception:
+            log.exception("request_failed", method=scope["method"], path=scope["path"])
+            if told.status:
+                raise  # half an answer is out: the server must cut it off
+            await unexpected(told.number)(scope, receive, told)
+        write = log.debug if scope["path"] in QUIET else log.info
+        write(
+            "request_answered",
+            method=scope["method"],
+            path=scope["path"],
+            status=told.status,
+            elapsed_ms=round((time.perf_counter() - begun) * 1000, 1),
+        )
+
+
+class _Told:
+    """Sends what the application answers, with the headers of every answer.
+
+    Attributes:
+        status: Of the answer; 0 while there is none.
+    """
+
+    def __init__(self, send: Send, number: str) -> None:
+        self._send = send
+        self.number = number
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers[REQUEST_ID] = self.number
+            for name, value in SAFE_HEADERS.items():
+                headers.setdefault(name, value)
+        await self._send(message)
+
+
+def _given(scope: Scope) -> str | None:
+    text = Headers(scope=scope).get(REQUEST_ID, "")
+    return text if _SANE.fullmatch(text) else None
