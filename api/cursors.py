@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from api.paging import PageEnd, Value
 from lake.errors import BadCursor, CursorExpired
 from lake.settings import Settings
+from queries.paging import PageEnd, Value
 
 VERSION = b"flowlake cursor 1\n"  # signed too: what another version wrote is foreign
 LIFE = timedelta(hours=24)

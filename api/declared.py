@@ -45,6 +45,21 @@ FORMAT: Mapping[str, Any] = {
     "description": "How the answer is written; it wins over Accept.",
     "schema": {"type": "string", "enum": list(FORMATS)},
 }
+LAST: Mapping[str, Any] = {
+    "name": "last",
+    "in": "query",
+    "required": False,
+    "description": "Short for since so long ago, until now: 24h, 7d, 90m.",
+    "schema": {"type": "string", "pattern": TEXTS["span"]["pattern"]},
+}
+CURSOR: Mapping[str, Any] = {
+    "name": "cursor",
+    "in": "query",
+    "required": False,
+    "description": "Of the page before, `meta.next` or its Link: the page behind it, "
+    "every other parameter as it was.",
+    "schema": {"type": "string", "maxLength": 8192},
+}
 PROBLEM = {
     "type": "object",
     "title": "Problem",
@@ -81,7 +96,13 @@ META = {
     "title": "Meta",
     "description": "What the answer was computed from, and how complete it is.",
     "required": list(META_NAMES),
-    "properties": {name: {"description": says} for name, says in META_NAMES.items()},
+    "properties": {
+        **{name: {"description": says} for name, says in META_NAMES.items()},
+        "next": {
+            "type": ["string", "null"],
+            "description": "The cursor of the next page; null: this is the last.",
+        },
+    },
 }
 SCHEMAS = {"Problem": PROBLEM, "Meta": META}
 

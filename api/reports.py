@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from api.access.gate import requires
 from api.access.principal import Principal, Scope
 from api.conditional import unchanged, validators
+from api.cursors import Cursor, fingerprint
 from api.declared import (
+    CURSOR,
     FORMAT,
+    LAST,
     asked,
     guarded,
     not_modified,
@@ -24,9 +27,12 @@ from api.guards import guards
 from api.negotiate import choose_format
 from api.service import Service
 from lake.errors import BadParameter
-from queries.answers import answer, pose
+from queries.answers import Answer, Page, answer, pose
 from queries.catalogue import describe, find_report, load_catalogue
+from queries.compose import order_of_pages
 from queries.contract import Report
+from queries.limits import Limits
+from queries.paging import keyset, next_link
 
 
 def report_routes(service: Service) -> APIRouter:
@@ -51,7 +57,12 @@ def report_routes(service: Service) -> APIRouter:
             response_class=Response,
             responses={**rows_of(found), **not_modified(), **asked(406)},
             openapi_extra={
-                "parameters": [*map(openapi_parameter, found.parameters), FORMAT]
+                "parameters": [
+                    *map(openapi_parameter, found.parameters),
+                    CURSOR,
+                    FORMAT,
+                    LAST,
+                ]
             },
         )
 
@@ -62,39 +73,132 @@ def report_routes(service: Service) -> APIRouter:
     return router
 
 
-def _asker(
-    service: Service, report: Report
-) -> Callable[[Request, Principal], Response]:
-    def ask(
-        request: Request, principal: Annotated[Principal, requires(Scope.REPORTS)]
-    ) -> Response:
+def flow_routes(service: Service) -> APIRouter:
+    """Return the route of the records themselves: the report `records`."""
+    router = APIRouter(prefix="/v1", tags=["reports"])
+    records = find_report("records")
+    router.add_api_route(
+        "/flows",
+        _asker(service, records),
+        methods=["GET"],
+        summary=records.sentence,
+        description=records.note,
+        operation_id="flows",
+        dependencies=guards(service, Scope.FLOWS),
+        response_class=Response,
+        responses={**rows_of(records), **not_modified(), **asked(400, 406, 410)},
+        openapi_extra={"parameters": _parameters(records)},
+    )
+    return router
+
+
+def _parameters(report: Report) -> list[Any]:
+    window = [LAST] if report.windowed else []
+    paging = [] if report.whole else [CURSOR]
+    return [*map(openapi_parameter, report.parameters), *window, *paging, FORMAT]
+
+
+def _asker(service: Service, report: Report) -> Callable[[Request], Response]:
+    """Return what answers a report, page by page, whoever the guards let in."""
+
+    def ask(request: Request) -> Response:
+        principal: Principal = request.state.principal
         given = {
             name: request.query_params.getlist(name) for name in request.query_params
         }
         asked_for = given.pop("format", [])
         wanted = choose_format(asked_for, ", ".join(request.headers.getlist("accept")))
-        engine = service.engine()
-        question = pose(
-            engine, report, given, now=datetime.now(UTC), limits=principal.limits
-        )
-        most = engine.settings.max_rows
-        if question.parameters.get("limit", 0) > most:
-            raise BadParameter("limit", question.parameters["limit"], f"up to {most}")
-        headers = validators(f"{question.etag}-{wanted.name}")
+        turn = _Turn(service, report, given, principal.limits)
+        question = turn.question
+        headers = validators(f"{question.etag}-{turn.name}-{wanted.name}")
         known = unchanged(request, headers)
         if known:
             return known
-        found = answer(engine, question)
+        found = answer(service.engine(), question, turn.page)
         request.state.audit |= {
             "snapshots": [found.meta["snapshot"]],
             "rows": found.rows.num_rows,
         }
+        cursor = turn.following(found)
+        meta = {**found.meta, "next": cursor}
+        if cursor:
+            headers["Link"] = next_link(request.query_params.multi_items(), cursor)
         if not wanted.carries_meta:
-            headers["Flowlake-Meta"] = json.dumps(found.meta)
+            headers["Flowlake-Meta"] = json.dumps(meta)
         return Response(
-            wanted.write(found.meta, found.rows),
+            wanted.write(meta, found.rows),
             media_type=wanted.media_types[0],
             headers=headers,
         )
 
     return ask
+
+
+class _Turn:
+    """One page of a question: the first, or what a cursor leads to."""
+
+    def __init__(
+        self,
+        service: Service,
+        report: Report,
+        given: dict[str, list[str]],
+        limits: Limits,
+    ) -> None:
+        self._service = service
+        self._report = report
+        texts = given.pop("cursor", [])
+        sent = {name: texts for name, texts in given.items() if name != "limit"}
+        self._name = fingerprint(report.name, sent, limits=limits.key)
+        self._before = self._opened(texts)
+        self._asked_at = self._before.asked_at if self._before else datetime.now(UTC)
+        self.question = pose(
+            service.engine(),
+            report,
+            given,
+            now=self._asked_at,
+            limits=limits,
+            snapshots=self._before.snapshots if self._before else None,
+        )
+        most = service.engine().settings.max_rows
+        if self.question.parameters.get("limit", 0) > most:
+            limit = self.question.parameters["limit"]
+            raise BadParameter("limit", limit, f"up to {most}")
+
+    @property
+    def name(self) -> str:
+        """What tells the pages of a question apart."""
+        if self._before is None:
+            return "0"
+        text = repr((self._before.end, sorted(self._before.snapshots.items())))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def page(self) -> Page:
+        """The page that is asked for."""
+        if self._before is None:
+            return Page()
+        order = order_of_pages(self._report)
+        return Page(keyset(order, self._before.end), self._before.end)
+
+    def following(self, found: Answer) -> str | None:
+        """Return the cursor of the page behind this one; None: there is none."""
+        if found.end is None:
+            return None
+        cursors = self._service.cursors
+        return cursors.seal(
+            Cursor(
+                route=self._report.name,
+                question=self._name,
+                asked_at=self._asked_at,
+                snapshots=self.question.snapshots,
+                end=found.end,
+                expires=cursors.expiry(),
+            )
+        )
+
+    def _opened(self, texts: list[str]) -> Cursor | None:
+        if not texts:
+            return None
+        if len(texts) > 1 or self._report.whole:
+            raise BadParameter("cursor", ",".join(texts), "one, of a report that pages")
+        return self._service.cursors.open(texts[0], self._name)

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 
 from api.health import health_routes
 from api.identities import identity_routes
-from api.reports import report_routes
+from api.reports import flow_routes, report_routes
 from api.service import Service
 
 
@@ -14,4 +14,5 @@ def add_routes(app: FastAPI, service: Service) -> None:
     """Add every route to the application."""
     app.include_router(health_routes(service))
     app.include_router(report_routes(service))
+    app.include_router(flow_routes(service))
     app.include_router(identity_routes(service))

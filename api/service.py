@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from api.cursors import Cursors
 from api.throttles import Throttle
 from api.turns import Turns
 from lake.settings import Settings
@@ -14,6 +15,7 @@ class Service:
     """Holds the engine of one process; safe to share between threads.
 
     Attributes:
+        cursors: Where the next page begins.
         throttle: How often one caller may ask.
         turns: How many are answered at once.
     """
@@ -22,6 +24,7 @@ class Service:
         self._settings = settings
         self._lock = threading.Lock()
         self._engine: Engine | None = None
+        self.cursors = Cursors.of(settings)
         self.throttle = Throttle(settings.rate_per_minute, settings.rate_burst)
         self.turns = Turns(
             settings.max_concurrent, settings.max_queued, settings.max_wait_s

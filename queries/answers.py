@@ -13,44 +13,95 @@ import pyarrow as pa
 from lake.reading import Plan, is_timed
 from lake.snapshots import mark_of
 from lake.tables import FLOWS
-from queries.compose import TRAFFIC, composed, load_asked, ordered, unsure
+from queries.compose import (
+    TRAFFIC,
+    composed,
+    load_asked,
+    order_of_pages,
+    ordered,
+    paged,
+    unsure,
+)
 from queries.contract import Asked
 from queries.engine import Engine
 from queries.filters import compiled, fields_of
 from queries.meta import META_NAMES, Facts, facts_of, meta_of
+from queries.paging import Keyset, PageEnd, page_end
 from queries.questions import META_TABLES, Question, pose
 from queries.rolled import parts_of, plans_of
 from queries.scoped import both_ends_known
 from queries.session import Session
 from queries.where import columns_needed
 
-__all__ = ["META_NAMES", "Answer", "Question", "answer", "pose"]
+__all__ = ["META_NAMES", "Answer", "Page", "Question", "answer", "pose"]
 
 _NAMES = re.compile(r"\$(\w+)")
 
 
 @dataclass(frozen=True, slots=True)
+class Page:
+    """Which page of an answer is wanted; as many rows as the question's limit.
+
+    Attributes:
+        begin: Where it begins; None: it is the first.
+        before: The end of the page before it.
+    """
+
+    begin: Keyset | None = None
+    before: PageEnd | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """Rows, and `meta`: what they were computed from and how far to trust them."""
+    """Rows, and `meta`: what they were computed from and how far to trust them.
+
+    Attributes:
+        end: Where this page ends, if a page was asked for and there are more.
+    """
 
     meta: dict[str, Any]
     rows: pa.Table
+    end: PageEnd | None = None
 
 
-def answer(engine: Engine, question: Question) -> Answer:
+def answer(engine: Engine, question: Question, page: Page | None = None) -> Answer:
     """Compute the answer.
 
     A window without rows gives an empty answer whose `meta` says so.
+
+    Args:
+        engine: Over the lake.
+        question: What is asked.
+        page: Which page of it; None: its first rows, and nothing is said of others.
 
     Raises:
         QueryError: It takes too long or too much.
     """
     begun = time.perf_counter()
     facts: Facts = engine.facts.get(_about(question), lambda: _facts(engine, question))
-    found = _from_rollups(engine, question, facts) or _from_tables(engine, question)
+    found = _from_rollups(engine, question, facts, page) or _from_tables(
+        engine, question, page
+    )
     meta = meta_of(question, found.read, found.snapshot, facts)
+    rows, more = _cut(question, found.rows)
+    meta["more"] = more
     meta["elapsed_ms"] = round((time.perf_counter() - begun) * 1000, 1)
-    return Answer(meta, found.rows)
+    return Answer(meta, rows, _end(question, rows, page) if more else None)
+
+
+def _cut(question: Question, rows: pa.Table) -> tuple[pa.Table, bool | None]:
+    """Return the rows within the limit, and whether there are others."""
+    if question.report.whole:
+        return rows, None
+    most = question.parameters["limit"]
+    return rows.slice(0, most), rows.num_rows > most
+
+
+def _end(question: Question, rows: pa.Table, page: Page | None) -> PageEnd | None:
+    if page is None or rows.num_rows == 0:
+        return None
+    order = order_of_pages(question.report)
+    return page_end(order, rows, before=page.before)
 
 
 def _facts(engine: Engine, question: Question) -> Facts:
@@ -78,21 +129,23 @@ class _Computed:
     snapshot: int | None
 
 
-def _from_tables(engine: Engine, question: Question) -> _Computed:
+def _from_tables(engine: Engine, question: Question, page: Page | None) -> _Computed:
     plans = [_planned(engine, question, name) for name in question.report.reads]
     with engine.session(plans, question.limits) as session:
-        rows = _rows(session, question, TRAFFIC, {})
+        rows = _rows(session, question, TRAFFIC, {}, page)
     return _Computed(rows, plans, plans[0].snapshot)
 
 
-def _from_rollups(engine: Engine, question: Question, facts: Facts) -> _Computed | None:
+def _from_rollups(
+    engine: Engine, question: Question, facts: Facts, page: Page | None
+) -> _Computed | None:
     """Answer from the first roll-up that holds all that is asked; None: none does."""
     if not facts.all_decided or question.window is None:
         return None
     for name in question.report.rolled:
         asked = load_asked(name)
         if _tells_apart(asked, question):
-            found = _from(engine, question, asked)
+            found = _from(engine, question, asked, page)
             if found is not None:
                 return found
     return None
@@ -111,7 +164,9 @@ def _tells_apart(asked: Asked, question: Question) -> bool:
     )
 
 
-def _from(engine: Engine, question: Question, asked: Asked) -> _Computed | None:
+def _from(
+    engine: Engine, question: Question, asked: Asked, page: Page | None
+) -> _Computed | None:
     reach = question.reach
     parts = reach and parts_of(asked, reach, question.pinned)
     if not parts:
@@ -120,7 +175,7 @@ def _from(engine: Engine, question: Question, asked: Asked) -> _Computed | None:
     with engine.session(plans, question.limits) as session:
         if _is_unsure(session, question, asked, parts.parameters):
             return None
-        rows = _rows(session, question, asked.name, parts.parameters)
+        rows = _rows(session, question, asked.name, parts.parameters, page)
     read = [plan for plan in plans if parts.of(plan.table)]
     return _Computed(rows, read, _absorbed(question, read[0].table.name))
 
@@ -144,8 +199,13 @@ def _is_unsure(
 
 
 def _rows(
-    session: Session, question: Question, source: str, more: Mapping[str, Any]
+    session: Session,
+    question: Question,
+    source: str,
+    more: Mapping[str, Any],
+    page: Page | None,
 ) -> pa.Table:
+    """Return the rows asked for, and one more, which tells that there are others."""
     report = question.report
     sql = composed(
         report,
@@ -154,7 +214,14 @@ def _rows(
         expression=_tested(question),
         explode=bool(question.parameters.get("explode")),
     )
-    return _query(session, ordered(report, sql), question, more)
+    if report.whole:
+        return _query(session, sql, question, more)
+    known = {**more, "limit": question.parameters["limit"] + 1}
+    if page is None:
+        return _query(session, ordered(report, sql), question, known)
+    if page.begin is not None:
+        known |= {**page.begin.parameters, "skipped": page.begin.skipped}
+    return _query(session, paged(report, sql, page.begin), question, known)
 
 
 def _tested(question: Question) -> str | None:

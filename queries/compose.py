@@ -14,8 +14,10 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+from queries import paging
 from queries.contract import Asked, Report
 from queries.header import body, parse_asked
+from queries.paging import Keyset
 from queries.where import ADDRESS, PLAIN
 
 FOLDER = Path(__file__).parent / "asked"
@@ -106,6 +108,31 @@ def ordered(report: Report, sql: str) -> str:
     if report.whole:
         return sql
     return f"{sql}\n{order_by(report)}\nLIMIT $limit"
+
+
+def paged(report: Report, sql: str, begin: Keyset | None) -> str:
+    """Return a statement of one page, in an order that leaves no ties.
+
+    Args:
+        report: The report.
+        sql: Its statement, without order and limit.
+        begin: Where the page begins, its values bound as `Keyset` names them, and
+            ``$skipped``; None: it is the first.
+    """
+    order = paging.order_by(order_of_pages(report))
+    where = f"WHERE {begin.predicate}\n" if begin else ""
+    skip = " OFFSET $skipped" if begin else ""
+    return (
+        f"SELECT * FROM (\n{sql}\n) AS answer\n{where}"  # noqa: S608
+        f"ORDER BY {order}\nLIMIT $limit{skip}"
+    )
+
+
+def order_of_pages(report: Report) -> tuple[paging.OrderColumn, ...]:
+    """Return the order of a report's pages: its own, then all other columns."""
+    return paging.total(
+        paging.order_of(report.order), (column.name for column in report.columns)
+    )
 
 
 def order_by(report: Report) -> str:

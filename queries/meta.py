@@ -38,6 +38,7 @@ META_NAMES: Mapping[str, str] = {
     "files": "Data files read; null for those with limits.",
     "rows_read": "Rows in those files, before any filter; null for those with limits.",
     "warnings": "What to know before trusting the answer.",
+    "more": "Whether the limit left rows out; null: the report has a limit of its own.",
     "elapsed_ms": "How long it took, milliseconds.",
 }
 

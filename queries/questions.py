@@ -41,6 +41,12 @@ class Question:
     limits: Limits = UNLIMITED
 
     @property
+    def snapshots(self) -> dict[str, int]:
+        """The snapshot of each table that it may read."""
+        known = ((name, p.snapshot) for name, p in self.pinned.items())
+        return {name: snapshot for name, snapshot in known if snapshot is not None}
+
+    @property
     def reach(self) -> Window | None:
         """All that must be read: the window and its baseline."""
         return None if self.window is None else reach_of(self.window, self.parameters)
@@ -85,6 +91,7 @@ def pose(
     *,
     now: datetime,
     limits: Limits = UNLIMITED,
+    snapshots: Mapping[str, int] | None = None,
 ) -> Question:
     """Fix a report's parameters and pin the tables that it reads.
 
@@ -94,9 +101,11 @@ def pose(
         given: Parameters as text.
         now: What relative times count from; UTC.
         limits: What the answer is limited to.
+        snapshots: Of some tables, the snapshot to read; else the newest.
 
     Raises:
         BadParameter: A parameter is unknown or not allowed.
+        SnapshotGone: One of the snapshots has expired.
         UnlimitedOnly: The report reads what tells of everybody.
         LakeError: The catalog cannot be reached.
     """
@@ -109,7 +118,8 @@ def pose(
     window = window_of(report, parameters)
     if window is not None:
         reach_of(window, parameters)
-    return Question(report, parameters, window, engine.pin(list(names)), limits)
+    pinned = engine.pin(list(names), snapshots)
+    return Question(report, parameters, window, pinned, limits)
 
 
 def _fixed(report: Report) -> dict[str, Any]:

@@ -47,6 +47,8 @@ def answer_text(answer: Answer) -> str:
         f"{meta['elapsed_ms']:,.0f} ms",
         style="dim",
     )
+    if meta["more"]:
+        console.print("the limit left rows out: --limit shows more", style="yellow")
     for warning in meta["warnings"]:
         console.print(f"! {escape(warning)}", style="yellow")
     return _text(console)

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 import api.cursors
 from api.cursors import LIFE, MOST, Cursor, Cursors, fingerprint
-from api.paging import PageEnd
 from lake.errors import BadCursor, CursorExpired, SettingsError
 from lake.settings import load_settings
 from queries.limits import Limits
+from queries.paging import PageEnd
 
 NOW = datetime(2026, 1, 1, 12, 30, tzinfo=UTC)
 QUESTION = fingerprint("rejected_traffic", {"since": ["24h"], "port": ["1", "2"]})

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.paging import (
+from queries import compose
+from queries.catalogue import load_catalogue
+from queries.paging import (
     OrderColumn,
     PageEnd,
     keyset,
@@ -18,8 +20,6 @@ from api.paging import (
     page_end,
     total,
 )
-from queries import compose
-from queries.catalogue import load_catalogue
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 # Few values of each, so that rows tie.
