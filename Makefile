@@ -56,4 +56,4 @@ lock: setup ## Resolve the dependencies again
 	  --generate-hashes --no-emit-index-url --no-emit-find-links -o requirements-dev.lock
 
 clean: ## Remove what setup and tests made
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-lake
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .cache demo-lake

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import structlog
 import typer
 import uvicorn
 
 from api.app import create_app
 from lake.settings import load_settings
+from queries.isolated.barrier import NONE
+from queries.isolated.process import Isolation
+
+log = structlog.get_logger()
 
 
 def serve(
@@ -26,6 +31,9 @@ def serve(
     is served, and nobody beyond it: another --host than loopback then does not start.
     """
     settings = load_settings(host=host, port=port)
+    if settings.sql_enabled:
+        barrier = Isolation(settings).check()
+        (log.info if barrier != NONE else log.warning)("sql_enabled", barrier=barrier)
     app = create_app(settings)
     app.state.gate.check()
     uvicorn.run(

@@ -115,6 +115,10 @@ def _service() -> Iterator[str]:
             ("/v1/reports", "The catalogue."),
             ("/v1/identities", "Who an address was: address, at, vpc, limit."),
             ("/v1/status", "What the lake holds, how fresh, what was not readable."),
+            (
+                "POST /v1/sql",
+                'One SELECT, off unless enabled: {"query": "FROM flows"}.',
+            ),
             ("/openapi.json", "This page for tools."),
             ("/healthz", "200 while the process answers."),
             ("/readyz", "200 while the lake can be read, else 503."),

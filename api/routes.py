@@ -8,6 +8,7 @@ from api.health import health_routes
 from api.identities import identity_routes
 from api.reports import flow_routes, report_routes
 from api.service import Service
+from api.sql_route import add_sql
 
 
 def add_routes(app: FastAPI, service: Service) -> None:
@@ -16,3 +17,4 @@ def add_routes(app: FastAPI, service: Service) -> None:
     app.include_router(report_routes(service))
     app.include_router(flow_routes(service))
     app.include_router(identity_routes(service))
+    add_sql(app, service)

@@ -18,10 +18,11 @@ class Service:
         cursors: Where the next page begins.
         throttle: How often one caller may ask.
         turns: How many are answered at once.
+        settings: Where the lake is, and the limits of a question.
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self.settings = settings
         self._lock = threading.Lock()
         self._engine: Engine | None = None
         self.cursors = Cursors.of(settings)
@@ -38,7 +39,7 @@ class Service:
         """
         with self._lock:
             if self._engine is None:
-                self._engine = Engine(self._settings)
+                self._engine = Engine(self.settings)
             return self._engine
 
     def close(self) -> None:

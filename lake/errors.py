@@ -26,7 +26,10 @@
     │  │  └─ FilterError                   says where in the filter, and what is wrong
     │  ├─ SnapshotGone                     it has expired since a page was read of it
     │  ├─ ResultTooLarge
-    │  └─ QueryTimeout
+    │  ├─ QueryTimeout
+    │  ├─ MemoryExceeded
+    │  ├─ SqlRefused                       not one SELECT of allowed parts
+    │  └─ SqlDisabled                      SQL over REST is off
     ├─ AccessError                exit 2   whoever asks may not
     │  ├─ NotAuthenticated                 no key or token, or none that holds
     │  ├─ ScopeMissing
@@ -276,6 +279,18 @@ class ResultTooLarge(QueryError):
 
 class QueryTimeout(QueryError):
     """The question took longer than the limit."""
+
+
+class MemoryExceeded(QueryError):
+    """The question took more memory than the limit."""
+
+
+class SqlRefused(QueryError):
+    """The SQL is not one SELECT, or a part of it is not allowed."""
+
+
+class SqlDisabled(QueryError):
+    """SQL over REST is not enabled here."""
 
 
 class AccessError(FlowlakeError):

@@ -119,6 +119,33 @@ class Settings(BaseSettings):
         4096 * MIB, ge=128 * MIB, description="DuckDB memory limit."
     )
     max_rows: int = Field(10_000, ge=1, description="Rows in one REST answer.")
+
+    sql_enabled: bool = Field(
+        False, description="Whether POST /v1/sql answers; for callers without limits."
+    )
+    sql_timeout_s: float = Field(
+        30.0, gt=0, description="Limit of one SQL query over REST; it is killed then."
+    )
+    sql_memory_bytes: int = Field(
+        2048 * MIB,
+        ge=256 * MIB,
+        description="Memory that one SQL query over REST may take, bytes.",
+    )
+    sql_max_rows: int = Field(
+        10_000, ge=1, description="Rows in one answer to SQL over REST."
+    )
+    sql_max_bytes: int = Field(
+        32 * MIB, ge=MIB, description="Bytes of rows in one answer to SQL over REST."
+    )
+    sql_children: int = Field(
+        2, ge=1, le=64, description="SQL queries over REST at once; more get 503."
+    )
+    sql_without_barrier: bool = Field(
+        False,
+        description="Answer SQL over REST also where the system cannot bar a query's "
+        "process from files and network (Linux on x86_64 and aarch64 can).",
+    )
+
     host: str = Field("127.0.0.1", description="Address that `serve` listens on.")
     port: int = Field(8080, ge=0, le=65535, description="Port that `serve` listens on.")
     max_concurrent: int = Field(

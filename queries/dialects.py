@@ -16,14 +16,13 @@ import duckdb
 from lake.errors import BadParameter
 from queries.compose import composed, ordered
 from queries.database import script
-from queries.engine import view_of
+from queries.engine import ORIENTED, view_of
 from queries.filters import compiled
 from queries.questions import Question
 
 if TYPE_CHECKING:
     from sqlglot import exp
 
-ORIENTED = "oriented"
 DIALECTS = ("duckdb", "spark", "trino")
 
 

@@ -35,7 +35,8 @@ from queries.views import columns_of, engine_path
 
 PLANS_KEPT = 256
 FACTS_KEPT = 1024
-OVER_FLOWS = ("oriented", "traffic")  # views that come with `flows`
+ORIENTED = "oriented"
+OVER_FLOWS = (ORIENTED, "traffic")  # views that come with `flows`
 
 # One statement, so that a session costs one round trip; see `columns_of`.
 _SET_FILES = "SET VARIABLE {name}_files = $files"

@@ -10,12 +10,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow.fs as pafs
 from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
-from pyiceberg.io.pyarrow import PyArrowFileIO
-from pyiceberg.table import Table as IcebergTable
+
+if TYPE_CHECKING:
+    import pyarrow.fs as pafs
+    from pyiceberg.table import Table as IcebergTable
 
 
 class ReadOnlyFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
@@ -65,7 +66,7 @@ class ReadOnlyFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no 
     def _stat(self, path: str) -> pafs.FileInfo:
         system, place = self._locate(path)
         found = system.get_file_info(place)
-        if found.type is not pafs.FileType.File:
+        if not found.is_file:
             raise FileNotFoundError(path)
         return found
 
@@ -108,6 +109,9 @@ class Handle:
 
 def files_for(stored: IcebergTable, scheme: str) -> ReadOnlyFiles:
     """Return the file system of a table's locations of one scheme."""
+    # Only here: a process that is lent its files has no use for it, and it takes 0.5 s.
+    from pyiceberg.io.pyarrow import PyArrowFileIO
+
     file_io = stored.io
     if not isinstance(file_io, PyArrowFileIO):
         file_io = PyArrowFileIO(file_io.properties)

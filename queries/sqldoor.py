@@ -52,7 +52,7 @@ class SqlDoor:
     ) -> None:
         self._engine = engine
         self._now = now
-        window = _window(now, since, until)
+        window = window_between(now, since, until)
         self.plans = [
             engine.plan(pinned, window if is_timed(pinned.table) else None)
             for pinned in engine.pin(list(TABLES)).values()
@@ -176,7 +176,10 @@ def _check_replaceable(path: Path) -> None:
             raise QueryError(f"{path} is no DuckDB database: name another file")
 
 
-def _window(now: datetime, since: str | None, until: str | None) -> Window | None:
+def window_between(
+    now: datetime, since: str | None, until: str | None
+) -> Window | None:
+    """Return the window of what users write; None if neither end is given."""
     if since is None and until is None:
         return None
     begin = LONG_AGO if since is None else parse_moment("since", since, now)

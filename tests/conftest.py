@@ -1,7 +1,13 @@
 """What all tests share: settings, S3 servers, and nothing of the developer's AWS."""
 
+import contextlib
+import hashlib
 import os
+import subprocess
+import sys
+import tempfile
 import uuid
+from pathlib import Path
 
 import boto3
 import hypothesis
@@ -119,3 +125,30 @@ def answered(world, tmp_path_factory, _clean_environment):
     with Lake(settings, create=True) as lake:
         Ingest(lake, Request((str(world / "AWSLogs"), str(stray)))).run()
     return settings
+
+
+@pytest.fixture(scope="session")
+def duckdb_15():
+    """A folder with DuckDB 1.5 in it, for the path of another process."""
+    lock = Path(__file__).with_name("duckdb-1.5.lock")
+    digest = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()[:12]
+    place = lock.parents[1] / ".cache" / f"duckdb-1.5-{digest}"
+    if not place.exists():
+        _install(lock, place)
+    return place
+
+
+def _install(lock, place):
+    """Install what a lock names into a folder that is whole or not there."""
+    place.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place.parent) as fresh:
+        done = subprocess.run(
+            [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps",
+             "--disable-pip-version-check", "--require-hashes", "--target",
+             f"{fresh}/it", "-r", str(lock)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            pytest.skip(f"DuckDB 1.5 cannot be installed: {done.stderr.strip()[-200:]}")
+        with contextlib.suppress(OSError):  # another process was first
+            Path(f"{fresh}/it").rename(place)

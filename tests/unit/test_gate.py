@@ -86,7 +86,7 @@ def test_every_other_route_answers_nobody_without_its_scope(settings, client):
     tried = 0
     for path, methods, scopes in routes(client.app):
         for scope in scopes:
-            for method in {*methods, "HEAD"}:
+            for method in methods | ({"HEAD"} if "GET" in methods else set()):
                 unknown = client.request(method, path)
                 refused = client.request(method, path, headers=lacking[scope])
                 assert (unknown.status_code, refused.status_code) == (401, 403), path

@@ -1,0 +1,144 @@
+"""``POST /v1/sql``: one SELECT, in a process of its own; off unless enabled."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.access.principal import Principal, Scope
+from api.declared import FORMAT, asked
+from api.guards import guards
+from api.negotiate import FORMATS, choose_format
+from api.service import Service
+from lake.errors import BadParameter, SqlDisabled, UnlimitedOnly
+from queries.isolated.answering import SQL_META_NAMES, ask
+from queries.isolated.process import Isolation
+
+MOST_CHARACTERS = 50_000  # DuckDB's parser takes minutes for worse ones
+
+
+class SqlQuestion(BaseModel):
+    """One SELECT, and what it may see."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    query: str = Field(
+        min_length=1,
+        max_length=MOST_CHARACTERS,
+        description="One SELECT over the tables, and reports as FROM name(since := …).",
+        examples=["SELECT action, count(*) AS records FROM flows GROUP BY ALL"],
+    )
+    since: str | None = Field(
+        None, description="See only records from here on: 24h, 7d, 2026-01-31."
+    )
+    until: str | None = Field(
+        None, description="See only records before this: now, 2026-01-31T12:00Z."
+    )
+    limit: int | None = Field(None, ge=1, description="The most rows.")
+
+
+def principal_of(request: Request) -> Principal:
+    """Return who asks, as the guards found."""
+    principal: Principal = request.state.principal
+    return principal
+
+
+def unlimited(principal: Annotated[Principal, Depends(principal_of)]) -> None:
+    """Let those through who may see everything: a file holds rows of many.
+
+    Raises:
+        UnlimitedOnly: Whoever asks may see a part.
+    """
+    if not principal.limits.is_unlimited:
+        raise UnlimitedOnly
+
+
+def add_sql(app: FastAPI | APIRouter, service: Service) -> None:
+    """Add the route."""
+    router = APIRouter(tags=["sql"])
+    isolation = Isolation(service.settings)
+
+    def enabled() -> None:
+        if not service.settings.sql_enabled:
+            raise SqlDisabled(
+                "SQL over REST is off: set FLOWLAKE_SQL_ENABLED=true where this "
+                "service runs to turn it on, or use `flowlake sql` there"
+            )
+
+    @router.post(
+        "/v1/sql",
+        summary="Answer one SELECT.",
+        dependencies=[
+            *guards(service, Scope.SQL),
+            Depends(enabled),
+            Depends(unlimited),
+        ],
+        response_class=Response,
+        responses=_responses(),
+        openapi_extra={"parameters": [FORMAT]},
+    )
+    def sql(question: SqlQuestion, request: Request) -> Response:
+        """Answer one SELECT over every table, each at one snapshot.
+
+        It runs in a process of its own that can open nothing but the lake's files,
+        read-only, and is killed at its deadline. Off unless enabled; for callers
+        without limits only.
+        """
+        accept = ", ".join(request.headers.getlist("accept"))
+        wanted = choose_format(request.query_params.getlist("format"), accept)
+        most = service.settings.sql_max_rows
+        if question.limit and question.limit > most:
+            raise BadParameter("limit", question.limit, f"up to {most}")
+        found = ask(
+            service.engine(),
+            isolation,
+            question.query,
+            now=datetime.now(UTC),
+            since=question.since,
+            until=question.until,
+            limit=question.limit,
+        )
+        request.state.audit |= {
+            "snapshots": sorted(set(found.meta["snapshots"].values()) - {None}),
+            "rows": found.rows.num_rows,
+            "sql": question.query,
+        }
+        headers = {"Cache-Control": "no-store", "Vary": "Accept, Authorization"}
+        if not wanted.carries_meta:
+            headers["Flowlake-Meta"] = json.dumps(found.meta)
+        return Response(
+            wanted.write(found.meta, found.rows),
+            media_type=wanted.media_types[0],
+            headers=headers,
+        )
+
+    app.include_router(router)
+
+
+def _responses() -> dict[int | str, dict[str, Any]]:
+    content: dict[str, Any] = {
+        media_type: {} for f in FORMATS.values() for media_type in f.media_types
+    }
+    says = {name: {"description": text} for name, text in SQL_META_NAMES.items()}
+    content["application/json"] = {
+        "schema": {
+            "type": "object",
+            "required": ["meta", "rows"],
+            "properties": {
+                "meta": {
+                    "type": "object",
+                    "required": list(says),
+                    "properties": says,
+                },
+                "rows": {"type": "array", "items": {"type": "object"}},
+            },
+        }
+    }
+    return {
+        200: {"description": "The rows.", "content": content},
+        **asked(406, 413, 415),
+    }

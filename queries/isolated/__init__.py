@@ -1,0 +1,1 @@
+"""SQL over REST: one SELECT, in a process that can do nothing else."""
