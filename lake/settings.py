@@ -118,6 +118,11 @@ class Settings(BaseSettings):
     query_memory_bytes: int = Field(
         4096 * MIB, ge=128 * MIB, description="DuckDB memory limit."
     )
+    rates: str | None = Field(
+        None,
+        description="CSV file of prices that estimates are made from, in place of the "
+        "dated one that comes with flowlake: item,usd_per_gb,region,as_of,source.",
+    )
     max_rows: int = Field(10_000, ge=1, description="Rows in one REST answer.")
 
     sql_enabled: bool = Field(

@@ -12,9 +12,17 @@ import duckdb
 
 from lake.errors import UnknownReport
 from lake.tables import ROLLUPS, TABLES
-from queries.compose import PAIRS, TRAFFIC, UNCOUNTED, composed, load_asked
+from queries.compose import (
+    GATEWAYS,
+    PAIRS,
+    TRAFFIC,
+    UNCOUNTED,
+    composed,
+    load_asked,
+)
 from queries.contract import ContractError, Parameter, Report
 from queries.header import parse_report
+from queries.rates import RATES
 from queries.where import FILTER, plain_parameters
 
 HERE = Path(__file__).parent
@@ -91,7 +99,7 @@ def describe(report: Report) -> dict[str, Any]:
         ],
         "columns": [{"name": c.name, "type": c.type} for c in report.columns],
         "order": report.sorted_by,
-        "reads": list(report.reads),
+        "reads": [*report.reads, *([RATES] if report.priced else [])],
         "rollups": [t for name in report.rolled for t in load_asked(name).reads],
         "note": report.note,
     }
@@ -104,6 +112,7 @@ def _taken() -> Mapping[str, tuple[Parameter, ...]]:
     rest = (EXPLODE, *plain_parameters(), FILTER)
     return {
         TRAFFIC: (*first, *rest),
+        GATEWAYS: (*first, *rest),
         PAIRS: (*first, *load_asked(PAIRS).parameters, *rest),
     }
 

@@ -16,12 +16,14 @@ from pathlib import Path
 
 from queries import paging
 from queries.contract import Asked, Report
+from queries.database import script
 from queries.header import body, parse_asked
 from queries.paging import Keyset
 from queries.where import ADDRESS, PLAIN
 
 FOLDER = Path(__file__).parent / "asked"
-TRAFFIC, PAIRS, EXPLODED = "traffic", "pairs", "exploded"
+TRAFFIC, PAIRS, EXPLODED, GATEWAYS = "traffic", "pairs", "exploded", "gateways"
+ORIENTED = "oriented"  # the view of all records, as client and server
 UNCOUNTED = "uncounted"  # whether records are asked about whose packets count elsewhere
 
 
@@ -166,6 +168,8 @@ def with_parts(report: Report, parts: dict[str, str]) -> str:
     """Return the report's SELECT behind common table expressions."""
     if report.asks == PAIRS:
         parts = {**parts, PAIRS: _sql(PAIRS)}
+    if report.asks == GATEWAYS:  # other records in place of those that count
+        parts = {"told": _told(), ORIENTED: _sql(GATEWAYS), **parts}
     tables = ",\n".join(f"{name} AS (\n{sql}\n)" for name, sql in parts.items())
     own, rest = re.match(r"(WITH\s+)?(.*)", report.sql, re.DOTALL).groups()  # type: ignore[union-attr]
     return f"WITH {tables}{',' if own else ''}\n{rest}"
@@ -187,6 +191,12 @@ def _selected(rows: str, tests: list[str]) -> str:
 
 def _sql(name: str) -> str:
     return body(_text(name))
+
+
+def _told() -> str:
+    """Return what the view of all records selects."""
+    view = next(s for s in script("views.sql") if f"VIEW {ORIENTED} " in s)
+    return view.partition(" AS\n")[2].partition(";")[0]
 
 
 @cache

@@ -119,6 +119,7 @@ class Report:
         reads: Names of the tables that it reads, the main one first.
         asks: `traffic` or `pairs`, if it is about traffic.
         fixed: Parameters of those that it sets itself.
+        priced: It reads `rates` too, the prices that estimates are made from.
         rolled: Names of the roll-ups in ``asked/`` that may answer in place of
             `flows`.
         sql: Its SELECT, without order and limit unless it is whole.
@@ -134,6 +135,7 @@ class Report:
     reads: tuple[str, ...]
     asks: str | None
     fixed: Mapping[str, str]
+    priced: bool
     rolled: tuple[str, ...]
     note: str
     sql: str

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from pyiceberg.table import Table as IcebergTable
 
 from lake.settings import Settings
+from queries.rates import load_rates
 from queries.remote import ReadOnlyFiles, files_for
 from queries.views import engine_path
 
@@ -32,11 +33,18 @@ class Database:
     """Gives cursors; safe to share between threads.
 
     Args:
-        settings: The limits of a question.
+        settings: The limits of a question, and where its prices are.
+
+    Attributes:
+        rates: The prices that estimates are made from.
+
+    Raises:
+        SettingsError: The prices cannot be read.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.rates = load_rates(settings.rates)
         self._lock = threading.Lock()
         self._folders: tuple[str, ...] = ()
         self._schemes: dict[str, ReadOnlyFiles] = {}
@@ -86,6 +94,7 @@ class Database:
             self._opened.callback(database.unregister_filesystem, scheme)
         for sql in script("functions.sql"):
             database.execute(sql)
+        self.rates.create(database)
         database.execute(
             "SET allowed_directories = $folders",
             {"folders": [*self._folders, f"{self._scratch}/"]},

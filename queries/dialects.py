@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from lake.errors import BadParameter
-from queries.compose import composed, ordered
+from queries.compose import ORIENTED, composed, ordered
 from queries.database import script
-from queries.engine import ORIENTED, view_of
+from queries.engine import view_of
 from queries.filters import compiled
 from queries.questions import Question
+from queries.rates import RATES, SCHEMA, Rates
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -49,7 +50,10 @@ def translated(question: Question, dialect: str) -> str:
     tree = sqlglot.parse_one(sql, read="duckdb")
     tree = tree.transform(_with_values(question.bound))
     tree = tree.transform(_portable(dialect))
-    if report.asks:
+    if question.rates is not None:
+        tree = _behind_rates(tree, question.rates)
+    named = {each.alias for each in tree.find_all(sqlglot.exp.CTE)}
+    if report.asks and ORIENTED not in named:
         tree = _behind_view(tree)
     return tree.sql(
         dialect=dialect, pretty=True, unsupported_level=sqlglot.ErrorLevel.RAISE
@@ -62,7 +66,24 @@ def _behind_view(tree: exp.Expr) -> exp.Expr:
 
     _, _, select = view_of(ORIENTED).partition(" AS\n")
     view = sqlglot.parse_one(select.partition(";")[0], read="duckdb")
-    found: exp.Expr = tree.with_(ORIENTED, view)  # type: ignore[attr-defined]
+    return _behind(tree, ORIENTED, view)
+
+
+def _behind_rates(tree: exp.Expr, rates: Rates) -> exp.Expr:
+    """Set the prices before a statement, as literals."""
+    from sqlglot import exp
+
+    rows = [
+        tuple(_literal(row[name]) for name in SCHEMA.names)
+        for row in rates.table.to_pylist()
+    ]
+    prices = exp.values(rows, alias="prices", columns=SCHEMA.names)
+    return _behind(tree, RATES, exp.select("*").from_(prices))
+
+
+def _behind(tree: exp.Expr, name: str, select: exp.Expr) -> exp.Expr:
+    """Set a common table expression before all others of a statement."""
+    found: exp.Expr = tree.with_(name, select)  # type: ignore[attr-defined]
     ctes = found.args["with_"].expressions
     ctes.insert(0, ctes.pop())
     return found
@@ -75,7 +96,7 @@ def _with_values(bound: Mapping[str, Any]) -> Callable[[exp.Expr], exp.Expr]:
         if isinstance(node, exp.In) and isinstance(
             node.args.get("field"), exp.Placeholder
         ):
-            values = bound[node.args["field"].name]
+            values = bound[node.args["field"].name] or [None]
             return exp.In(this=node.this, expressions=[_literal(v) for v in values])
         if isinstance(node, exp.Placeholder):
             return _literal(bound[node.name])

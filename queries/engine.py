@@ -28,6 +28,7 @@ from lake.tables import FLOWS, TABLES, Table, arrow_schema, iceberg_schema
 from queries.database import Database, script
 from queries.kept import Kept
 from queries.limits import UNLIMITED, Limits
+from queries.rates import Rates
 from queries.scoped import ALL, limit
 from queries.session import Session
 from queries.values import Window
@@ -113,6 +114,11 @@ class Engine:
     def close(self) -> None:
         """Close the database and the catalog."""
         self._opened.close()
+
+    @property
+    def rates(self) -> Rates:
+        """The prices that estimates are made from."""
+        return self._database.rates
 
     def pin(
         self, names: Sequence[str], snapshots: Mapping[str, int] | None = None

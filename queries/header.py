@@ -17,6 +17,7 @@ from queries.contract import (
     Parameter,
     Report,
 )
+from queries.rates import RATES
 
 _FIELD = re.compile(
     r"(Params|Returns|Order|Reads|Note|Holds|Fixed|Rolled|Limit):\s*(.*)"
@@ -70,9 +71,12 @@ def parse_report(
         columns=tuple(_columns(name, fields["Returns"])),
         order=order,
         whole=whole,
-        reads=tuple(dict.fromkeys("flows" if r == asks else r for r in reads)),
+        reads=tuple(
+            dict.fromkeys("flows" if r == asks else r for r in reads if r != RATES)
+        ),
         asks=asks,
         fixed=fixed,
+        priced=RATES in reads,
         rolled=words(fields.get("Rolled", "")),
         note=fields.get("Note", ""),
         sql=sql,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from lake.tables import TABLES
 from queries.compose import UNCOUNTED, for_any
 from queries.contract import ENGINE_TYPES, Parameter, Report
+from queries.spelling import literal
 from queries.where import PLAIN
 
 RESERVED = {"limit", "order", "group", "from", "to", "end", "column", "table", "all"}
@@ -48,11 +49,6 @@ def macro_name(parameter: Parameter, report: Report) -> str:
     columns = {f.name for table in report.reads for f in TABLES[table].fields}
     taken = parameter.name in columns or parameter.name in RESERVED
     return f"{parameter.name}_" if taken else parameter.name
-
-
-def literal(text: str) -> str:
-    """Return a text as an SQL literal, for what cannot be bound in a definition."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _begin(report: Report) -> str:

@@ -15,6 +15,7 @@ from queries.contract import Report
 from queries.engine import Engine, Pinned
 from queries.filters import Filter, compiled
 from queries.limits import UNLIMITED, Limits
+from queries.rates import Rates
 from queries.scoped import check_may_read
 from queries.values import Window, bind, reach_of, window_of
 from queries.where import FILTER, PLAIN, read_filter
@@ -32,6 +33,7 @@ class Question:
         pinned: The tables that it may read: roll-ups first, so that none has
             absorbed more than there is.
         limits: What its answer is limited to.
+        rates: The prices, if it reads them.
     """
 
     report: Report
@@ -39,6 +41,7 @@ class Question:
     window: Window | None
     pinned: Mapping[str, Pinned]
     limits: Limits = UNLIMITED
+    rates: Rates | None = None
 
     @property
     def snapshots(self) -> dict[str, int]:
@@ -78,7 +81,13 @@ class Question:
         """What names the answer: equal questions of an equal lake share it."""
         state = [p.metadata for p in self.pinned.values()]
         text = json.dumps(
-            [self.report.version, dict(self.parameters), state, self.limits.key],
+            [
+                self.report.version,
+                dict(self.parameters),
+                state,
+                self.limits.key,
+                self.rates and self.rates.version,
+            ],
             default=str,
         )
         return hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -119,7 +128,8 @@ def pose(
     if window is not None:
         reach_of(window, parameters)
     pinned = engine.pin(list(names), snapshots)
-    return Question(report, parameters, window, pinned, limits)
+    rates = engine.rates if report.priced else None
+    return Question(report, parameters, window, pinned, limits, rates)
 
 
 def _fixed(report: Report) -> dict[str, Any]:

@@ -19,8 +19,9 @@ from queries.catalogue import load_catalogue
 from queries.database import script
 from queries.engine import OVER_FLOWS, Engine, empty_rows, view_of
 from queries.guard import check_reads
-from queries.macros import literal, macro_statements
+from queries.macros import macro_statements
 from queries.session import Session, one_line
+from queries.spelling import literal
 from queries.values import Window, parse_moment
 from queries.views import columns_of, engine_path
 
@@ -94,6 +95,7 @@ class SqlDoor:
                 database.execute(view_statement(plan))
             else:
                 database.from_arrow(empty_rows(plan.table)).create(plan.table.name)
+        self._engine.rates.create(database)
         for sql in script("functions.sql"):
             database.execute(sql)
         for view in OVER_FLOWS:

@@ -70,7 +70,7 @@ def flow(dice, hour, source):
         "settled": dice.random() < 0.8,
         "verdict": dice.choice(["accepted", "rejected"]) if counted else None,
         "reject_cause": dice.choice(["security_group", None]),
-        "scope": dice.choice(["internal", "inbound", None]),
+        "scope": dice.choice(["internal", "inbound", "outbound", None]),
         "initiator": dice.choice(["src", "dst", None]),
         "service_port": dice.choice([22, 80, 443, 8080, None]),
         "protocol": dice.choice([6, 17, None]),

@@ -23,6 +23,7 @@ from queries.isolated.lending import Lender
 from queries.isolated.lent import LentFiles
 from queries.isolated.process import Isolation
 from queries.isolated.snapshot import functions, reports, take
+from queries.rates import RATES
 
 DATA = Path(__file__).parent / "data"
 HIDDEN = "told\nwhat nobody should know\n"
@@ -58,7 +59,7 @@ def filled(sql, folder=""):
 def known():
     """Return all that a query may name."""
     return Known(
-        frozenset({*TABLES, *OVER_FLOWS}),
+        frozenset({*TABLES, *OVER_FLOWS, RATES}),
         frozenset(reports()),
         frozenset(functions()[1]),
     )

@@ -21,6 +21,7 @@ from queries.engine import ORIENTED, OVER_FLOWS, Engine, Pinned, view_of
 from queries.isolated.lending import Lent
 from queries.isolated.lent import location
 from queries.macros import macro_statements
+from queries.rates import RATES
 from queries.remote import ReadOnlyFiles, files_for
 from queries.sqldoor import FAR_AHEAD, LONG_AGO, view_statement, window_between
 from queries.values import Window
@@ -81,6 +82,7 @@ def take(
         definition = view_of(view).replace(" TEMP VIEW ", " VIEW ")
         tables[view] = {"definition": definition, "files": [], "over": over}
         over = view
+    tables[RATES] = {"definition": engine.rates.view_statement(), "files": []}
     return Snapshot(window, plans, files, tables)
 
 
@@ -90,7 +92,11 @@ def reports() -> Mapping[str, Mapping[str, Any]]:
     return {
         report.name: {
             "definitions": list(macro_statements(report)),
-            "reads": [*report.reads, *([ORIENTED] if report.asks else [])],
+            "reads": [
+                *report.reads,
+                *([ORIENTED] if report.asks else []),
+                *([RATES] if report.priced else []),
+            ],
         }
         for report in load_catalogue().values()
     }

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from queries.contract import Parameter, Report
-from queries.macros import literal, macro_name
+from queries.macros import macro_name
 from queries.shell.commands import COMMANDS
 from queries.shell.typed import masked, split
 from queries.shell.vocabulary import KEYWORDS, ROWS_OF, Vocabulary
+from queries.spelling import literal
 
 Word = tuple[str, str]  # with its meaning
 

@@ -1,9 +1,12 @@
 """The lake against the simulated network's truth, whatever the inventory is like."""
 
 import random
+from collections import Counter
 from datetime import UTC, datetime
 from functools import cache
+from typing import Any
 
+import duckdb
 import pytest
 
 from ingest.enriching import Inventories
@@ -15,6 +18,9 @@ from ingest.settling import Settler
 from lake.catalog import Lake
 from lake.settings import load_settings
 from lake.tables import FLOWS
+from queries.answers import answer, pose
+from queries.catalogue import find_report
+from queries.engine import Engine
 from tests.world_laws import QUALITIES, check, fill, make_world
 
 SEED = 5
@@ -26,10 +32,16 @@ def world(tmp_path_factory):
 
 
 @pytest.fixture(scope="module", params=QUALITIES)
-def verdicts(request, world, tmp_path_factory):
+def held(request, world, tmp_path_factory):
     settings = load_settings(lake=str(tmp_path_factory.mktemp(request.param)))
     fill(settings, world, request.param)
-    return request.param, check(settings, world)
+    return request.param, settings
+
+
+@pytest.fixture(scope="module")
+def verdicts(held, world):
+    quality, settings = held
+    return quality, check(settings, world)
 
 
 def test_nobody_is_ever_named_wrongly(verdicts):
@@ -52,6 +64,68 @@ def test_each_packet_is_counted_once_by_what_became_of_it(verdicts):
     assert found.uneven == []
     assert set(found.totals) == {"accepted", "rejected", "unconfirmed", "unmatched"}
     assert all(counted == sent for counted, sent in found.totals.values())
+
+
+WAYS = {"peering": "intra_region_peering", "snat_peering": "intra_region_peering",
+        "transit_gateway": "transit_gateway"}  # fmt: skip
+
+
+def asked(settings, name, **given):
+    day = {"since": ["2026-01-01"], "until": ["2026-01-02"], "limit": ["100000"]}
+    with Engine(settings) as engine:
+        question = pose(engine, find_report(name), day | given, now=datetime.now(UTC))
+        return answer(engine, question).rows.to_pylist()
+
+
+def true(sql):
+    """Return rows of the world's truth."""
+    with duckdb.connect() as reader:
+        return reader.execute(sql).fetchall()
+
+
+def test_what_passed_nat_gateways_is_told_of_who_sent_it(held, world):
+    if held[0] != "watch":
+        return
+    told: Counter[str] = Counter()
+    unsure: set[str] = set()
+    for row in asked(held[1], "nat_traffic", by=["address"]):
+        if row["evidence"] == "gateway":
+            told[row["sender"]] += row["bytes"]
+        else:
+            unsure.add(row["sender"])
+    inner = "CASE direction WHEN 'ingress' THEN src_address ELSE dst_address END"
+    sent = true(
+        f"SELECT {inner}, CAST(sum(bytes) AS BIGINT) "
+        f"FROM '{world}/truth/records.parquet' "
+        "WHERE hop = 'nat_private' AND action = 'ACCEPT' GROUP BY ALL"
+    )
+    assert len(sent) > 20
+    assert told == dict(sent)
+    inspected = true(  # by an appliance: left by an interface that is no gateway's
+        f"SELECT DISTINCT src_address FROM '{world}/truth/streams.parquet' "
+        "WHERE scenario = 'gwlb_out' AND client = 'src'"
+    )
+    assert inspected
+    assert {address for (address,) in inspected} <= unsure
+
+
+def test_what_goes_between_vpcs_is_told_with_its_way(held, world):
+    if held[0] != "watch":
+        return
+    told: Counter[Any] = Counter()
+    for row in asked(held[1], "peering_and_transit"):
+        assert row["way"] != "unknown"
+        ends = frozenset((row["client_vpc"], row["server_vpc"]))
+        told[row["way"], ends] += row["bytes"]
+    sent: Counter[Any] = Counter()
+    for scenario, src, dst, size in true(
+        "SELECT scenario, src_vpc, dst_vpc, CAST(sum(bytes) AS BIGINT) "
+        f"FROM '{world}/truth/streams.parquet' WHERE expected = 'accepted' GROUP BY ALL"
+    ):
+        if scenario in WAYS:
+            sent[WAYS[scenario], frozenset((src, dst))] += size
+    assert len(sent) == 2
+    assert {key: told[key] for key in sent} == sent
 
 
 @pytest.fixture(scope="module")

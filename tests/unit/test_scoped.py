@@ -132,7 +132,8 @@ def test_no_column_tells_of_others_but_kind_and_address(engine, limits):
 @pytest.mark.parametrize("name", sorted(load_catalogue()))
 def test_no_report_tells_of_others(engine, name):
     report = find_report(name)
-    given = {"by": ["pod"]} if report.parameter("by") else {}
+    by = report.parameter("by")
+    given = {"by": ["pod"]} if by and "pod" in by.allowed else {}
     try:
         found = asked(engine, report, LIMITS["account"], **given)
     except UnlimitedOnly:

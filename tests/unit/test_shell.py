@@ -333,7 +333,7 @@ def offered(words, before, after=""):
     ("before", "wanted"),
     [
         (".d", [".describe"]),
-        (".describe coverage", ["coverage_hourly"]),
+        (".describe coverage_", ["coverage_hourly"]),
         (".describe IN_", ["in_cidr"]),
         (".timing ", ["on", "off"]),
         (".nonsense o", []),
