@@ -168,15 +168,20 @@ def _from(
     engine: Engine, question: Question, asked: Asked, page: Page | None
 ) -> _Computed | None:
     reach = question.reach
-    parts = reach and parts_of(asked, reach, question.pinned)
+    parts = reach and parts_of(asked, reach, question.pinned, by_day=question.by_day)
     if not parts:
         return None
     plans = plans_of(engine, asked, parts, question.pinned)
-    with engine.session(plans, question.limits) as session:
+    beside = [
+        _planned(engine, question, name)
+        for name in question.report.reads
+        if name != FLOWS.name
+    ]
+    with engine.session([*plans, *beside], question.limits) as session:
         if _is_unsure(session, question, asked, parts.parameters):
             return None
         rows = _rows(session, question, asked.name, parts.parameters, page)
-    read = [plan for plan in plans if parts.of(plan.table)]
+    read = [*(plan for plan in plans if parts.of(plan.table)), *beside]
     return _Computed(rows, read, _absorbed(question, read[0].table.name))
 
 
@@ -241,5 +246,4 @@ def _query(
 
 def _planned(engine: Engine, question: Question, name: str) -> Plan:
     pinned = question.pinned[name]
-    window = question.reach if name in question.report.reads else question.window
-    return engine.plan(pinned, window if is_timed(pinned.table) else None)
+    return engine.plan(pinned, question.reach if is_timed(pinned.table) else None)

@@ -13,8 +13,8 @@ import duckdb
 from lake.errors import UnknownReport
 from lake.tables import ROLLUPS, TABLES
 from queries.compose import (
+    ADDED_UP,
     GATEWAYS,
-    PAIRS,
     TRAFFIC,
     UNCOUNTED,
     composed,
@@ -107,13 +107,14 @@ def describe(report: Report) -> dict[str, Any]:
 
 @cache
 def _taken() -> Mapping[str, tuple[Parameter, ...]]:
-    """Return what reports take that read ``traffic``, or ``pairs`` of it."""
+    """Return what reports take that read ``traffic``, or what is added up of it."""
     first = load_asked(TRAFFIC).parameters
     rest = (EXPLODE, *plain_parameters(), FILTER)
+    added = {name: load_asked(name).parameters for name in ADDED_UP}
     return {
         TRAFFIC: (*first, *rest),
         GATEWAYS: (*first, *rest),
-        PAIRS: (*first, *load_asked(PAIRS).parameters, *rest),
+        **{name: (*first, *own, *rest) for name, own in added.items()},
     }
 
 
@@ -152,7 +153,7 @@ TYPES = {"varchar", "integer", "bigint", "double", "boolean", "timestamptz", "da
 
 def _own(report: Report) -> set[str]:
     """Return the parameters that must stand in the SQL itself."""
-    shared = {p.name for p in _taken()[PAIRS]} if report.asks else set()
+    shared = {p.name for p in _taken()[report.asks]} if report.asks else set()
     own = {p.name for p in report.parameters if p.name not in shared}
     return own - {"baseline", "filter", "limit"}
 

@@ -1,8 +1,9 @@
 """A report's SQL put together from files: what it asks about, then the report itself.
 
-A report about traffic says ``FROM asked`` (or ``FROM pairs``). What that is stands in
-``asked/``, once from `flows` and once from each roll-up that can tell the same, and is
-set before the report as common table expressions. Filters are conditions there, only
+A report about traffic says ``FROM asked`` (or ``FROM pairs``, ``FROM series``: what was
+asked about, added up). What that is stands in ``asked/``, once from `flows` and once
+from each roll-up that can tell the same, and is set before the report as common table
+expressions. Filters are conditions there, only
 those that are given. No part of the text is anybody's input: names come from closed
 tables, values are bound.
 """
@@ -22,7 +23,8 @@ from queries.paging import Keyset
 from queries.where import ADDRESS, PLAIN
 
 FOLDER = Path(__file__).parent / "asked"
-TRAFFIC, PAIRS, EXPLODED, GATEWAYS = "traffic", "pairs", "exploded", "gateways"
+TRAFFIC, EXPLODED, GATEWAYS = "traffic", "exploded", "gateways"
+PAIRS, SERIES = ADDED_UP = ("pairs", "series")
 ORIENTED = "oriented"  # the view of all records, as client and server
 UNCOUNTED = "uncounted"  # whether records are asked about whose packets count elsewhere
 
@@ -96,9 +98,15 @@ def for_any(report: Report) -> str:
 
 
 def unsure(asked: Asked, given: Iterable[str], expression: str | None) -> str:
-    """Return the statement that tells if a roll-up is unsure of any row asked about."""
-    tests = ["unsure"] if expression is None else ["unsure", f"({expression})"]
-    rows = asked_about(given, tests=tests)
+    """Return the statement that tells if a roll-up is unsure of any row asked about.
+
+    Which pods its folded rows were it does not tell: where these are asked for, or an
+    expression may do so, any of them may be one.
+    """
+    is_blind = expression is not None or "pod" in given
+    rows = asked_about(
+        () if is_blind else given, tests=["folded_clients" if is_blind else "unsure"]
+    )
     return (
         f"WITH called AS (\n{asked.sql}\n), asked AS (\n{rows}\n)\n"
         "SELECT count(*) > 0 AS unsure FROM asked"
@@ -166,8 +174,8 @@ def asked_about(
 
 def with_parts(report: Report, parts: dict[str, str]) -> str:
     """Return the report's SELECT behind common table expressions."""
-    if report.asks == PAIRS:
-        parts = {**parts, PAIRS: _sql(PAIRS)}
+    if report.asks in ADDED_UP:
+        parts = {**parts, report.asks: _sql(report.asks)}
     if report.asks == GATEWAYS:  # other records in place of those that count
         parts = {"told": _told(), ORIENTED: _sql(GATEWAYS), **parts}
     tables = ",\n".join(f"{name} AS (\n{sql}\n)" for name, sql in parts.items())

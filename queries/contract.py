@@ -117,7 +117,7 @@ class Report:
         order: Columns to sort by, each with its direction; none: in no order.
         whole: Its SQL has its own order or limit.
         reads: Names of the tables that it reads, the main one first.
-        asks: `traffic` or `pairs`, if it is about traffic.
+        asks: `traffic`, `pairs` or `series`, if it is about traffic.
         fixed: Parameters of those that it sets itself.
         priced: It reads `rates` too, the prices that estimates are made from.
         rolled: Names of the roll-ups in ``asked/`` that may answer in place of

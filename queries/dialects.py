@@ -96,7 +96,9 @@ def _with_values(bound: Mapping[str, Any]) -> Callable[[exp.Expr], exp.Expr]:
         if isinstance(node, exp.In) and isinstance(
             node.args.get("field"), exp.Placeholder
         ):
-            values = bound[node.args["field"].name] or [None]
+            values = bound[node.args["field"].name]
+            if values is None:
+                return exp.null()
             return exp.In(this=node.this, expressions=[_literal(v) for v in values])
         if isinstance(node, exp.Placeholder):
             return _literal(bound[node.name])

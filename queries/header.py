@@ -47,7 +47,7 @@ def parse_report(
         name: The file's stem.
         text: The file.
         version: Names this state of the file.
-        asked: What those who read ``traffic`` or ``pairs`` take.
+        asked: What those who read ``traffic``, ``pairs`` or ``series`` take.
 
     Raises:
         ContractError: The header does not say what it must.

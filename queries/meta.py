@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from lake.reading import Plan
@@ -53,6 +53,7 @@ class Facts:
     undecided: int = 0  # records, of the baseline too, that may or may not count
     not_covered: int | None = None  # hours changed since they were added up; None: all
     reach_not_covered: int | None = None  # of the baseline too
+    unheard: int = 0  # hours of the baseline in which nothing was heard
     has_flows: bool = True
 
     @property
@@ -68,16 +69,16 @@ def facts_of(session: Session, question: Question) -> Facts:
     if question.window is None or question.reach is None:
         return Facts(through, 0, {}, has_flows=has_flows)
     coverage = _coverage(session, question.window)
-    whole = question.reach == question.window
+    baseline = Window(question.reach.since, question.window.since)
+    before = _coverage(session, baseline) if baseline.since < baseline.until else {}
     return Facts(
         data_through=through,
         skipped=_skipped(session, question, coverage),
         coverage=coverage,
-        undecided=(coverage if whole else _coverage(session, question.reach)).get(
-            "undecided", 0
-        ),
+        undecided=sum(sums.get("undecided", 0) for sums in (coverage, before)),
         not_covered=_behind(question, question.window),
         reach_not_covered=_behind(question, question.reach),
+        unheard=_hours(baseline) - before.get("hours_heard", 0),
         has_flows=has_flows,
     )
 
@@ -101,6 +102,11 @@ def _skipped(session: Session, question: Question, coverage: Mapping[str, int]) 
     window = question.window
     given = {"since": window.since, "until": window.until} if window else None
     return int(session.query(statement("meta/skipped"), given)["skipped"][0].as_py())
+
+
+def _hours(window: Window) -> int:
+    """Return how many hours a window touches."""
+    return -(-(window.until - window.since) // timedelta(hours=1))
 
 
 def _behind(question: Question, window: Window) -> int | None:
@@ -172,12 +178,13 @@ def _warnings(question: Question, read: Sequence[Plan], facts: Facts) -> list[st
         )
     window, through = question.window, facts.data_through
     main = question.pinned[read[0].table.name]
-    if window and window.since.date() < main.retained_from:
+    if question.reach and question.reach.since.date() < main.retained_from:
         found.append(
             f"{main.table.name} has dropped its days before {main.retained_from}: what "
             "they held is not in this answer"
         )
-    if window and not any(p.rows for p in read):
+    about = [p for p in read if p.table.name != COVERAGE] or read
+    if window and not any(p.rows for p in about):
         found.append(f"the lake holds no records of this window: {_reach(through)}")
     elif window and through and through < window.until:
         found.append(f"records are known only up to {_plain(through)}")
@@ -200,6 +207,11 @@ def _of_completeness(facts: Facts) -> Iterator[str]:
         yield (
             f"{facts.not_covered} hours of the window have changed since completeness "
             "and attribution were added up: the end of the next ingest does it again"
+        )
+    if facts.unheard > 0 and facts.reach_not_covered == 0:
+        yield (
+            f"in {facts.unheard} hours of the baseline nothing was heard: what is "
+            "called new may be older"
         )
     if facts.skipped:
         yield (

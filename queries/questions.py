@@ -17,7 +17,7 @@ from queries.filters import Filter, compiled
 from queries.limits import UNLIMITED, Limits
 from queries.rates import Rates
 from queries.scoped import check_may_read
-from queries.values import Window, bind, reach_of, window_of
+from queries.values import Window, bind, is_midnight, reach_of, window_of
 from queries.where import FILTER, PLAIN, read_filter
 
 META_TABLES = ("sources", "silences", COVERAGE_HOURLY.name)  # `meta` is made from them
@@ -53,6 +53,21 @@ class Question:
     def reach(self) -> Window | None:
         """All that must be read: the window and its baseline."""
         return None if self.window is None else reach_of(self.window, self.parameters)
+
+    @property
+    def by_day(self) -> Window | None:
+        """What may be read by whole days: nothing within one of them is told apart."""
+        window, reach = self.window, self.reach
+        if window is None or reach is None or self._tells_hours_apart:
+            return None
+        if reach == window or is_midnight(window.since):
+            return reach
+        before = Window(reach.since, window.since)
+        return max(window, before, key=lambda part: part.until - part.since)
+
+    @property
+    def _tells_hours_apart(self) -> bool:
+        return self.parameters.get("step") not in (None, "day")
 
     @property
     def bound(self) -> dict[str, Any]:

@@ -52,7 +52,11 @@ class Parts:
 
 
 def parts_of(
-    asked: Asked, window: Window, pinned: Mapping[str, Pinned]
+    asked: Asked,
+    window: Window,
+    pinned: Mapping[str, Pinned],
+    *,
+    by_day: Window | None,
 ) -> Parts | None:
     """Return the parts of a window, each of which its roll-up holds; None: it does not.
 
@@ -60,6 +64,7 @@ def parts_of(
         asked: What would answer.
         window: All that must be read.
         pinned: Its roll-ups and `flows`, the roll-ups loaded first.
+        by_day: The part of the window whose whole days may be read as such.
     """
     if any(moment != _begin_of_hour(moment) for moment in (window.since, window.until)):
         return None
@@ -67,9 +72,8 @@ def parts_of(
     tables = [pinned[name] for name in asked.reads]
     daily = next((t for t in tables if t.table.is_daily), None)
     cuts = [Parts((window,), (window.since.date(),) * 2 if daily else None)]
-    is_long = window.until - window.since > DAYS_AS_SUCH
-    if daily is not None and is_long and _days_are_kept_up(tables, flows, window):
-        cuts.insert(0, _with_days(window))
+    if daily and _is_long(by_day) and _days_are_kept_up(tables, flows, window):
+        cuts.insert(0, _with_days(window, by_day or window))
     for cut in cuts:
         if all(_holds(t, flows, part) for t in tables for part in cut.of(t.table)):
             return cut
@@ -103,9 +107,13 @@ def _days_are_kept_up(tables: Sequence[Pinned], flows: Pinned, window: Window) -
     return all(t.retained_from <= since for t in tables if not t.table.is_daily)
 
 
-def _with_days(window: Window) -> Parts:
-    first = (window.since + DAY - HOUR).date()
-    last = window.until.date()
+def _is_long(window: Window | None) -> bool:
+    return window is not None and window.until - window.since > DAYS_AS_SUCH
+
+
+def _with_days(window: Window, by_day: Window) -> Parts:
+    first = (by_day.since + DAY - HOUR).date()
+    last = by_day.until.date()
     beside = Window(window.since, _begin(first)), Window(_begin(last), window.until)
     return Parts(tuple(w for w in beside if w.since < w.until), (first, last))
 

@@ -82,6 +82,11 @@ def reach_of(window: Window, bound: Mapping[str, Any]) -> Window:
         raise BadParameter("baseline", baseline, _ALLOWED["span"]) from None
 
 
+def is_midnight(moment: datetime) -> bool:
+    """Whether a day begins then; UTC."""
+    return moment == moment.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 def span_of(text: str) -> timedelta:
     """Return a span such as ``7d``.
 

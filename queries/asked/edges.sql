@@ -1,6 +1,7 @@
 -- As `traffic`, from the roll-ups by workload: whole days as such, the hours beside them.
 --
--- Holds:   $by, $server_by in workload|namespace|cluster|vpc|az|account|scope
+-- Holds:   $by, $server_by in workload|namespace|cluster|vpc|az|account|scope;
+--          $step in hour|day; $split in none|client|server|cause|verdict
 -- Returns: client_kind, server_kind, client_cluster, server_cluster, client_namespace, server_namespace,
 --          client_label, server_label, client_az, server_az, client_vpc, server_vpc, client_account, server_account,
 --          service_port, protocol, verdict, reject_cause, scope

@@ -1,7 +1,8 @@
 -- What was asked about, added up by client, server and port.
 --
 -- Params:  $ports varchar in each|all|together = each 'A row for each service port, those of a pair with more than 20 as one (each) or not (all), or one row for all of them (together).'
--- Note:    `sources` and all that is distinct is not in it: it does not add up.
+-- Note:    A baseline's ports are counted for themselves: a sweep is new where few were known.
+--          `sources` and all that is distinct is not in it: it does not add up.
 WITH summed AS (
   SELECT
     client, server,
@@ -25,15 +26,19 @@ WITH summed AS (
 ranked AS (
   SELECT
     *,
-    dense_rank() OVER (PARTITION BY client, server, verdict ORDER BY service_port ASC NULLS LAST) AS nth_port
+    dense_rank() OVER (
+      PARTITION BY client, server, verdict, in_window ORDER BY service_port ASC NULLS LAST
+    ) AS nth_port
   FROM summed
 ),
 judged AS (
   SELECT
     *,
     $ports = 'each' AND (
-      max(CASE WHEN service_port IS NOT NULL THEN nth_port END) OVER (PARTITION BY client, server, verdict) > 20
-      OR bool_or(folded_ports) OVER (PARTITION BY client, server, verdict)
+      max(CASE WHEN service_port IS NOT NULL THEN nth_port END) OVER (
+        PARTITION BY client, server, verdict, in_window
+      ) > 20
+      OR bool_or(folded_ports) OVER (PARTITION BY client, server, verdict, in_window)
     ) AS swept
   FROM ranked
 )

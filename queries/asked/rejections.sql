@@ -6,16 +6,37 @@
 --          client_label, server_label, client_pod, server_pod, service_port, verdict, unsure
 -- Reads:   rejections_hourly
 -- Note:    Sources past the first 1,000 of a server and hour are known by their workload
---          alone; a row is unsure where that does not tell what the client is called.
-WITH placed AS (
+--          alone; a row is unsure where that does not tell what the client is called, or where it
+--          is not sure either that there are more than 1,000 sources of that workload.
+WITH told AS (
+  SELECT
+    *,
+    row(
+      hour, server_kind, server_cluster, server_namespace, server_workload, server_pod, server_node,
+      server_eni, server_subnet, server_az, server_vpc, server_account,
+      source_cluster, source_namespace, source_workload
+    ) AS crowd
+  FROM rejections_hourly
+  WHERE hour >= $from AND hour < $until
+),
+crowds AS (
+  SELECT crowd
+  FROM told
+  WHERE crowd IN (SELECT crowd FROM told WHERE source_kind = 'other')
+  GROUP BY crowd
+  HAVING count(DISTINCT source_address) + max(CASE WHEN source_kind = 'other' THEN source_addresses END) > 1000
+),
+placed AS (
   SELECT
     day,
     hour,
     hour AS start_time,
     source_address AS client_address,
-    source_kind = 'other' AS folded_clients,
+    coalesce(source_kind = 'other', FALSE) AS folded_clients,
     source_kind = 'other' AND (
-      source_workload IS NULL OR ($by <> 'workload' AND source_workload <> 'internet')
+      source_workload IS NULL
+      OR ($by <> 'workload' AND source_workload <> 'internet')
+      OR crowd NOT IN (SELECT crowd FROM crowds)
     ) AS unsure,
     CASE
       WHEN source_kind <> 'other' THEN source_kind
@@ -34,8 +55,7 @@ WITH placed AS (
     CASE
       WHEN source_kind IN ('network', 'aws_service', 'other') THEN source_workload ELSE source_kind
     END AS client_outside
-  FROM rejections_hourly
-  WHERE hour >= $from AND hour < $until
+  FROM told
 )
 SELECT
   *,
