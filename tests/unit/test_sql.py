@@ -4,8 +4,11 @@ import json
 from datetime import UTC, datetime
 
 import duckdb
+import pyarrow as pa
 import pytest
+from fastapi.testclient import TestClient
 
+from api.app import create_app
 from lake.errors import QueryError
 from queries.answers import answer, pose
 from queries.catalogue import find_report, load_catalogue, load_report
@@ -32,6 +35,12 @@ def session(engine):
         yield opened
 
 
+@pytest.fixture(scope="module")
+def client(answered):
+    with TestClient(create_app(answered)) as found:
+        yield found
+
+
 def ask(session, sql):
     with session.stream(sql) as reader:
         return reader.read_all()
@@ -47,8 +56,16 @@ def test_a_macro_answers_as_the_report_does(engine, session):
 
 
 @pytest.mark.parametrize("name", sorted(load_catalogue()))
-def test_every_report_is_a_macro_that_needs_a_window_alone(session, name):
-    ask(session, f"FROM {name}(since := '2026-01-01', until := '2026-01-02')")
+def test_every_report_has_the_same_rows_on_all_surfaces(engine, session, client, name):
+    report = find_report(name)
+    windowed = {"since": "2026-01-01", "until": "2026-01-02"} if report.windowed else {}
+    given = {key: [text] for key, text in windowed.items()}
+    rows = answer(engine, pose(engine, report, given, now=NOW)).rows
+    called = ", ".join(f"{key} := '{text}'" for key, text in windowed.items())
+    assert ask(session, f"FROM {name}({called})").to_pylist() == rows.to_pylist()
+    served = client.get(f"/v1/reports/{name}", params=windowed | {"format": "arrow"})
+    assert pa.ipc.open_stream(served.content).read_all().to_pylist() == rows.to_pylist()
+    assert [f.name for f in rows.schema] == [c.name for c in report.columns]
 
 
 def test_every_table_can_be_asked(session):
