@@ -32,7 +32,7 @@ from queries.rates import Rates
 from queries.scoped import ALL, limit
 from queries.session import Session
 from queries.values import Window
-from queries.views import columns_of, engine_path
+from queries.views import columns_of, engine_path, rows_within
 
 PLANS_KEPT = 256
 FACTS_KEPT = 1024
@@ -148,19 +148,30 @@ class Engine:
 
     @contextmanager
     def session(
-        self, plans: Sequence[Plan], limits: Limits = UNLIMITED
+        self,
+        plans: Sequence[Plan],
+        limits: Limits = UNLIMITED,
+        *,
+        window: Window | None = None,
     ) -> Iterator[Session]:
         """Open a cursor whose views are what these limits allow of the plans' tables.
 
         Args:
             plans: What is read of each table.
             limits: What may be seen.
+            window: Rows of other times are not seen in tables that have one.
         """
         paths = [[engine_path(file) for file in item.files] for item in plans]
         cursor = self._database.cursor(chain.from_iterable(paths))
         try:
             for item, files in zip(plans, paths, strict=True):
-                _define(cursor, item, files or [self._database.empty], limits)
+                _define(
+                    cursor,
+                    item,
+                    files or [self._database.empty],
+                    limits=limits,
+                    window=window,
+                )
             yield Session(cursor, self.settings.query_timeout_s)
         finally:
             cursor.close()
@@ -179,17 +190,21 @@ def _define(
     cursor: duckdb.DuckDBPyConnection,
     item: Plan,
     files: Sequence[str],
+    *,
     limits: Limits,
+    window: Window | None,
 ) -> None:
     name = item.table.name
     columns = columns_of(item.schema)
     cursor.execute(_SET_FILES.format(name=name), {"files": files})
     cursor.execute(_SET_SCHEMA.format(name=name), {"columns": columns})
+    within = rows_within(item.table, window) if window else []
+    view, _, _ = view_of(name).partition(";")
+    view += f" WHERE {' AND '.join(within)}" if within else ""
     if limits.is_unlimited:
-        cursor.execute(view_of(name))
+        cursor.execute(view)
     else:
-        shown = f"VIEW {name} "
-        cursor.execute(view_of(name).replace(shown, f"VIEW {ALL}_{name} "))
+        cursor.execute(view.replace(f"VIEW {name} ", f"VIEW {ALL}_{name} "))
         limit(cursor, item.table, limits)
     if item.table == FLOWS:
         for view in OVER_FLOWS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -22,11 +22,9 @@ from queries.guard import check_reads
 from queries.macros import macro_statements
 from queries.session import Session, one_line
 from queries.spelling import literal
-from queries.values import Window, parse_moment
-from queries.views import columns_of, engine_path
+from queries.values import FAR_AHEAD, LONG_AGO, Window, parse_moment
+from queries.views import columns_of, engine_path, rows_within
 
-LONG_AGO = datetime.min.replace(tzinfo=UTC)
-FAR_AHEAD = datetime.max.replace(tzinfo=UTC)
 # The oldest DuckDB that runs all that the file defines; 2.0's own format shuts out 1.x.
 STORAGE = "v1.4.0"
 MAGIC = b"DUCK"  # of a DuckDB file, behind eight bytes of checksum
@@ -53,7 +51,7 @@ class SqlDoor:
     ) -> None:
         self._engine = engine
         self._now = now
-        window = window_between(now, since, until)
+        self._window = window = window_between(now, since, until)
         self.plans = [
             engine.plan(pinned, window if is_timed(pinned.table) else None)
             for pinned in engine.pin(list(TABLES)).values()
@@ -62,7 +60,7 @@ class SqlDoor:
     @contextmanager
     def opened(self) -> Iterator[SqlSession]:
         """Open a session over the snapshot."""
-        with self._engine.session(self.plans) as session:
+        with self._engine.session(self.plans, window=self._window) as session:
             yield SqlSession(session, self.plans)
 
     def write_database(self, path: Path) -> None:
@@ -89,10 +87,14 @@ class SqlDoor:
             with suppress(OSError):
                 fresh.unlink(missing_ok=True)
 
+    def _filter(self, plan: Plan) -> str:
+        within = rows_within(plan.table, self._window) if self._window else []
+        return f" WHERE {' AND '.join(within)}" if within else ""
+
     def _define_all(self, database: duckdb.DuckDBPyConnection) -> None:
         for plan in self.plans:
             if plan.files:
-                database.execute(view_statement(plan))
+                database.execute(view_statement(plan) + self._filter(plan))
             else:
                 database.from_arrow(empty_rows(plan.table)).create(plan.table.name)
         self._engine.rates.create(database)

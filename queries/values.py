@@ -19,6 +19,8 @@ from queries.where import read_filter
 
 TIMES = "24h, 7d, 90m, now, today, yesterday, 2026-01-31 or 2026-01-31T12:00:00Z"
 _DAYS_AGO = {"today": 0, "yesterday": 1}
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+FAR_AHEAD = datetime.max.replace(tzinfo=UTC)
 _SPANS = {"m": "minutes", "h": "hours", "d": "days"}
 _SPAN = re.compile(r"([0-9]{1,6})([mhd])")
 _WHOLE = re.compile(r"-?[0-9]{1,19}")

@@ -1,7 +1,8 @@
-"""What DuckDB is told of a plan: file paths, and columns by Iceberg field id."""
+"""What DuckDB is told of a plan: file paths, columns by Iceberg field id, a window."""
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlparse
 
@@ -18,6 +19,10 @@ from pyiceberg.types import (
     StringType,
     TimestamptzType,
 )
+
+from lake.reading import is_timed
+from lake.tables import Table
+from queries.values import FAR_AHEAD, LONG_AGO, Window
 
 _TYPES: dict[type[IcebergType], str] = {
     BooleanType: "BOOLEAN",
@@ -54,3 +59,29 @@ def engine_path(location: str) -> str:
     return (
         location.removeprefix("file://") if parts.scheme in ("", "file") else location
     )
+
+
+def rows_within(table: Table, window: Window) -> list[str]:
+    """Return what rows of a table must be, to be of a window, its hours or its days."""
+    if not is_timed(table):
+        return []
+    since, until = window.since, window.until
+    if table.is_daily:
+        last = until - timedelta(microseconds=1)
+        found = [
+            f"day >= DATE '{since.date().isoformat()}'",
+            f"day <= DATE '{last.date().isoformat()}'",
+        ]
+    else:
+        column = table.hour_column or "start_time"
+        if column == "hour":
+            since = since.replace(minute=0, second=0, microsecond=0)
+        found = [f"{column} >= {_literal(since)}", f"{column} < {_literal(until)}"]
+    open_ended = (window.since == LONG_AGO, window.until == FAR_AHEAD)
+    return [
+        text for text, is_open in zip(found, open_ended, strict=True) if not is_open
+    ]
+
+
+def _literal(time: datetime) -> str:
+    return f"TIMESTAMPTZ '{time.isoformat()}'"

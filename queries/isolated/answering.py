@@ -13,7 +13,7 @@ from queries.isolated.caps import ROWS
 from queries.isolated.process import Isolation
 from queries.isolated.snapshot import Snapshot, take
 from queries.spelling import iso
-from queries.sqldoor import FAR_AHEAD, LONG_AGO
+from queries.values import FAR_AHEAD, LONG_AGO
 
 # What `meta` says of an answer to SQL, by name; the documentation is made from it.
 SQL_META_NAMES: Mapping[str, str] = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
 from typing import Any
 from urllib.parse import urlparse
@@ -23,9 +23,9 @@ from queries.isolated.lent import location
 from queries.macros import macro_statements
 from queries.rates import RATES
 from queries.remote import ReadOnlyFiles, files_for
-from queries.sqldoor import FAR_AHEAD, LONG_AGO, view_statement, window_between
+from queries.sqldoor import view_statement, window_between
 from queries.values import Window
-from queries.views import columns_of
+from queries.views import columns_of, rows_within
 
 _MACRO = re.compile(r"CREATE OR REPLACE MACRO (\w+)")
 
@@ -124,7 +124,7 @@ def _lent(pinned: Pinned, plan: Plan) -> list[Lent]:
 def _view(plan: Plan, window: Window | None) -> str:
     if not plan.files:
         return _empty_view(plan)
-    within = _within(plan, window) if window else []
+    within = rows_within(plan.table, window) if window else []
     return view_statement(plan) + (f" WHERE {' AND '.join(within)}" if within else "")
 
 
@@ -136,30 +136,3 @@ def _empty_view(plan: Plan) -> str:
     if plan.table.is_head:
         columns.append("CAST(NULL AS DATE) AS day")
     return f"CREATE VIEW {plan.table.name} AS SELECT {', '.join(columns)} WHERE FALSE"
-
-
-def _within(plan: Plan, window: Window) -> list[str]:
-    """Return what rows of a table must be, to be of a window, its hours or its days."""
-    table = plan.table
-    if not is_timed(table):
-        return []
-    since, until = window.since, window.until
-    if table.is_daily:
-        last = until - timedelta(microseconds=1)
-        found = [
-            f"day >= DATE '{since.date().isoformat()}'",
-            f"day <= DATE '{last.date().isoformat()}'",
-        ]
-    else:
-        column = table.hour_column or "start_time"
-        if column == "hour":
-            since = since.replace(minute=0, second=0, microsecond=0)
-        found = [f"{column} >= {_literal(since)}", f"{column} < {_literal(until)}"]
-    open_ended = (window.since == LONG_AGO, window.until == FAR_AHEAD)
-    return [
-        text for text, is_open in zip(found, open_ended, strict=True) if not is_open
-    ]
-
-
-def _literal(time: datetime) -> str:
-    return f"TIMESTAMPTZ '{time.isoformat()}'"

@@ -146,6 +146,25 @@ def test_a_window_narrows_what_sql_sees(engine):
         assert ask(session, "SELECT count(*) AS n FROM sources")["n"][0].as_py() > 0
 
 
+@pytest.mark.parametrize(
+    ("since", "until"),
+    [("2026-01-01T00:30", "2026-01-01T00:40"), ("2026-01-01T00:30", None)],
+)
+def test_a_window_shows_the_rows_within_it_and_no_others(
+    engine, session, since, until, tmp_path
+):
+    door = SqlDoor(engine, now=NOW, since=since, until=until)
+    asked = "SELECT count(*) AS n FROM flows"
+    before = f" AND start_time < TIMESTAMPTZ '{until}Z'" if until else ""
+    every = ask(session, f"{asked} WHERE start_time >= TIMESTAMPTZ '{since}Z'{before}")
+    with door.opened() as narrow:
+        assert ask(narrow, asked) == every
+    door.write_database(tmp_path / "a.duckdb")
+    with duckdb.connect(str(tmp_path / "a.duckdb"), read_only=True) as database:
+        assert database.sql(asked).fetchall() == [(every["n"][0].as_py(),)]
+    assert 0 < every["n"][0].as_py() < ask(session, asked)["n"][0].as_py()
+
+
 def test_an_attached_database_is_pinned_and_says_to_what(engine, session, tmp_path):
     path = tmp_path / "lake.duckdb"
     SqlDoor(engine, now=NOW).write_database(path)
