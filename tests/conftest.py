@@ -17,9 +17,9 @@ import structlog
 from demo.simulate import simulate
 from demo.spec import SimulationSpec
 from ingest.job import Ingest, Request
-from lake.catalog import Lake
 from lake.settings import load_settings
 from tests import servers
+from tests.lakes import open_lake
 
 # No test asserts a time, and none fails by the luck of a draw: `make explore` draws.
 hypothesis.settings.register_profile(
@@ -122,7 +122,7 @@ def answered(world, tmp_path_factory, _clean_environment):
     stray = tmp_path_factory.mktemp("stray") / "stray.log"
     stray.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(50))
     settings = load_settings(lake=str(tmp_path_factory.mktemp("answered")))
-    with Lake(settings, create=True) as lake:
+    with open_lake(settings) as lake:
         Ingest(lake, Request((str(world / "AWSLogs"), str(stray)))).run()
     return settings
 

@@ -3,7 +3,9 @@
 import gzip
 from datetime import UTC, datetime
 
-from lake.tables import TABLES
+from lake.datafiles import open_parquet
+from lake.rewrite import live_files
+from lake.tables import QUARANTINE, TABLES
 
 V2 = (
     "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets "
@@ -52,17 +54,20 @@ def write_objects(place):
 
 
 def rows_of(lake):
-    """Return every table's rows in an order of their own, without what varies."""
+    """Return every table's rows in an order of their own, without what varies.
+
+    What is read are the files that a scan would read, twice as fast.
+    """
     return {
-        table.name: sorted(
-            repr(sorted(_lasting(table, row)))
-            for row in lake.load(table).scan().to_arrow().to_pylist()
-        )
+        table.name: sorted(map(repr, _rows_of(table, lake.load(table))))
         for table in TABLES.values()
     }
 
 
-def _lasting(table, row):
-    for name, value in row.items():
-        if name not in VOLATILE and (name, table.name) != ("day", "quarantine"):
-            yield name, value
+def _rows_of(table, stored):
+    varying = VOLATILE | ({"day"} if table is QUARANTINE else set())
+    names = sorted({field.name for field in stored.schema().fields} - varying)
+    for file in live_files(stored):
+        with open_parquet(stored.io, file.file_path) as parquet:
+            for row in parquet.read().to_pylist():
+                yield [(name, row.get(name)) for name in names]

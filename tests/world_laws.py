@@ -27,6 +27,7 @@ from lake.reading import plan
 from lake.schema import FLOW_FIELDS
 from lake.settings import Settings, load_settings
 from lake.tables import FLOWS
+from tests.lakes import open_lake
 
 QUALITIES = ("watch", "gaps", "snapshots", "unseen")
 NAMES = ("kind", "pod", "workload", "namespace", "node", "instance", "eni", "subnet",
@@ -87,11 +88,10 @@ def take_inventory(lake: Lake, world: Path, quality: str) -> None:
 
 
 def fill(settings: Settings, world: Path, quality: str) -> None:
-    """Make a lake of a world: its inventory, then all its flow logs."""
-    with Lake(settings, create=True) as lake:
-        lake.ensure_all()
+    """Make a lake of a world: its inventory, then all its flow logs, not rolled up."""
+    with open_lake(settings) as lake:
         take_inventory(lake, world, quality)
-        Ingest(lake, Request(sources=(str(world / "AWSLogs"),))).run()
+        Ingest(lake, Request((str(world / "AWSLogs"),), roll_up=False)).run()
 
 
 def check(settings: Settings, world: Path) -> Verdicts:

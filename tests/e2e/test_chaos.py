@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ingest.job import Ingest, Request
-from lake.catalog import Lake
 from lake.compact import compact
 from lake.expire import collect
 from lake.settings import load_settings
 from lake.tables import FLOWS, TABLES
+from tests.lakes import open_lake
 from tests.processes import Running
 from tests.samples import BEGIN, TGW, V2, record, rows_of
 
@@ -56,8 +56,7 @@ def start(lake, source, fault, count, *words):
 
 
 def keep_house(settings, dice):
-    with Lake(settings, create=True) as lake:
-        lake.ensure_all()
+    with open_lake(settings) as lake:
         if dice.random() < 0.5:
             compact(lake, FLOWS)
         collect(lake, min_age=timedelta(0))
@@ -87,7 +86,7 @@ def test_any_mix_of_faults_ends_as_one_undisturbed_run(tmp_path, seed, rounds, o
         keep_house(disturbed, dice)
     states = {}
     for name in ("disturbed", "undisturbed"):
-        with Lake(load_settings(lake=str(tmp_path / name)), create=True) as lake:
+        with open_lake(load_settings(lake=str(tmp_path / name))) as lake:
             Ingest(lake, Request((str(source),), replace=True)).run()
             states[name] = rows_of(lake)
     assert any(code < 0 for code in ended)  # some were killed

@@ -2,40 +2,20 @@
 
 import gzip
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
+from tests.processes import python
 from tests.samples import BEGIN, V2, record
 
-ROOT = Path(__file__).parents[2]
 LIMIT_MB = 1_000
-RUN = """
-import json
-import sys
-from ingest.job import Ingest, Request
-from lake.catalog import Lake
-from lake.settings import load_settings
-from tests.memory import peak_mb
-with Lake(load_settings(lake=sys.argv[1], memory_bytes=128 << 20), create=True) as lake:
-    done = Ingest(lake, Request((sys.argv[2],))).run()
-print(json.dumps([done.flows, done.whole, done.quarantined, done.lines, peak_mb()]))
-"""
 
 
 def ingest(tmp_path, body, **settings):
     source = tmp_path / "one.log.gz"
     source.write_bytes(body)
-    done = subprocess.run(
-        [sys.executable, "-c", RUN, str(tmp_path / "lake"), str(source)],
-        env={**os.environ, "PYTHONPATH": str(ROOT), **settings},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = python("tests.e2e.memory_run", tmp_path / "lake", source, **settings)
+    assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
 

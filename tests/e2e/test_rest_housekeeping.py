@@ -36,8 +36,9 @@ def objects(tmp_path):
     return sorted(write_objects(tmp_path / "AWSLogs").iterdir())
 
 
-def ingest(lake, *paths):
-    return Ingest(lake, Request(tuple(map(str, paths)), settle=False)).run()
+def ingest(lake, *paths, roll_up=False):
+    request = Request(tuple(map(str, paths)), settle=False, roll_up=roll_up)
+    return Ingest(lake, request).run()
 
 
 def test_history_is_whole_until_its_first_snapshot_expires(lake, objects):
@@ -65,12 +66,12 @@ def test_a_follower_behind_survives_expiry(lake, objects, monkeypatch):
 
 
 def test_ingest_goes_on_after_retention_and_gc(lake, objects):
-    ingest(lake, *objects[:6])
+    ingest(lake, *objects[:6], roll_up=True)
     retain(lake, [t for t in TABLES.values() if t.name != "sources"], date(2026, 2, 1))
     assert rows_of(lake)["flows"] == []
     before = rows_of(lake)
     assert collect(lake, min_age=timedelta(0)).files > 0
     assert rows_of(lake) == before
-    done = ingest(lake, *objects)
+    done = ingest(lake, *objects, roll_up=True)
     assert (done.objects, done.skipped) == (5, 6)
     assert len(rows_of(lake)["sources"]) == 11

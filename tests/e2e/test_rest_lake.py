@@ -57,9 +57,24 @@ def undisturbed(source, tmp_path_factory):
     return state(settings)
 
 
-def ingest(settings, source):
+@pytest.fixture(scope="module")
+def loaded(source, tmp_path_factory):
+    """The rows of an embedded lake that is neither settled nor rolled up.
+
+    What comes after the load depends on its outcome alone.
+    """
+    settings = load_settings(lake=str(tmp_path_factory.mktemp("loaded")))
+    load(settings, source)
+    return state(settings)
+
+
+def ingest(settings, source, **more):
     with Lake(settings, create=True) as lake:
-        return Ingest(lake, Request((source,))).run()
+        return Ingest(lake, Request((source,), **more)).run()
+
+
+def load(settings, source):
+    return ingest(settings, source, settle=False, roll_up=False)
 
 
 def state(settings):
@@ -81,7 +96,7 @@ def test_the_lake_is_the_same_as_embedded_and_twice_changes_nothing(
 @pytest.mark.parametrize("landed", [False, True], ids=["failed", "landed"])
 @pytest.mark.parametrize("which", [1, 2, 4])
 def test_any_commit_reported_as_failed(
-    source, rest, undisturbed, monkeypatch, which, landed
+    source, rest, loaded, monkeypatch, which, landed
 ):
     with Lake(rest, create=True) as lake:
         lake.ensure_all()  # creating a table commits too
@@ -98,12 +113,12 @@ def test_any_commit_reported_as_failed(
         return answer
 
     monkeypatch.setattr(RestCatalog, "commit_table", failing)
-    ingest(rest, source)
+    load(rest, source)
     assert len(seen) >= which
-    assert state(rest) == undisturbed
+    assert state(rest) == loaded
 
 
-def test_another_writer_between_plan_and_commit(source, rest, undisturbed, monkeypatch):
+def test_another_writer_between_plan_and_commit(source, rest, loaded, monkeypatch):
     from ingest.batch import Batch
 
     real = Batch.commit
@@ -112,18 +127,18 @@ def test_another_writer_between_plan_and_commit(source, rest, undisturbed, monke
     def beaten(self):
         if not raced:
             raced.append(True)
-            ingest(rest, source)
+            load(rest, source)
         return real(self)
 
     monkeypatch.setattr(Batch, "commit", beaten)
-    ingest(rest, source)
+    load(rest, source)
     assert raced
-    assert state(rest) == undisturbed
+    assert state(rest) == loaded
 
 
 def test_duckdb_and_polars_read_it_over_s3(source, rest, monkeypatch):
     monkeypatch.setenv("POLARS_ICEBERG_PLANNER", "pyiceberg")
-    ingest(rest, source)
+    load(rest, source)
     with Engine(rest) as engine:
         pinned = engine.pin([FLOWS.name])[FLOWS.name]
         with engine.session([engine.plan(pinned)]) as session:

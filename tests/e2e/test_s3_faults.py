@@ -9,6 +9,7 @@ from ingest.fetch import Fetcher
 from ingest.job import Ingest, Request
 from lake.catalog import Lake
 from lake.errors import SourceDenied, SourceUnavailable
+from tests.lakes import open_lake
 from tests.samples import BEGIN, V2, record, rows_of
 
 NAMES = [f"{n}/odd key +&=%20 ü {n}.log.gz" for n in range(5)]
@@ -27,8 +28,9 @@ def source(s3, bucket):
 
 
 def run(settings, source, *, meanwhile=lambda plan: None):
-    with Lake(settings, create=True) as lake:
-        return Ingest(lake, Request((source,)), on_plan=meanwhile).run()
+    request = Request((source,), settle=False, roll_up=False)
+    with open_lake(settings) as lake:
+        return Ingest(lake, request, on_plan=meanwhile).run()
 
 
 def rows(settings):

@@ -7,7 +7,6 @@ import pyarrow as pa
 import pytest
 
 import lake.compact
-from lake.catalog import Lake
 from lake.compact import compact
 from lake.datafiles import DataFileWriter
 from lake.errors import CommitConflict
@@ -15,6 +14,7 @@ from lake.rewrite import ATTEMPTS, live_files, swap
 from lake.settings import load_settings
 from lake.store import Change, commit
 from lake.tables import FLOWS
+from tests.lakes import open_lake
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 HOURS = 3
@@ -22,8 +22,7 @@ HOURS = 3
 
 @pytest.fixture
 def lake_(tmp_path):
-    with Lake(load_settings(lake=str(tmp_path / "lake")), create=True) as opened:
-        opened.ensure_all()
+    with open_lake(load_settings(lake=str(tmp_path / "lake"))) as opened:
         for number in range(2 * HOURS):
             add_file(opened, number % HOURS, f"{number}")
         yield opened

@@ -15,6 +15,7 @@ from queries.answers import answer, pose
 from queries.catalogue import load_catalogue
 from queries.engine import Engine
 from tests.estate import LOG, NOON, listed, put, sent, silent
+from tests.lakes import open_lake
 
 
 @pytest.fixture
@@ -23,8 +24,9 @@ def settings(tmp_path):
 
 
 def load(settings, *objects):
-    with Lake(settings, create=True) as lake:
-        Ingest(lake, Request(tuple(map(str, objects)))).run()
+    """Ingest objects; what is settled of them changes no window."""
+    with open_lake(settings) as lake:
+        Ingest(lake, Request(tuple(map(str, objects)), settle=False)).run()
 
 
 def spoken(place, number, minutes):
@@ -123,8 +125,7 @@ def look(settings, minute, *logs):
         ("flow_log", log, json.dumps({"FlowLogId": log, "ResourceId": "vpc-1"}))
         for log in logs
     )
-    with Lake(settings, create=True) as lake:
-        lake.ensure_all()
+    with open_lake(settings) as lake:
         record(lake, [listed(minute, *shown)])
 
 
@@ -176,8 +177,7 @@ def test_completeness_tells_of_hours_in_which_nothing_was_heard(settings, tmp_pa
 
 
 def test_what_is_not_rolled_up_is_said_to_be(settings, tmp_path):
-    with Lake(settings, create=True) as lake:
-        lake.ensure_all()
+    open_lake(settings).close()
     assert "nothing has been ingested" in completeness(settings, 0, 1)["reason"]
     source = spoken(tmp_path / "objects", 0, range(60))
     with Lake(settings) as lake:

@@ -15,9 +15,9 @@ from demo.simulate import simulate
 from demo.spec import SimulationSpec
 from ingest.job import Ingest, Request
 from ingest.keys import parse_key
-from lake.catalog import Lake
 from lake.settings import load_settings
 from lake.tables import FLOWS, SOURCES, TGW_FLOWS
+from tests.lakes import open_lake
 
 RECORDS = 12_000
 
@@ -55,9 +55,9 @@ def test_another_seed_writes_other_traffic(world, tmp_path):
 
 def test_ingest_finds_just_what_the_world_says_that_it_wrote(world, tmp_path):
     told = totals(world)
-    with Lake(load_settings(lake=str(tmp_path)), create=True) as lake:
-        job = Ingest(lake, Request((str(world / "AWSLogs"), str(world / "replica"))))
-        summary = job.run()
+    with open_lake(load_settings(lake=str(tmp_path))) as lake:
+        places = str(world / "AWSLogs"), str(world / "replica")
+        summary = Ingest(lake, Request(places, settle=False, roll_up=False)).run()
         stored = lake.load(SOURCES).scan().to_arrow().to_pylist()
         flows = lake.load(FLOWS).scan().to_arrow()
         transit = lake.load(TGW_FLOWS).scan().count()

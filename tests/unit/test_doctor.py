@@ -10,10 +10,10 @@ from ingest.inventory.aws import read_saved
 from ingest.inventory.kubernetes.saved import Saved
 from ingest.inventory.store import record
 from ingest.job import Ingest, Request
-from lake.catalog import Lake
 from lake.settings import load_settings
 from queries.checkup import examine
 from queries.engine import Engine
+from tests.lakes import open_lake
 from tests.processes import flowlake
 
 
@@ -31,13 +31,12 @@ def world(tmp_path_factory):
 @pytest.fixture(scope="module")
 def settings(world, tmp_path_factory):
     settings = load_settings(lake=str(tmp_path_factory.mktemp("lake")))
-    with Lake(settings, create=True) as lake:
-        lake.ensure_all()
+    with open_lake(settings) as lake:
         for folder in (world / "inventory").glob("aws*"):
             record(lake, list(read_saved([folder])))
         for folder in (world / "inventory" / "kubernetes-snapshots").iterdir():
             record(lake, list(Saved([folder], cluster=folder.name)))
-        Ingest(lake, Request(sources=(str(world / "AWSLogs"),))).run()
+        Ingest(lake, Request((str(world / "AWSLogs"),), roll_up=False)).run()
     return settings
 
 

@@ -9,10 +9,10 @@ import pytest
 
 from ingest.batch import Batch
 from ingest.job import Ingest, Request
-from lake.catalog import Lake
 from lake.errors import CommitUnknown, LakeError
 from lake.settings import load_settings
 from lake.tables import TABLES
+from tests.lakes import open_lake
 from tests.processes import python
 from tests.samples import rows_of, write_objects
 
@@ -24,17 +24,17 @@ def objects(tmp_path_factory):
     return write_objects(tmp_path_factory.mktemp("source") / "AWSLogs")
 
 
-def open_lake(path):
-    return Lake(load_settings(lake=str(path), workers=2), create=True)
+def opened(path):
+    return open_lake(load_settings(lake=str(path), workers=2))
 
 
 def run(path, *sources, **more):
-    with open_lake(path) as lake:
+    with opened(path) as lake:
         return Ingest(lake, Request(tuple(str(s) for s in sources), **more)).run()
 
 
 def state(path):
-    with open_lake(path) as lake:
+    with opened(path) as lake:
         return rows_of(lake)
 
 
@@ -158,7 +158,7 @@ def test_another_run_that_commits_between_two_batches(
 
     monkeypatch.setattr(Batch, "commit", overtaken)
     settings = load_settings(lake=str(tmp_path), workers=2, batch_objects=4)
-    with Lake(settings, create=True) as lake:
+    with open_lake(settings) as lake:
         summary = Ingest(lake, Request((str(objects),))).run()
     assert (summary.objects, summary.skipped) == (4, 7)
     assert state(tmp_path) == undisturbed
@@ -199,8 +199,7 @@ def test_a_catalog_that_is_down_at_the_commit(
 ):
     from pyiceberg.catalog.sql import SqlCatalog
 
-    with open_lake(tmp_path) as lake:
-        lake.ensure_all()
+    opened(tmp_path).close()
     with monkeypatch.context() as down:
         down.setattr(
             SqlCatalog,
@@ -220,8 +219,7 @@ def test_a_disk_that_is_full_at_some_write(
 ):
     from pyiceberg.io.pyarrow import PyArrowFile
 
-    with open_lake(tmp_path) as lake:
-        lake.ensure_all()
+    opened(tmp_path).close()
     real, written = PyArrowFile.create, []
 
     def full(self, overwrite=False):
@@ -252,11 +250,11 @@ def test_expiry_compaction_and_gc_between_runs_change_no_row(
     paths = sorted(objects.iterdir())
     for two in itertools.zip_longest(paths[::2], paths[1::2]):
         run(tmp_path, *filter(None, two))
-        with open_lake(tmp_path) as lake:
+        with opened(tmp_path) as lake:
             for table in TABLES.values():
                 compact(lake, table)
             collect(lake, min_age=timedelta(0))
-    with open_lake(tmp_path) as lake:
+    with opened(tmp_path) as lake:
         hours = list(lake.load(TABLES["flows"]).scan().plan_files())
     assert len(hours) == 3  # one file an hour: 08, 10 and 11 o'clock
     assert state(tmp_path) == undisturbed
@@ -274,7 +272,7 @@ def test_gc_beside_a_slow_batch_spares_its_files(
     def slow_commit(self):
         for head in self._heads.values():
             head.buffer.flush()
-        with open_lake(tmp_path) as lake:
+        with opened(tmp_path) as lake:
             collect(lake, min_age=timedelta(days=3))
         real(self)
 

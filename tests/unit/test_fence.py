@@ -7,17 +7,18 @@ import pytest
 import ingest.work
 from ingest.decode.decoder import Decoder
 from ingest.job import Ingest, Request
-from lake.catalog import Lake
 from lake.errors import LakeError
 from lake.settings import load_settings
+from tests.lakes import open_lake
 from tests.samples import rows_of, write_objects
 
 POISON = b"10.66.66.66"
 
 
 def run(path, *sources):
-    with Lake(load_settings(lake=str(path), workers=2), create=True) as lake:
-        return Ingest(lake, Request(tuple(map(str, sources)))).run(), rows_of(lake)
+    request = Request(tuple(map(str, sources)), settle=False, roll_up=False)
+    with open_lake(load_settings(lake=str(path), workers=2)) as lake:
+        return Ingest(lake, request).run(), rows_of(lake)
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ import pytest
 from ingest.inventory.sighting import CONFIGURED, SIGHTED, Sighting
 from ingest.inventory.store import record
 from ingest.job import Ingest, Request
-from lake.catalog import Lake
 from lake.settings import load_settings
 from queries.checkup import LOG_FORMAT, examine
 from queries.engine import Engine
 from tests.estate import LOG, NOON, SCOPE, V3, put, received, sent, silent
+from tests.lakes import open_lake
 
 FL = "fl-0123456789abcdef"
 LISTS = frozenset({"identities", "vpc", "flow_log"})
@@ -22,8 +22,7 @@ LISTS = frozenset({"identities", "vpc", "flow_log"})
 
 @pytest.fixture
 def lake_(tmp_path):
-    with Lake(load_settings(lake=str(tmp_path / "lake")), create=True) as opened:
-        opened.ensure_all()
+    with open_lake(load_settings(lake=str(tmp_path / "lake"))) as opened:
         yield opened
 
 
@@ -75,7 +74,9 @@ def seen(lake_, scope, minute, identities, configurations, lists):
 
 
 def read(lake_, *objects):
-    Ingest(lake_, Request(tuple(map(str, objects)))).run()
+    """Ingest objects; no finding needs what is settled or summed up of them."""
+    request = Request(tuple(map(str, objects)), settle=False, roll_up=False)
+    Ingest(lake_, request).run()
 
 
 def found(lake_, *, but=()):

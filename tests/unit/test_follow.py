@@ -11,7 +11,6 @@ import lake.follow
 import lake.rewrite
 import lake.rows
 from lake import evidence
-from lake.catalog import Lake
 from lake.errors import FollowerStopped, LakeError
 from lake.expire import collect, expire
 from lake.follow import follow, follow_all
@@ -20,14 +19,14 @@ from lake.settings import load_settings
 from lake.snapshots import ABSORBED, COMMIT_ID, ancestry, mark_of, summary
 from lake.store import Change, commit
 from lake.tables import FLOWS, HEADS, QUARANTINE, SILENCES, SOURCES, TGW_FLOWS
+from tests.lakes import open_lake
 
 NOW = datetime.now(UTC)
 
 
 @pytest.fixture
 def lake_(tmp_path):
-    with Lake(load_settings(lake=str(tmp_path / "lake")), create=True) as opened:
-        opened.ensure_all()
+    with open_lake(load_settings(lake=str(tmp_path / "lake"))) as opened:
         yield opened
 
 

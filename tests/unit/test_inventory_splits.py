@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from ingest.inventory.aws.saved import read_saved
 from ingest.inventory.kubernetes.saved import Saved
 from ingest.inventory.store import record
-from lake.catalog import Lake
 from lake.settings import load_settings
 from lake.tables import IDENTITIES, INVENTORY
 from tests.kube_objects import node, pod, service
+from tests.lakes import open_lake
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -80,7 +80,7 @@ class Told:
     def __init__(self, place):
         self._place = place
         self._runs = 0
-        self._lake = Lake(load_settings(lake=str(place), owner_key="team"), create=True)
+        self._lake = open_lake(load_settings(lake=str(place), owner_key="team"))
         for table in INVENTORY:
             self._lake.ensure(table)
 

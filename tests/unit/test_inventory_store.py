@@ -12,13 +12,13 @@ from ingest.inventory.merge import merge
 from ingest.inventory.sighting import CONFIGURED, SIGHTED, Sighting
 from ingest.inventory.store import record
 from ingest.reopened import CHANGED_FROM, CHANGED_UNTIL, reopened
-from lake.catalog import Lake
 from lake.errors import CommitConflict, UsageError
 from lake.settings import load_settings
 from lake.snapshots import OP, summary
 from lake.store import commit
 from lake.tables import CONFIGURATIONS, FLOWS, IDENTITIES, INVENTORY
 from tests.kube_objects import pod
+from tests.lakes import open_lake
 from tests.processes import flowlake
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -27,8 +27,7 @@ SCOPE = "aws:111111111111:us-east-1"
 
 @pytest.fixture
 def lake(tmp_path):
-    with Lake(load_settings(lake=str(tmp_path / "lake")), create=True) as opened:
-        opened.ensure_all()
+    with open_lake(load_settings(lake=str(tmp_path / "lake"))) as opened:
         yield opened
 
 
@@ -72,8 +71,7 @@ def test_runs_apart_end_as_one_run_does(lake, tmp_path):
     ]
     for one in sightings:
         record(lake, [one])
-    with Lake(load_settings(lake=str(tmp_path / "other")), create=True) as other:
-        other.ensure_all()
+    with open_lake(load_settings(lake=str(tmp_path / "other"))) as other:
         record(other, sightings)
         assert state(other) == state(lake)
 

@@ -10,11 +10,11 @@ import duckdb
 import pytest
 
 from ingest.job import Ingest, Request
-from lake.catalog import Lake
 from lake.errors import BadParameter, FlowlakeError, QueryError, UsageError
 from lake.settings import load_settings
 from queries import cli, formats
 from queries.answers import META_NAMES
+from tests.lakes import open_lake
 
 TGW = (
     "version resource-type account-id tgw-id tgw-attachment-id srcaddr dstaddr srcport "
@@ -145,8 +145,7 @@ def test_a_lake_without_flows_says_so(
     tmp_path, monkeypatch, capfdbinary, world, content
 ):
     settings = load_settings(lake=str(tmp_path / "lake"))
-    with Lake(settings, create=True) as lake:
-        lake.ensure_all()
+    with open_lake(settings) as lake:
         if content != "nothing":
             (tmp_path / "tgw.log").write_text(TGW)
             Ingest(lake, Request((str(tmp_path / "tgw.log"),))).run()

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from ingest.job import Ingest, Request
-from lake.catalog import Lake
 from lake.settings import load_settings
 from lake.tables import FLOWS, QUARANTINE, SILENCES, SOURCES
+from tests.lakes import open_lake
 
 FOLDER = Path(__file__).parents[3] / "shared" / "real" / "flow-logs"
 # file: flows, silences, quarantined, headers. A record without a start time is on no
@@ -44,7 +44,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def read(tmp_path_factory):
     settings = load_settings(lake=str(tmp_path_factory.mktemp("real")))
-    with Lake(settings, create=True) as lake:
+    with open_lake(settings) as lake:
         summary = Ingest(lake, Request((str(FOLDER),))).run()
         tables = {
             table.name: lake.load(table).scan().to_arrow().to_pylist()

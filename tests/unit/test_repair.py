@@ -12,7 +12,6 @@ from pyiceberg.table.update import AssertRefSnapshotId, SetSnapshotRefUpdate
 from ingest.batch import Batch
 from ingest.job import Ingest, Request
 from ingest.keys import identity_of, parse_key
-from lake.catalog import Lake
 from lake.compact import compact
 from lake.expire import collect, expire
 from lake.follow import follow_all
@@ -31,6 +30,7 @@ from lake.tables import (
     TABLES,
     TGW_FLOWS,
 )
+from tests.lakes import open_lake
 from tests.samples import TGW, V2, record, rows_of, write_objects
 
 DAY = timedelta(days=1)
@@ -41,8 +41,7 @@ ALL_BUT_SOURCES = [t for t in TABLES.values() if t is not SOURCES]
 @pytest.fixture
 def lake(tmp_path):
     settings = load_settings(lake=str(tmp_path / "lake"), workers=2)
-    with Lake(settings, create=True) as opened:
-        opened.ensure_all()
+    with open_lake(settings) as opened:
         yield opened
 
 

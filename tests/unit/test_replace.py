@@ -10,11 +10,11 @@ import pytest
 from ingest.batch import Batch
 from ingest.job import Ingest, Request
 from ingest.rollup.follower import roll_up
-from lake.catalog import Lake
 from lake.follow import follow_all
 from lake.settings import load_settings
 from lake.snapshots import OP, summary
 from lake.tables import FLOWS, SOURCES, TABLES
+from tests.lakes import keep, open_lake, put_back
 from tests.samples import BEGIN, TGW, V2, record, rows_of
 
 LOST = f"6 TransitGateway tgw-1 tgw-attach-1 10.0.0.1 10.1.0.1 5 443 6 1 40 {BEGIN}"
@@ -50,7 +50,7 @@ def put(place, number, kind):
 
 
 def opened(path):
-    return Lake(load_settings(lake=str(path), workers=1), create=True)
+    return open_lake(load_settings(lake=str(path), workers=1))
 
 
 def run(path, *sources, **more):
@@ -68,16 +68,25 @@ def state(path):
 
 
 @pytest.fixture(scope="module")
-def as_ever(tmp_path_factory):
-    """The lake of an object that has always been of one kind."""
-    place = tmp_path_factory.mktemp("source") / "AWSLogs"
-    states = {}
+def ever(tmp_path_factory):
+    """The folder of an object, and a kept lake for each kind of which it always was."""
+    place = tmp_path_factory.mktemp("ever")
     for kind in KINDS:
-        source = put(place, 1, kind)
-        lake = tmp_path_factory.mktemp(kind)
-        run(lake, source)
-        states[kind] = state(lake)
-    return states
+        run(place / kind, put(place / "AWSLogs", 1, kind))
+        keep(place / kind)
+    return place
+
+
+@pytest.fixture(scope="module")
+def as_ever(ever):
+    """The rows of these lakes."""
+    return {kind: state(ever / kind) for kind in KINDS}
+
+
+def turned(ever, before, after):
+    """Return a lake that read an object of one kind, and the object, now of another."""
+    put_back(ever / before)
+    return ever / before, put(ever / "AWSLogs", 1, after)
 
 
 def test_any_object_replaced_by_any_other(tmp_path):
@@ -96,13 +105,11 @@ def test_any_object_replaced_by_any_other(tmp_path):
 @pytest.mark.parametrize(
     ("before", "after"), [("vpc", "other_vpc"), ("tgw", "vpc"), ("broken", "silent")]
 )
-def test_an_object_replaced_by_another(tmp_path, as_ever, before, after):
-    source = put(tmp_path / "AWSLogs", 1, before)
-    run(tmp_path / "lake", source)
-    put(tmp_path / "AWSLogs", 1, after)
-    done = run(tmp_path / "lake", source, replace=True)
+def test_an_object_replaced_by_another(ever, as_ever, before, after):
+    lake, source = turned(ever, before, after)
+    done = run(lake, source, replace=True)
     assert (done.rewritten, done.objects) == (1, 1)
-    assert state(tmp_path / "lake") == as_ever[after]
+    assert state(lake) == as_ever[after]
 
 
 @pytest.mark.parametrize(("before", "after"), [("vpc", "tgw"), ("tgw", "unreadable")])
@@ -127,21 +134,19 @@ def test_an_object_replaced_before_any_ledger_has_followed_it(
 
 @pytest.mark.parametrize(("before", "after"), [("vpc", "tgw"), ("tgw", "vpc")])
 def test_a_replacement_that_no_ledger_has_followed_is_known(
-    tmp_path, as_ever, monkeypatch, before, after
+    ever, as_ever, monkeypatch, before, after
 ):
-    source = put(tmp_path / "AWSLogs", 1, before)
-    run(tmp_path / "lake", source)
-    put(tmp_path / "AWSLogs", 1, after)
+    place, source = turned(ever, before, after)
     with monkeypatch.context() as never:
         never.setattr("ingest.load.follow_all", lambda lake: 0)
-        run(tmp_path / "lake", source, replace=True)
-        again = run(tmp_path / "lake", source, replace=True)
+        run(place, source, replace=True)
+        again = run(place, source, replace=True)
         assert (again.skipped, again.rewritten) == (1, 0)
-        put(tmp_path / "AWSLogs", 1, before)
-        run(tmp_path / "lake", source, replace=True)
-    with opened(tmp_path / "lake") as lake:
+        put(ever / "AWSLogs", 1, before)
+        run(place, source, replace=True)
+    with opened(place) as lake:
         follow_all(lake)
-    rows = state(tmp_path / "lake")
+    rows = state(place)
     assert {n: rows[n] for n in ("flows", "tgw_flows")} == {
         n: as_ever[before][n] for n in ("flows", "tgw_flows")
     }
@@ -233,11 +238,9 @@ def test_of_new_copies_that_differ_the_last_written_is_read(tmp_path, as_ever):
 @pytest.mark.parametrize("follows", [False, True], ids=["killed", "followed"])
 @pytest.mark.parametrize(("before", "after"), [("vpc", "tgw"), ("tgw", "unreadable")])
 def test_killed_between_the_two_heads_the_next_run_reads_the_object(
-    tmp_path, as_ever, monkeypatch, before, after, follows
+    ever, as_ever, monkeypatch, before, after, follows
 ):
-    source = put(tmp_path / "AWSLogs", 1, before)
-    run(tmp_path / "lake", source)
-    put(tmp_path / "AWSLogs", 1, after)
+    place, source = turned(ever, before, after)
     real, heads = Batch._commit_head, []
 
     def die(self, head):
@@ -249,15 +252,15 @@ def test_killed_between_the_two_heads_the_next_run_reads_the_object(
     with monkeypatch.context() as killed:
         killed.setattr(Batch, "_commit_head", die)
         with pytest.raises(Killed):
-            run(tmp_path / "lake", source, replace=True)
+            run(place, source, replace=True)
     if follows:
-        with opened(tmp_path / "lake") as lake:
+        with opened(place) as lake:
             follow_all(lake)
             roll_up(lake)
-        assert not any(state(tmp_path / "lake").values())  # in neither head
-    healed = run(tmp_path / "lake", source)  # no --replace
+        assert not any(state(place).values())  # in neither head
+    healed = run(place, source)  # no --replace
     assert healed.objects == 1
-    assert state(tmp_path / "lake") == as_ever[after]
+    assert state(place) == as_ever[after]
 
 
 def test_killed_between_the_two_heads_of_many_objects(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Retention: what is dropped is gone, and nothing else changes."""
 
 import gzip
+import shutil
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -18,6 +19,7 @@ from lake.settings import load_settings
 from lake.snapshots import ancestry, retained_from
 from lake.store import MAX_BATCH_AGE
 from lake.tables import FLOWS, HEADS, LEDGERS, QUARANTINE, SILENCES, SOURCES, TABLES
+from tests.lakes import keep, open_lake, put_back
 from tests.samples import V2, record, rows_of
 
 DAY = timedelta(days=1)
@@ -29,8 +31,7 @@ ALL_BUT_SOURCES = [t for t in TABLES.values() if t is not SOURCES]
 @pytest.fixture
 def lake(tmp_path):
     settings = load_settings(lake=str(tmp_path / "lake"), workers=2)
-    with Lake(settings, create=True) as opened:
-        opened.ensure_all()
+    with open_lake(settings) as opened:
         yield opened
 
 
@@ -51,13 +52,32 @@ def write_object(place, number, *, key_time, starts):
     return place / name
 
 
-@pytest.fixture
-def objects(tmp_path):
-    """One object a day for five days."""
+@pytest.fixture(scope="module")
+def five_days(tmp_path_factory):
+    """The settings of a lake that holds one object a day for five days; it is kept."""
+    place = tmp_path_factory.mktemp("five-days")
     for number in range(5):
         time = FIRST + number * DAY
-        write_object(tmp_path / "logs", number, key_time=time, starts=[time])
-    return tmp_path / "logs"
+        write_object(place / "logs", number, key_time=time, starts=[time])
+    settings = load_settings(lake=str(place / "lake"), workers=2)
+    with open_lake(settings) as opened:
+        ingest(opened, place / "logs")
+    keep(settings.lake)
+    return settings
+
+
+@pytest.fixture
+def ingested(five_days):
+    """That lake, whose objects are below `logs` beside it."""
+    put_back(five_days.lake)
+    with Lake(five_days) as opened:
+        yield opened
+
+
+@pytest.fixture
+def objects(five_days, tmp_path):
+    """Copies of its objects, which a test may add to."""
+    return shutil.copytree(five_days.lake_path.with_name("logs"), tmp_path / "logs")
 
 
 def ingest(lake, place):
@@ -76,18 +96,17 @@ def days_of(lake, table):
     return sorted(str(value)[:10] for value in rows[column].to_pylist())
 
 
-def test_dropped_days_are_gone_and_ingest_goes_on(lake, objects, tmp_path):
-    ingest(lake, objects)
-    done = retain(lake, ALL_BUT_SOURCES, BEFORE, follow=follow_everything)
+def test_dropped_days_are_gone_and_ingest_goes_on(ingested, objects):
+    done = retain(ingested, ALL_BUT_SOURCES, BEFORE, follow=follow_everything)
     assert (done["flows"].rows, done["silences"].rows) == (2, 2)
     for table in (FLOWS, SILENCES):
-        assert days_of(lake, table) == ["2026-01-03", "2026-01-04", "2026-01-05"]
-        assert len(ancestry(lake.load(table))) == 1
+        assert days_of(ingested, table) == ["2026-01-03", "2026-01-04", "2026-01-05"]
+        assert len(ancestry(ingested.load(table))) == 1
     late = FIRST + 5 * DAY
     write_object(objects, 5, key_time=late, starts=[late])
-    again = ingest(lake, objects)
+    again = ingest(ingested, objects)
     assert (again.objects, again.skipped) == (1, 5)
-    assert days_of(lake, FLOWS)[-1] == "2026-01-06"
+    assert days_of(ingested, FLOWS)[-1] == "2026-01-06"
 
 
 def test_retention_lets_the_ledgers_follow_before_it_expires(
@@ -102,40 +121,36 @@ def test_retention_lets_the_ledgers_follow_before_it_expires(
     assert ingest(lake, objects).skipped == 5
 
 
-def test_retention_twice_drops_nothing_more(lake, objects):
-    ingest(lake, objects)
-    retain(lake, ALL_BUT_SOURCES, BEFORE)
-    before = rows_of(lake)
-    done = retain(lake, ALL_BUT_SOURCES, BEFORE)
+def test_retention_twice_drops_nothing_more(ingested):
+    retain(ingested, ALL_BUT_SOURCES, BEFORE)
+    before = rows_of(ingested)
+    done = retain(ingested, ALL_BUT_SOURCES, BEFORE)
     assert sum(each.removed for each in done.values()) == 0
-    assert rows_of(lake) == before
+    assert rows_of(ingested) == before
 
 
-def test_a_dry_run_drops_nothing(lake, objects):
-    ingest(lake, objects)
-    before = rows_of(lake)
-    told = retain(lake, list(TABLES.values()), BEFORE, dry_run=True)
-    assert rows_of(lake) == before
-    assert told == retain(lake, list(TABLES.values()), BEFORE)
+def test_a_dry_run_drops_nothing(ingested):
+    before = rows_of(ingested)
+    told = retain(ingested, list(TABLES.values()), BEFORE, dry_run=True)
+    assert rows_of(ingested) == before
+    assert told == retain(ingested, list(TABLES.values()), BEFORE)
 
 
-def test_sources_alone_is_refused_while_flows_stay(lake, objects):
-    ingest(lake, objects)
-    before = rows_of(lake)
+def test_sources_alone_is_refused_while_flows_stay(ingested):
+    before = rows_of(ingested)
     with pytest.raises(UsageError, match="flows and tgw_flows"):
-        retain(lake, [SOURCES], BEFORE)
-    assert rows_of(lake) == before
+        retain(ingested, [SOURCES], BEFORE)
+    assert rows_of(ingested) == before
 
 
 @pytest.mark.parametrize("at_once", [True, False])
-def test_sources_goes_with_its_flows_at_once_or_later(lake, objects, at_once):
-    ingest(lake, objects)
+def test_sources_goes_with_its_flows_at_once_or_later(ingested, at_once):
     if at_once:
-        retain(lake, [SOURCES, *HEADS], BEFORE)
+        retain(ingested, [SOURCES, *HEADS], BEFORE)
     else:
-        retain(lake, HEADS, BEFORE)
-        retain(lake, [SOURCES], BEFORE)
-    assert days_of(lake, SOURCES) == ["2026-01-03", "2026-01-04", "2026-01-05"]
+        retain(ingested, HEADS, BEFORE)
+        retain(ingested, [SOURCES], BEFORE)
+    assert days_of(ingested, SOURCES) == ["2026-01-03", "2026-01-04", "2026-01-05"]
 
 
 def test_a_day_of_sources_stays_with_the_flows_of_its_objects(lake, tmp_path):
@@ -152,32 +167,30 @@ def test_a_day_of_sources_stays_with_the_flows_of_its_objects(lake, tmp_path):
     assert (again.objects, again.skipped) == (1, 1)  # the other's rows are all gone
 
 
-def test_the_day_retained_from_only_moves_forward(lake, objects):
-    ingest(lake, objects)
-    drop_days(lake, FLOWS, BEFORE)
+def test_the_day_retained_from_only_moves_forward(ingested, objects):
+    drop_days(ingested, FLOWS, BEFORE)
     write_object(objects, 9, key_time=FIRST, starts=[FIRST])
-    ingest(lake, objects)
-    drop_days(lake, FLOWS, date(2026, 1, 2))
-    assert retained_from(lake.load(FLOWS)) == BEFORE
+    ingest(ingested, objects)
+    drop_days(ingested, FLOWS, date(2026, 1, 2))
+    assert retained_from(ingested.load(FLOWS)) == BEFORE
 
 
-def test_a_compaction_that_was_faster_is_planned_around(lake, objects, monkeypatch):
-    ingest(lake, objects)
+def test_a_compaction_that_was_faster_is_planned_around(ingested, objects, monkeypatch):
     write_object(objects, 9, key_time=FIRST, starts=[FIRST])
-    ingest(lake, objects)
-    real, raced = lake.load, list[bool]()
+    ingest(ingested, objects)
+    real, raced = ingested.load, list[bool]()
 
     def load(table):
         stored = real(table)
         if table is FLOWS and not raced:
             raced.append(True)
-            compact(lake, FLOWS)
+            compact(ingested, FLOWS)
         return stored
 
-    monkeypatch.setattr(lake, "load", load)
-    drop_days(lake, FLOWS, BEFORE)
+    monkeypatch.setattr(ingested, "load", load)
+    drop_days(ingested, FLOWS, BEFORE)
     assert raced
-    assert days_of(lake, FLOWS) == ["2026-01-03", "2026-01-04", "2026-01-05"]
+    assert days_of(ingested, FLOWS) == ["2026-01-03", "2026-01-04", "2026-01-05"]
 
 
 def test_runs_between_retention_and_expiry_of_everything_lose_nothing(lake, objects):

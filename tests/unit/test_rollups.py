@@ -12,7 +12,6 @@ from hypothesis import given, settings, strategies
 import ingest.rollup.follower as follower
 from ingest.rollup.follower import roll_up, stopped
 from ingest.rollup.sums import LIMITS, Sums
-from lake.catalog import Lake
 from lake.compact import compact
 from lake.errors import FollowerStopped
 from lake.expire import expire
@@ -30,6 +29,7 @@ from lake.tables import (
     FLOWS,
     ROLLUPS,
 )
+from tests.lakes import open_lake
 from tests.plain_sums import (
     PORTS,
     SHAPES,
@@ -53,8 +53,7 @@ def _few_of_a_kind(monkeypatch):
 
 
 def new_lake(path):
-    opened = Lake(load_settings(lake=str(path)), create=True)
-    opened.ensure_all()
+    opened = open_lake(load_settings(lake=str(path)))
     return opened
 
 

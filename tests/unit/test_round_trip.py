@@ -12,9 +12,9 @@ import pytest
 from demo.simulate import simulate
 from demo.spec import SimulationSpec
 from ingest.job import Ingest, Request
-from lake.catalog import Lake
 from lake.settings import load_settings
 from lake.tables import FLOWS
+from tests.lakes import open_lake
 
 NUMBERS = {"version", "srcport", "dstport", "protocol", "packets", "bytes", "start",
            "end", "tcp_flags", "traffic_path"}  # fmt: skip
@@ -63,13 +63,18 @@ def stored(lake):
     return Counter(zip(*columns, strict=True))
 
 
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory):
+    place = tmp_path_factory.mktemp("aws")
+    simulate(SimulationSpec(records=20_000, out=str(place), workers=1))
+    return place / "AWSLogs"
+
+
 @pytest.mark.parametrize("memory_mb", [128, 1024])
-def test_every_value_of_every_record_is_in_the_lake(tmp_path, memory_mb):
-    simulate(SimulationSpec(records=20_000, out=str(tmp_path / "aws"), workers=1))
-    logs = tmp_path / "aws" / "AWSLogs"
+def test_every_value_of_every_record_is_in_the_lake(logs, tmp_path, memory_mb):
     settings = load_settings(lake=str(tmp_path / "lake"), memory_bytes=memory_mb << 20)
-    with Lake(settings, create=True) as lake:
-        Ingest(lake, Request((str(logs),))).run()
+    with open_lake(settings) as lake:
+        Ingest(lake, Request((str(logs),), roll_up=False)).run()
         found = stored(lake)
     assert found == expected(logs)
     assert found.total() > 19_000

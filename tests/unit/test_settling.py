@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import shutil
 from contextlib import suppress
 from datetime import timedelta
 
@@ -23,25 +22,33 @@ from lake.settings import load_settings
 from lake.snapshots import ancestry, head_id, mark_of
 from lake.tables import EDGES_HOURLY, FLOWS, SILENCES
 from tests.estate import ENDS, NOON, listed, put, received, sent, silent
+from tests.lakes import keep, open_lake, put_back
 from tests.processes import flowlake
 from tests.samples import rows_of
 
 
+@pytest.fixture(scope="module")
+def listed_twice(tmp_path_factory):
+    """The settings of a lake that knows two looks at the network; it is kept."""
+    path = tmp_path_factory.mktemp("listed-twice") / "lake"
+    settings = load_settings(lake=str(path), workers=1)
+    with open_lake(settings) as opened:
+        record(opened, [listed(-600), listed(600)])
+    keep(path)
+    return settings
+
+
 @pytest.fixture
-def lake_(tmp_path):
-    with new_lake(tmp_path / "lake") as opened:
+def lake_(listed_twice):
+    put_back(listed_twice.lake)
+    with Lake(listed_twice) as opened:
         yield opened
 
 
-def new_lake(path):
-    opened = Lake(load_settings(lake=str(path), workers=1), create=True)
-    opened.ensure_all()
-    record(opened, [listed(-600), listed(600)])
-    return opened
-
-
-def load(lake_, *objects, **more):
-    Ingest(lake_, Request(tuple(map(str, objects)), **more)).run()
+def load(lake_, *objects, roll_up=False, **more):
+    """Ingest objects; roll-ups follow only where they are looked at."""
+    request = Request(tuple(map(str, objects)), roll_up=roll_up, **more)
+    Ingest(lake_, request).run()
 
 
 def settle(lake_, *, minute):
@@ -86,22 +93,21 @@ def test_a_large_hour_of_few_conversations_has_parts_without_rows(
 
 
 @pytest.fixture(scope="module")
-def at_once(tmp_path_factory):
-    """Return the lake of all objects at once."""
-    place = tmp_path_factory.mktemp("at_once")
-    with new_lake(place / "lake") as opened:
-        load(opened, *objects(place / "objects"))
+def at_once(listed_twice, tmp_path_factory):
+    """Return the rows of a lake of all objects at once."""
+    put_back(listed_twice.lake)
+    with Lake(listed_twice) as opened:
+        load(opened, *objects(tmp_path_factory.mktemp("at_once")), roll_up=True)
         return state(opened)
 
 
 @pytest.mark.parametrize("order", [*itertools.permutations(range(4))][::6])
-def test_objects_in_any_order_end_in_the_same_lake(tmp_path, at_once, order):
+def test_objects_in_any_order_end_in_the_same_lake(at_once, lake_, tmp_path, order):
     found = objects(tmp_path / "objects")
-    with new_lake(tmp_path / "lake") as opened:
-        for number in order:
-            load(opened, found[number])
-        assert state(opened) == at_once
-        assert settle(opened, minute=6000) == 0
+    for number in order:
+        load(lake_, found[number], roll_up=True)
+    assert state(lake_) == at_once
+    assert settle(lake_, minute=6000) == 0
 
 
 @pytest.mark.parametrize(
@@ -159,15 +165,15 @@ def test_whoever_is_killed_at_any_commit_loses_no_late_silence(tmp_path, monkeyp
     place = tmp_path / "objects"
     late = put(place, 1, silent(1, "eni-2"))
     first = put(place, 0, *(sent(60 * hour, port=9 + hour) for hour in range(-1, 2)))
-    lake, as_it_was = tmp_path / "lake", tmp_path / "as-it-was"
-    with new_lake(lake) as opened:
+    settings = load_settings(lake=str(tmp_path / "lake"), workers=1)
+    with open_lake(settings) as opened:
+        record(opened, [listed(-600), listed(600)])
         load(opened, first)
         load(opened, late, settle=False)
-    lake.rename(as_it_was)
+    keep(settings.lake)
     for number in range(5):
-        shutil.rmtree(lake, ignore_errors=True)
-        shutil.copytree(as_it_was, lake)
-        with Lake(load_settings(lake=str(lake), workers=1)) as opened:
+        put_back(settings.lake)
+        with Lake(settings) as opened:
             with monkeypatch.context() as dying, suppress(KeyboardInterrupt):
                 kill_at(dying, number)
                 settle(opened, minute=6000)
@@ -320,16 +326,15 @@ def test_an_hour_that_is_settled_is_never_only_merged(lake_, tmp_path):
     }  # fmt: skip
 
 
-def test_the_command_compacts_settles_and_rolls_up(tmp_path):
+def test_the_command_compacts_settles_and_rolls_up(lake_, tmp_path):
     place = tmp_path / "objects"
-    with new_lake(tmp_path / "lake") as opened:
-        load(opened, put(place, 0, sent(0), silent(1, "eni-2")), settle=False)
-        load(opened, put(place, 1, sent(2, port=1)), settle=False)
-        done = flowlake("compact", "flows", "silences", lake=tmp_path / "lake")
-        assert done.returncode == 0, done.stderr
-        told = json.loads(done.stdout)
-        assert list(told) == ["flows", "silences"]
-        assert told["flows"] == {"removed": 2, "added": 1, "rows": 2}
-        assert set(roles(opened).values()) == {"unmatched"}
-        mark = mark_of(opened.load(EDGES_HOURLY), FLOWS.name)
-        assert mark == head_id(opened.load(FLOWS))
+    load(lake_, put(place, 0, sent(0), silent(1, "eni-2")), settle=False)
+    load(lake_, put(place, 1, sent(2, port=1)), settle=False)
+    done = flowlake("compact", "flows", "silences", lake=lake_.settings.lake)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert list(told) == ["flows", "silences"]
+    assert told["flows"] == {"removed": 2, "added": 1, "rows": 2}
+    assert set(roles(lake_).values()) == {"unmatched"}
+    mark = mark_of(lake_.load(EDGES_HOURLY), FLOWS.name)
+    assert mark == head_id(lake_.load(FLOWS))

@@ -10,9 +10,9 @@ import ingest.work
 from ingest.decode.decoder import Limits
 from ingest.job import Ingest, Request
 from lake import evidence
-from lake.catalog import Lake
 from lake.settings import load_settings
 from lake.tables import FLOWS
+from tests.lakes import open_lake
 from tests.samples import BEGIN, V2, rows_of
 
 LINES = 40_000  # some 5 MB of silences
@@ -53,7 +53,7 @@ def test_evidence_of_a_large_object_is_not_held_until_it_is_complete(
     tmp_path, parts_held
 ):
     source = write(tmp_path / "source")
-    with Lake(load_settings(lake=str(tmp_path / "lake")), create=True) as lake:
+    with open_lake(load_settings(lake=str(tmp_path / "lake"))) as lake:
         summary = Ingest(lake, Request((str(source),))).run()
         (snapshot,) = lake.load(FLOWS).snapshots()
         named = evidence.of_snapshot(snapshot)
@@ -75,7 +75,7 @@ def test_evidence_of_an_object_that_fails_is_named_by_nothing(
         yield from real(self)
         raise ZeroDivisionError
 
-    with Lake(load_settings(lake=str(tmp_path / "lake")), create=True) as lake:
+    with open_lake(load_settings(lake=str(tmp_path / "lake"))) as lake:
         with monkeypatch.context() as breaking:
             breaking.setattr(ingest.work.ReadAhead, "_received", broken)
             summary = Ingest(lake, Request((str(source),))).run()

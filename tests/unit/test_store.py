@@ -7,7 +7,6 @@ import pyarrow as pa
 import pytest
 from pyiceberg.exceptions import CommitFailedException
 
-from lake.catalog import Lake
 from lake.datafiles import DataFileWriter
 from lake.errors import BadDataFile, BatchExpired, CommitConflict, CommitUnknown
 from lake.reading import plan
@@ -15,14 +14,14 @@ from lake.settings import load_settings
 from lake.snapshots import COMMIT_ID, above, ancestry, head_id, summary
 from lake.store import Change, commit, drop_snapshots, refuse
 from lake.tables import FLOWS, HEADS, INVENTORY, LEDGERS, ROLLUPS, TABLES
+from tests.lakes import open_lake
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
 def lake(tmp_path):
-    with Lake(load_settings(lake=str(tmp_path / "lake")), create=True) as opened:
-        opened.ensure_all()
+    with open_lake(load_settings(lake=str(tmp_path / "lake"))) as opened:
         yield opened
 
 

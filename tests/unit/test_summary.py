@@ -8,9 +8,9 @@ import pytest
 
 from ingest.batch import Batch
 from ingest.job import Ingest, Request
-from lake.catalog import Lake
 from lake.settings import load_settings
 from lake.tables import SOURCES
+from tests.lakes import open_lake
 from tests.samples import write_objects
 
 COUNTS = ("lines", "headers", "flows", "silences", "quarantined")
@@ -18,7 +18,7 @@ COUNTS = ("lines", "headers", "flows", "silences", "quarantined")
 
 def opened(path, **more):
     settings = load_settings(lake=str(path), workers=1, **more)
-    return Lake(settings, create=True)
+    return open_lake(settings)
 
 
 def ingest(lake, *sources):

@@ -8,11 +8,11 @@ import pytest
 
 from ingest.inventory.sighting import CONFIGURED, SIGHTED, Sighting
 from ingest.inventory.store import record
-from lake.catalog import Lake
 from lake.settings import load_settings
 from queries.engine import Engine
 from queries.says import held
 from queries.whois import look_up
+from tests.lakes import open_lake
 from tests.processes import flowlake
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -68,8 +68,7 @@ def settings(tmp_path_factory):
     """Two VPCs of the same ranges, the first one's listing stale; a cluster in it."""
     settings = load_settings(lake=str(tmp_path_factory.mktemp("lake")))
     first, other = (pod(f"web-{n}", "10.0.1.5", "i-1") for n in (1, 2))
-    with Lake(settings, create=True) as lake:
-        lake.ensure_all()
+    with open_lake(settings) as lake:
         record(lake, [
             network(EAST, 0, "vpc-1", "i-1"),
             network(WEST, 90, "vpc-2", "i-2"),
@@ -136,8 +135,7 @@ def test_a_vpc_that_nobody_listed_is_said_to_be_unknown(asked):
 
 def test_a_scope_that_was_seen_in_part_was_never_listed(tmp_path):
     settings = load_settings(lake=str(tmp_path))
-    with Lake(settings, create=True) as lake:
-        lake.ensure_all()
+    with open_lake(settings) as lake:
         seen = rows(SIGHTED, pod("web-1", "10.0.1.5", "i-1"))
         record(lake, [Sighting(SHOP, at(0), seen)])
     with Engine(settings) as engine:
@@ -149,8 +147,7 @@ def test_a_watch_looks_for_as_long_as_it_is_unbroken(tmp_path):
     settings = load_settings(lake=str(tmp_path))
     watched = {"resource_type": "k8s_watch", "resource_id": "shop", "document": "{}",
                "started_at": at(0), "ended_at": at(50)}  # fmt: skip
-    with Lake(settings, create=True) as lake:
-        lake.ensure_all()
+    with open_lake(settings) as lake:
         record(lake, [cluster(0, pod("web-1", "10.0.1.5", "i-1"))])
         span = rows(CONFIGURED, watched)
         record(lake, [Sighting(SHOP, at(55), configurations=span)])
@@ -223,8 +220,7 @@ def test_of_a_public_address_it_is_said_that_nobody_listed_has_it(asked, tmp_pat
     )
     assert "looks again" not in found["says"]
     lake = tmp_path / "lake"
-    with Lake(load_settings(lake=str(lake)), create=True) as made:
-        made.ensure_all()
+    open_lake(load_settings(lake=str(lake))).close()
     for address, says in (("8.8.8.8", "no inventory that knows"), ("::1", "loopback")):
         assert says in json.loads(flowlake("whois", address, lake=lake).stdout)["says"]
 
@@ -310,8 +306,7 @@ def test_where_nobody_was_seen_the_nearest_before_and_after_are_named(asked):
 def test_where_only_the_nodes_interface_is_known_the_nearest_pods_are_named(tmp_path):
     """A node's interface keeps addresses for pods that are still to come."""
     settings = load_settings(lake=str(tmp_path))
-    with Lake(settings, create=True) as lake:
-        lake.ensure_all()
+    with open_lake(settings) as lake:
         record(lake, [
             network(EAST, 0, "vpc-1", "i-1", address="10.0.1.5"),
             network(EAST, 60, "vpc-1", "i-1", address="10.0.1.5"),

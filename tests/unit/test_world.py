@@ -21,10 +21,10 @@ from demo.network.work import scene_of
 from demo.simulate import simulate
 from demo.spec import SimulationSpec
 from ingest.job import Ingest, Request
-from lake.catalog import Lake
 from lake.errors import UsageError
 from lake.settings import load_settings
 from lake.tables import FLOWS, SILENCES, TGW_FLOWS
+from tests.lakes import open_lake
 
 RECORDS = 3_000
 FATES = {"accepted", "rejected", "dropped", "nat_dropped"}
@@ -326,11 +326,9 @@ def test_lines_stand_in_their_objects_where_the_truth_says(network, records):
 
 def test_ingest_stores_every_record_that_the_truth_knows(network, records, tmp_path):
     told = json.loads((network / "truth/totals.json").read_text())
-    with Lake(load_settings(lake=str(tmp_path)), create=True) as lake:
-        job = Ingest(
-            lake, Request((str(network / "AWSLogs"), str(network / "replica")))
-        )
-        summary = job.run()
+    with open_lake(load_settings(lake=str(tmp_path))) as lake:
+        places = str(network / "AWSLogs"), str(network / "replica")
+        summary = Ingest(lake, Request(places, settle=False, roll_up=False)).run()
         flows = pl.DataFrame(lake.load(FLOWS).scan().to_arrow())
         silences = lake.load(SILENCES).scan().count()
         transit = pl.DataFrame(lake.load(TGW_FLOWS).scan().to_arrow())
