@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterator
 from functools import cache, lru_cache
 from html import escape
+from urllib.parse import urlencode
 
 from api.docs_guide import CHAPTERS, table
 from queries.answers import META_NAMES
@@ -26,6 +27,10 @@ nav a { margin-right: 1rem; white-space: nowrap }
   body { color: #e6edf3; background: #0d1117 } a { color: #79b8ff }
   pre { background: #161b22 } th, td { border-color: #30363d } }
 """
+# Of what a report must be given, by its type.
+_EXAMPLES = {
+    "address": "203.0.113.7", "port": "40000", "timestamptz": "2026-01-31T12:00Z",
+}  # fmt: skip
 
 
 @lru_cache(maxsize=16)
@@ -95,7 +100,10 @@ def _reports(base_url: str) -> Iterator[str]:
 
 
 def _example(report: Report) -> str:
-    return "?since=24h" if report.windowed else ""
+    given = {p.name: _EXAMPLES[p.type] for p in report.parameters if p.required}
+    if report.windowed:
+        given["since"] = "24h"
+    return f"?{urlencode(given, safe=':')}" if given else ""
 
 
 def _parameter(parameter: Parameter) -> tuple[str, str, str]:

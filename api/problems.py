@@ -25,6 +25,7 @@ from lake.errors import (
     LimitsMissing,
     MemoryExceeded,
     NotAuthenticated,
+    NotBrought,
     QueryError,
     QueryTimeout,
     ResultTooLarge,
@@ -42,6 +43,7 @@ MEDIA_TYPE = "application/problem+json"
 STATUSES: Mapping[type[FlowlakeError], int] = {
     UnknownReport: 404,
     BadParameter: 422,
+    NotBrought: 409,
     FilterError: 422,
     ResultTooLarge: 422,
     QueryTimeout: 504,

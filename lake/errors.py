@@ -24,6 +24,7 @@
     │  ├─ UnknownReport
     │  ├─ BadParameter
     │  │  └─ FilterError                   says where in the filter, and what is wrong
+    │  ├─ NotBrought                       it needs a file of the user's
     │  ├─ SnapshotGone                     it has expired since a page was read of it
     │  ├─ ResultTooLarge
     │  ├─ QueryTimeout
@@ -271,6 +272,18 @@ class SnapshotGone(QueryError):
             f"{table} no longer has snapshot {snapshot}, of which the page before was "
             "read: ask for the first page again"
         )
+
+
+class NotBrought(QueryError):
+    """A report needs a file of the user's that was not given.
+
+    Attributes:
+        report: The report.
+    """
+
+    def __init__(self, report: str, how: str) -> None:
+        self.report = report
+        super().__init__(f"{report} needs a list of yours: {how}")
 
 
 class ResultTooLarge(QueryError):

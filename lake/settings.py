@@ -123,6 +123,16 @@ class Settings(BaseSettings):
         description="CSV file of prices that estimates are made from, in place of the "
         "dated one that comes with flowlake: item,usd_per_gb,region,as_of,source.",
     )
+    indicators: str | None = Field(
+        None,
+        description="Text or CSV file of addresses and CIDRs to look for, one a line, "
+        "with a label after a comma; comments behind #.",
+    )
+    mmdb: str | None = Field(
+        None,
+        description="MaxMind DB files of your own for countries and AS, one or several "
+        "between the system's path separators (:).",
+    )
     max_rows: int = Field(10_000, ge=1, description="Rows in one REST answer.")
 
     sql_enabled: bool = Field(

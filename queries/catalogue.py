@@ -22,7 +22,6 @@ from queries.compose import (
 )
 from queries.contract import ContractError, Parameter, Report
 from queries.header import parse_report
-from queries.rates import RATES
 from queries.where import FILTER, plain_parameters
 
 HERE = Path(__file__).parent
@@ -99,7 +98,7 @@ def describe(report: Report) -> dict[str, Any]:
         ],
         "columns": [{"name": c.name, "type": c.type} for c in report.columns],
         "order": report.sorted_by,
-        "reads": [*report.reads, *([RATES] if report.priced else [])],
+        "reads": [*report.reads, *report.brought],
         "rollups": [t for name in report.rolled for t in load_asked(name).reads],
         "note": report.note,
     }
@@ -155,6 +154,8 @@ def _own(report: Report) -> set[str]:
     """Return the parameters that must stand in the SQL itself."""
     shared = {p.name for p in _taken()[report.asks]} if report.asks else set()
     own = {p.name for p in report.parameters if p.name not in shared}
+    if report.around:
+        own -= {"at", "slack"}
     return own - {"baseline", "filter", "limit"}
 
 

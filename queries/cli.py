@@ -13,7 +13,7 @@ import typer
 
 from lake.errors import UsageError
 from lake.settings import load_settings
-from queries import formats, tables
+from queries import alerting, formats, tables
 from queries.answers import Answer, Question, answer, pose
 from queries.catalogue import describe, find_report, load_catalogue
 from queries.contract import Report
@@ -77,12 +77,29 @@ def report(
             help="Print the statement instead: duckdb, spark or trino (Athena)",
         ),
     ] = None,
+    indicators: Annotated[
+        Path | None,
+        typer.Option(help="List of addresses and CIDRs; else FLOWLAKE_INDICATORS"),
+    ] = None,
+    new_since_last: Annotated[
+        bool,
+        typer.Option("--new-since-last", help="Only rows that the last run had not"),
+    ] = False,
+    state: Annotated[
+        Path | None,
+        typer.Option(help="Where the last run is remembered; else in ~/.local/state"),
+    ] = None,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="Exit with 4 if there are rows")
+    ] = False,
     format_: FormatOption = None,
     output: OutputOption = None,
 ) -> None:
     """Answer a question about the traffic in a window of time.
 
-    Without NAME the questions are listed; --describe says what one takes.
+    Without NAME the questions are listed; --describe says what one takes. To be told
+    of what is new, run the same with --new-since-last --exit-code: 4 says that there
+    are rows, 0 that there are none; the first run tells every row.
     """
     kind = _format(format_, output)
     if name is None:
@@ -103,13 +120,26 @@ def report(
         filter=filter_,
         limit=limit,
     )
-    with Engine(load_settings()) as engine:
-        question = pose(engine, found, given, now=datetime.now(UTC))
+    if state is not None and not new_since_last:
+        raise UsageError("--state is where --new-since-last remembers: add that")
+    listed = None if indicators is None else str(indicators)
+    with Engine(load_settings(indicators=listed)) as engine:
+        now = datetime.now(UTC)
         if sql_ is not None:
+            question = pose(engine, found, given, now=now)
             _write_text(statement_for(question, sql_), output)
             return
-        result = answer(engine, question)
-    _write_answer(result, kind, output)
+        if new_since_last:
+            told = alerting.tell_new(engine, found, given, now=now, file=state)
+            _write_answer(told.answer, kind, output)
+            told.remember()
+            rows = told.answer.rows
+        else:
+            result = answer(engine, pose(engine, found, given, now=now))
+            _write_answer(result, kind, output)
+            rows = result.rows
+    if exit_code and rows.num_rows:
+        raise typer.Exit(alerting.EXIT_ROWS)
 
 
 def sql(

@@ -17,6 +17,8 @@ ENGINE_TYPES: Mapping[str, str] = {
     "double": "DOUBLE",
     "varchar[]": "VARCHAR[]",
     "integer[]": "INTEGER[]",
+    "address": "VARCHAR",
+    "port": "INTEGER",
     "address[]": "VARCHAR[]",
     "cidr[]": "VARCHAR[]",
     "port[]": "INTEGER[]",
@@ -31,6 +33,8 @@ MEANINGS: Mapping[str, str] = {
     "baseline": "How long before the window what is new is compared with.",
     "by": "What client and server are called by.",
     "limit": "The most rows in the answer.",
+    "at": "When: an ISO 8601 time (UTC).",
+    "slack": "How far from then clocks may be off.",
 }
 
 
@@ -116,10 +120,11 @@ class Report:
         parameters: All that it takes, those of what it asks about included.
         order: Columns to sort by, each with its direction; none: in no order.
         whole: Its SQL has its own order or limit.
+        key: Columns by which a row is the same in the next answer.
         reads: Names of the tables that it reads, the main one first.
+        brought: Names of what it reads that users bring, such as `rates`.
         asks: `traffic`, `pairs` or `series`, if it is about traffic.
         fixed: Parameters of those that it sets itself.
-        priced: It reads `rates` too, the prices that estimates are made from.
         rolled: Names of the roll-ups in ``asked/`` that may answer in place of
             `flows`.
         sql: Its SELECT, without order and limit unless it is whole.
@@ -132,10 +137,11 @@ class Report:
     columns: tuple[Column, ...]
     order: tuple[tuple[str, str], ...]
     whole: bool
+    key: tuple[str, ...]
     reads: tuple[str, ...]
+    brought: tuple[str, ...]
     asks: str | None
     fixed: Mapping[str, str]
-    priced: bool
     rolled: tuple[str, ...]
     note: str
     sql: str
@@ -154,3 +160,8 @@ class Report:
     def windowed(self) -> bool:
         """Whether it asks about a window of time."""
         return bool(self.parameter("since") and self.parameter("until"))
+
+    @property
+    def around(self) -> bool:
+        """Whether it asks about a moment, and the time before and after it."""
+        return bool(self.parameter("at") and self.parameter("slack"))

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from pyiceberg.table import Table as IcebergTable
 
 from lake.settings import Settings
-from queries.rates import load_rates
+from queries.brought import load_brought
 from queries.remote import ReadOnlyFiles, files_for
 from queries.views import engine_path
 
@@ -33,18 +33,18 @@ class Database:
     """Gives cursors; safe to share between threads.
 
     Args:
-        settings: The limits of a question, and where its prices are.
+        settings: The limits of a question, and where what users bring lies.
 
     Attributes:
-        rates: The prices that estimates are made from.
+        brought: What users bring, by name.
 
     Raises:
-        SettingsError: The prices cannot be read.
+        SettingsError: Something of it cannot be read.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.rates = load_rates(settings.rates)
+        self.brought = load_brought(settings)
         self._lock = threading.Lock()
         self._folders: tuple[str, ...] = ()
         self._schemes: dict[str, ReadOnlyFiles] = {}
@@ -94,7 +94,8 @@ class Database:
             self._opened.callback(database.unregister_filesystem, scheme)
         for sql in script("functions.sql"):
             database.execute(sql)
-        self.rates.create(database)
+        for item in self.brought.values():
+            item.create(database)
         database.execute(
             "SET allowed_directories = $folders",
             {"folders": [*self._folders, f"{self._scratch}/"]},

@@ -1,8 +1,8 @@
 """A question as one statement for another engine over the same Iceberg tables.
 
 The statement holds its values as literals and needs the tables alone: what reports
-read beside them (`oriented`) is set before it. sqlglot writes the dialect; what it
-would get wrong is refused rather than written.
+read beside them (`oriented`, a user's list) is set before it. sqlglot writes the
+dialect; what it would get wrong is refused rather than written.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from queries.compose import ORIENTED, composed, ordered
 from queries.database import script
 from queries.engine import view_of
 from queries.filters import compiled
+from queries.geo import FUNCTIONS
+from queries.given import SQL_TYPES, Given
 from queries.questions import Question
-from queries.rates import RATES, SCHEMA, Rates
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -50,8 +51,9 @@ def translated(question: Question, dialect: str) -> str:
     tree = sqlglot.parse_one(sql, read="duckdb")
     tree = tree.transform(_with_values(question.bound))
     tree = tree.transform(_portable(dialect))
-    if question.rates is not None:
-        tree = _behind_rates(tree, question.rates)
+    for name, item in question.brought.items():
+        if isinstance(item, Given):
+            tree = _behind(tree, name, _listed(item))
     named = {each.alias for each in tree.find_all(sqlglot.exp.CTE)}
     if report.asks and ORIENTED not in named:
         tree = _behind_view(tree)
@@ -69,20 +71,23 @@ def _behind_view(tree: exp.Expr) -> exp.Expr:
     return _behind(tree, ORIENTED, view)
 
 
-def _behind_rates(tree: exp.Expr, rates: Rates) -> exp.Expr:
-    """Set the prices before a statement, as literals."""
+def _listed(item: Given) -> exp.Expr:
+    """Return a user's table as a SELECT of literals."""
     from sqlglot import exp
 
-    rows = [
-        tuple(_literal(row[name]) for name in SCHEMA.names)
-        for row in rates.table.to_pylist()
+    rows = [tuple(map(_literal, row.values())) for row in item.table.to_pylist()]
+    schema = item.table.schema
+    names = [f"c{place}" for place in range(len(schema))]
+    typed = [
+        exp.alias_(exp.cast(exp.column(name), SQL_TYPES[field.type]), field.name)
+        for name, field in zip(names, schema, strict=True)
     ]
-    prices = exp.values(rows, alias="prices", columns=SCHEMA.names)
-    return _behind(tree, RATES, exp.select("*").from_(prices))
+    listed = exp.values(rows, alias="listed", columns=names)
+    return exp.select(*typed).from_(listed)
 
 
 def _behind(tree: exp.Expr, name: str, select: exp.Expr) -> exp.Expr:
-    """Set a common table expression before all others of a statement."""
+    """Set a table expression before all that a statement has."""
     found: exp.Expr = tree.with_(name, select)  # type: ignore[attr-defined]
     ctes = found.args["with_"].expressions
     ctes.insert(0, ctes.pop())
@@ -134,6 +139,9 @@ def _portable(dialect: str) -> Callable[[exp.Expr], exp.Expr]:
             return exp.Anonymous(this="arrays_overlap", expressions=pair)
         if isinstance(node, exp.Anonymous) and node.name == "in_networks":
             return _in_networks(node, dialect)
+        if isinstance(node, exp.Anonymous) and node.name in FUNCTIONS:
+            _, _, type_ = FUNCTIONS[node.name]  # the user's file is not there
+            return exp.cast(exp.null(), SQL_TYPES[type_])
         return node
 
     return put

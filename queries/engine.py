@@ -25,10 +25,10 @@ from lake.reading import Plan, plan
 from lake.settings import Settings
 from lake.snapshots import head_id, retained_from
 from lake.tables import FLOWS, TABLES, Table, arrow_schema, iceberg_schema
+from queries.brought import Brought
 from queries.database import Database, script
 from queries.kept import Kept
 from queries.limits import UNLIMITED, Limits
-from queries.rates import Rates
 from queries.scoped import ALL, limit
 from queries.session import Session
 from queries.values import Window
@@ -86,6 +86,7 @@ class Engine:
 
     Raises:
         LakeMissing: There is no lake.
+        SettingsError: What users bring cannot be read.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -116,9 +117,9 @@ class Engine:
         self._opened.close()
 
     @property
-    def rates(self) -> Rates:
-        """The prices that estimates are made from."""
-        return self._database.rates
+    def brought(self) -> Mapping[str, Brought]:
+        """What users bring, by name."""
+        return self._database.brought
 
     def pin(
         self, names: Sequence[str], snapshots: Mapping[str, int] | None = None

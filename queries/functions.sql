@@ -389,3 +389,13 @@ CASE code
   WHEN 7 THEN 'gateway endpoint'
   WHEN 8 THEN 'internet gateway'
 END;
+
+-- Where users bring databases of them (FLOWLAKE_MMDB), these look there instead.
+-- country_of(address): the ISO code of its country, by your MaxMind DB files.
+CREATE OR REPLACE MACRO country_of(address) AS CAST(NULL AS VARCHAR);
+
+-- as_number_of(address): the number of its autonomous system, by your MaxMind DB files.
+CREATE OR REPLACE MACRO as_number_of(address) AS CAST(NULL AS BIGINT);
+
+-- as_name_of(address): who runs its autonomous system, by your MaxMind DB files.
+CREATE OR REPLACE MACRO as_name_of(address) AS CAST(NULL AS VARCHAR);

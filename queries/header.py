@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 import duckdb
 
+from queries.brought import NAMES
 from queries.contract import (
     ENGINE_TYPES,
     MEANINGS,
@@ -17,10 +18,9 @@ from queries.contract import (
     Parameter,
     Report,
 )
-from queries.rates import RATES
 
 _FIELD = re.compile(
-    r"(Params|Returns|Order|Reads|Note|Holds|Fixed|Rolled|Limit):\s*(.*)"
+    r"(Params|Returns|Order|Key|Reads|Note|Holds|Fixed|Rolled|Limit):\s*(.*)"
 )
 _VALUES = re.compile(r"((?:\$\w+(?:, )?)+) in ([\w|]+)")
 _SORTED = re.compile(r"(\w+)(?: (asc|desc))?")
@@ -61,6 +61,7 @@ def parse_report(
     asks = next((r for r in reads if r in asked), None)
     fixed = dict(_FIXED.findall(fields.get("Fixed", "")))
     own = tuple(parameters_of(name, fields.get("Params", "")))
+    columns = tuple(_columns(name, fields["Returns"]))
     order, sql = _order(fields["Order"]), body(text)
     taken = asked[asks] if asks else ()
     whole = not order or _is_whole(sql)
@@ -68,15 +69,16 @@ def parse_report(
         name=name,
         sentence=sentence,
         parameters=_merged(own, taken, fixed, fields.get("Limit", "20"), whole=whole),
-        columns=tuple(_columns(name, fields["Returns"])),
+        columns=columns,
         order=order,
         whole=whole,
+        key=words(fields.get("Key", "")) or _key(order, columns),
         reads=tuple(
-            dict.fromkeys("flows" if r == asks else r for r in reads if r != RATES)
+            dict.fromkeys("flows" if r == asks else r for r in reads if r not in NAMES)
         ),
+        brought=tuple(r for r in reads if r in NAMES),
         asks=asks,
         fixed=fixed,
-        priced=RATES in reads,
         rolled=words(fields.get("Rolled", "")),
         note=fields.get("Note", ""),
         sql=sql,
@@ -149,6 +151,14 @@ def _order(text: str) -> tuple[tuple[str, str], ...]:
     if not all(found):
         return ()
     return tuple((part[1], part[2] or "asc") for part in found if part)
+
+
+def _key(
+    order: tuple[tuple[str, str], ...], columns: tuple[Column, ...]
+) -> tuple[str, ...]:
+    """Return the columns that name a row: those of its order that measure nothing."""
+    measures = {c.name for c in columns if c.type in ("bigint", "double")}
+    return tuple(n for n, way in order if way == "asc" and n not in measures)
 
 
 def _is_whole(sql: str) -> bool:

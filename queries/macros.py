@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from lake.errors import NotBrought
 from lake.tables import TABLES
+from queries.brought import Brought, check_brought
 from queries.compose import UNCOUNTED, for_any
 from queries.contract import ENGINE_TYPES, Parameter, Report
 from queries.spelling import literal
+from queries.values import LONGEST
 from queries.where import PLAIN
 
 RESERVED = {"limit", "order", "group", "from", "to", "end", "column", "table", "all"}
@@ -20,24 +23,42 @@ def macro_statements(report: Report) -> Iterator[str]:
     The inner macro holds the SQL; the outer one has the names and defaults that
     people use, reads times as `24h`, and refuses values that are not allowed.
     """
-    taken = [p for p in report.parameters if p.type != "filter"]
+    taken = _parameters(report)
     body = for_any(report)
     for name, text in {UNCOUNTED: "false", **report.fixed}.items():
         body = re.sub(rf"\${name}\b", _fixed(name, text), body)
     body = re.sub(r"\$(\w+)", r"given_\1", body)
     inner = [f"given_{p.name}" for p in taken]
-    outer = ", ".join(f"{_quoted(p, report)} := {_default(p)}" for p in taken)
     passed = [_passed(p, report) for p in taken]
-    if "given_from" in body:
-        inner.append("given_from")
-        passed.append(_begin(report))
+    for name, expression in _derived(report).items():
+        if re.search(rf"\bgiven_{name}\b", body):
+            inner.append(f"given_{name}")
+            passed.append(expression)
     yield (
         f"CREATE OR REPLACE MACRO {report.name}_of({', '.join(inner)}) AS TABLE\n{body}"
     )
     yield (
-        f"CREATE OR REPLACE MACRO {report.name}({outer}) AS TABLE "
+        f"CREATE OR REPLACE MACRO {report.name}({_taken(report)}) AS TABLE "
         f"FROM {report.name}_of({', '.join(passed)})"
     )
+
+
+def macros_for(report: Report, brought: Mapping[str, Brought]) -> list[str]:
+    """Return a report's macro; of one that lacks what users bring, one that says so."""
+    why = refusal(report, brought)
+    return [why] if why else list(macro_statements(report))
+
+
+def refusal(report: Report, brought: Mapping[str, Brought]) -> str | None:
+    """Return a macro that says what its report lacks; None: it lacks nothing."""
+    try:
+        check_brought(report.name, report.brought, brought)
+    except NotBrought as error:
+        return (
+            f"CREATE OR REPLACE MACRO {report.name}({_taken(report)}) AS TABLE "
+            f"SELECT error({literal(str(error))}) AS error"
+        )
+    return None
 
 
 def macro_name(parameter: Parameter, report: Report) -> str:
@@ -51,13 +72,36 @@ def macro_name(parameter: Parameter, report: Report) -> str:
     return f"{parameter.name}_" if taken else parameter.name
 
 
-def _begin(report: Report) -> str:
-    """Return where what is read begins: a baseline before the window."""
+def _parameters(report: Report) -> list[Parameter]:
+    return [p for p in report.parameters if p.type != "filter"]
+
+
+def _taken(report: Report) -> str:
+    return ", ".join(
+        f"{_quoted(p, report)} := {_default(p)}" for p in _parameters(report)
+    )
+
+
+def _derived(report: Report) -> dict[str, str]:
+    """Return what follows from the parameters: where the window begins and ends.
+
+    What is read begins before it, by a baseline or, around a moment, by what goes on.
+    """
+    moment = report.parameter("at")
+    if report.around and moment:
+        at = _passed(moment, report)
+        slack = f"time_ago({_quoted_name('slack', report)})"
+        minutes = int(LONGEST.total_seconds()) // 60
+        return {
+            "since": f"{at} - {slack}",
+            "until": f"{at} + {slack}",
+            "from": f"{at} - {slack} - INTERVAL {minutes} MINUTE",
+        }
     since = f"window_start({_quoted_name('since', report)})"
     if report.parameter("baseline") is None:
-        return since
+        return {"from": since}
     ago = f"time_ago({_quoted_name('baseline', report)})"
-    return f"{since} - coalesce({ago}, INTERVAL 0 HOUR)"
+    return {"from": f"{since} - coalesce({ago}, INTERVAL 0 HOUR)"}
 
 
 def _fixed(name: str, text: str) -> str:
@@ -94,4 +138,9 @@ def _passed(parameter: Parameter, report: Report) -> str:
             f"CASE WHEN {free}{name} IN ({allowed}) THEN {name} "
             f"ELSE error({message}) END"
         )
+    if parameter.required:
+        message = literal(f"{report.name} needs {macro_name(parameter, report)} := …")
+        name = f"coalesce({name}, error({message}))"
+    if parameter.type == "timestamptz":
+        return f"window_start({name})"
     return f"CAST({name} AS {ENGINE_TYPES[parameter.type]})"

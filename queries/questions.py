@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from lake.tables import COVERAGE_HOURLY, FLOWS
+from queries.brought import Brought, check_brought
 from queries.compose import UNCOUNTED, load_asked
 from queries.contract import Report
 from queries.engine import Engine, Pinned
 from queries.filters import Filter, compiled
 from queries.limits import UNLIMITED, Limits
-from queries.rates import Rates
 from queries.scoped import check_may_read
 from queries.values import Window, bind, is_midnight, reach_of, window_of
 from queries.where import FILTER, PLAIN, read_filter
@@ -33,7 +33,7 @@ class Question:
         pinned: The tables that it may read: roll-ups first, so that none has
             absorbed more than there is.
         limits: What its answer is limited to.
-        rates: The prices, if it reads them.
+        brought: What it reads that users bring, by name.
     """
 
     report: Report
@@ -41,7 +41,7 @@ class Question:
     window: Window | None
     pinned: Mapping[str, Pinned]
     limits: Limits = UNLIMITED
-    rates: Rates | None = None
+    brought: Mapping[str, Brought] = field(default_factory=dict)
 
     @property
     def snapshots(self) -> dict[str, int]:
@@ -76,8 +76,9 @@ class Question:
         found[UNCOUNTED] = self.report.fixed.get(UNCOUNTED) == "true"
         if self.expression is not None:
             found |= compiled(self.expression).parameters
-        if self.reach is not None:
+        if self.window is not None and self.reach is not None:
             found["from"] = self.reach.since
+            found |= {"since": self.window.since, "until": self.window.until}
         return found
 
     @property
@@ -95,13 +96,13 @@ class Question:
     def etag(self) -> str:
         """What names the answer: equal questions of an equal lake share it."""
         state = [p.metadata for p in self.pinned.values()]
+        state += [str(b.version) for b in self.brought.values()]
         text = json.dumps(
             [
                 self.report.version,
                 dict(self.parameters),
                 state,
                 self.limits.key,
-                self.rates and self.rates.version,
             ],
             default=str,
         )
@@ -131,10 +132,12 @@ def pose(
         BadParameter: A parameter is unknown or not allowed.
         SnapshotGone: One of the snapshots has expired.
         UnlimitedOnly: The report reads what tells of everybody.
+        NotBrought: The report needs a list of the user's.
         LakeError: The catalog cannot be reached.
     """
     parameters = bind(report, given, now)
     check_may_read(report.reads, limits)
+    check_brought(report.name, report.brought, engine.brought)
     rollups = [table for name in report.rolled for table in load_asked(name).reads]
     names = dict.fromkeys(
         (*rollups, COVERAGE_HOURLY.name, *report.reads, FLOWS.name, *META_TABLES)
@@ -143,8 +146,8 @@ def pose(
     if window is not None:
         reach_of(window, parameters)
     pinned = engine.pin(list(names), snapshots)
-    rates = engine.rates if report.priced else None
-    return Question(report, parameters, window, pinned, limits, rates)
+    brought = {name: engine.brought[name] for name in report.brought}
+    return Question(report, parameters, window, pinned, limits, brought)
 
 
 def _fixed(report: Report) -> dict[str, Any]:

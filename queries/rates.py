@@ -12,16 +12,14 @@ import hashlib
 import io
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 
 from lake.errors import SettingsError
-from queries.spelling import literal
+from queries.given import Given
 
 RATES = "rates"
 OURS = Path(__file__).parent / "rates.csv"
@@ -40,44 +38,7 @@ SCHEMA = pa.schema(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """A table of prices.
-
-    Attributes:
-        table: Of ``SCHEMA``; US dollars a gigabyte of 2^30 bytes, one row an item.
-        version: Changes with its content, so that caches know.
-    """
-
-    table: pa.Table
-    version: str
-
-    def create(self, database: duckdb.DuckDBPyConnection) -> None:
-        """Make it the table `rates` of a database."""
-        database.from_arrow(self.table).create(RATES)
-
-    def view_statement(self) -> str:
-        """Return the definition of a view `rates`, for where no table can be made."""
-        rows = ", ".join(
-            f"({', '.join(_literal(value) for value in row.values())})"
-            for row in self.table.to_pylist()
-        )
-        names = ", ".join(SCHEMA.names)
-        values = rows or f"({', '.join('NULL' for _ in SCHEMA.names)})"
-        none = "" if rows else " WHERE FALSE"
-        return (
-            f"CREATE VIEW {RATES} AS SELECT {names} FROM (VALUES {values}) "  # noqa: S608
-            f"AS given ({names}){none}"
-        )
-
-
-def _literal(value: Any) -> str:
-    if isinstance(value, date):
-        return f"DATE {literal(value.isoformat())}"
-    return literal(value) if isinstance(value, str) else str(value)
-
-
-def load_rates(path: str | None) -> Rates:
+def load_rates(path: str | None) -> Given:
     """Read a table of prices; None: the one that comes with flowlake.
 
     Raises:
@@ -90,7 +51,7 @@ def load_rates(path: str | None) -> Rates:
     except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
         raise SettingsError(f"FLOWLAKE_RATES: {place}: {error}") from None
     version = hashlib.sha256(text.encode()).hexdigest()[:12]
-    return Rates(pa.Table.from_pylist(rows, schema=SCHEMA), version)
+    return Given(RATES, pa.Table.from_pylist(rows, schema=SCHEMA), version)
 
 
 def _rows(reader: csv.DictReader[str]) -> Iterable[dict[str, Any]]:

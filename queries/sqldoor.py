@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -15,11 +15,12 @@ import pyarrow as pa
 from lake.errors import BadParameter, QueryError
 from lake.reading import Plan, is_timed
 from lake.tables import TABLES
+from queries.brought import Brought, tables_of
 from queries.catalogue import load_catalogue
 from queries.database import script
 from queries.engine import OVER_FLOWS, Engine, empty_rows, view_of
 from queries.guard import check_reads
-from queries.macros import macro_statements
+from queries.macros import macros_for
 from queries.session import Session, one_line
 from queries.spelling import literal
 from queries.values import FAR_AHEAD, LONG_AGO, Window, parse_moment
@@ -61,7 +62,7 @@ class SqlDoor:
     def opened(self) -> Iterator[SqlSession]:
         """Open a session over the snapshot."""
         with self._engine.session(self.plans, window=self._window) as session:
-            yield SqlSession(session, self.plans)
+            yield SqlSession(session, self.plans, self._engine.brought)
 
     def write_database(self, path: Path) -> None:
         """Write a DuckDB database of the views and macros, pinned to this snapshot.
@@ -97,13 +98,14 @@ class SqlDoor:
                 database.execute(view_statement(plan) + self._filter(plan))
             else:
                 database.from_arrow(empty_rows(plan.table)).create(plan.table.name)
-        self._engine.rates.create(database)
         for sql in script("functions.sql"):
             database.execute(sql)
         for view in OVER_FLOWS:
             database.execute(view_of(view).replace(" TEMP VIEW ", " VIEW "))
+        for given in tables_of(self._engine.brought):
+            given.create(database)
         for report in load_catalogue().values():
-            for sql in macro_statements(report):
+            for sql in macros_for(report, self._engine.brought):
                 database.execute(sql)
         database.execute(self._meta_statement())
 
@@ -126,9 +128,15 @@ class SqlSession:
         plans: What it sees of each table.
     """
 
-    def __init__(self, session: Session, plans: Sequence[Plan]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        plans: Sequence[Plan],
+        brought: Mapping[str, Brought],
+    ) -> None:
         self.plans = plans
         self._session = session
+        self._brought = brought
         self._defined: set[str] = set()
 
     @contextmanager
@@ -147,7 +155,7 @@ class SqlSession:
     def _define_named(self, sql: str) -> None:
         words = set(re.findall(r"\w+", sql.lower())) - self._defined
         for name in words & load_catalogue().keys():
-            for statement in macro_statements(load_catalogue()[name]):
+            for statement in macros_for(load_catalogue()[name], self._brought):
                 self._session.run(statement)
             self._defined.add(name)
 

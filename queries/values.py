@@ -17,6 +17,7 @@ from queries.filters import canonical
 from queries.spelling import PROTOCOLS
 from queries.where import read_filter
 
+LONGEST = timedelta(minutes=15)  # of a record, which is 10 minutes at most, and a bit
 TIMES = "24h, 7d, 90m, now, today, yesterday, 2026-01-31 or 2026-01-31T12:00:00Z"
 _DAYS_AGO = {"today": 0, "yesterday": 1}
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -65,21 +66,34 @@ def bind(
 
 
 def window_of(report: Report, bound: Mapping[str, Any]) -> Window | None:
-    """Return the window that bound parameters ask about, if the report has one."""
+    """Return the window that bound parameters ask about, if the report has one.
+
+    Raises:
+        BadParameter: It reaches beyond all time.
+    """
+    if report.around:
+        slack = span_of(bound["slack"])
+        try:
+            return Window(bound["at"] - slack, bound["at"] + slack)
+        except OverflowError:
+            raise BadParameter("slack", bound["slack"], _ALLOWED["span"]) from None
     return Window(bound["since"], bound["until"]) if report.windowed else None
 
 
 def reach_of(window: Window, bound: Mapping[str, Any]) -> Window:
     """Return all that must be read: the window, and the baseline before it.
 
+    Around a moment records are meant that go on in the window: some began before it.
+
     Raises:
         BadParameter: The baseline begins before all time.
     """
     baseline = bound.get("baseline")
-    if baseline is None:
-        return window
+    before = span_of(baseline) if baseline else timedelta()
+    if "slack" in bound:
+        before = LONGEST
     try:
-        return Window(window.since - span_of(baseline), window.until)
+        return Window(window.since - before, window.until)
     except OverflowError:
         raise BadParameter("baseline", baseline, _ALLOWED["span"]) from None
 

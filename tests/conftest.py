@@ -121,7 +121,11 @@ def answered(world, tmp_path_factory, _clean_environment):
     """Settings of a lake that holds the simulated world, plus one unreadable object."""
     stray = tmp_path_factory.mktemp("stray") / "stray.log"
     stray.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(50))
-    settings = load_settings(lake=str(tmp_path_factory.mktemp("answered")))
+    listed = tmp_path_factory.mktemp("brought") / "indicators.txt"
+    listed.write_text("10.0.0.0/8,ours\n")
+    settings = load_settings(
+        lake=str(tmp_path_factory.mktemp("answered")), indicators=str(listed)
+    )
     with open_lake(settings) as lake:
         Ingest(lake, Request((str(world / "AWSLogs"), str(stray)))).run()
     return settings

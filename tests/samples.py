@@ -16,6 +16,13 @@ TGW = (
     "protocol packets bytes start end log-status packets-lost-no-route"
 )
 BEGIN = int(datetime(2026, 1, 1, 10, 50, tzinfo=UTC).timestamp())
+WINDOW = {"since": ["2026-01-01"], "until": ["2026-01-02"]}
+# What a report must be given, if not a window.
+NEEDED = {
+    "nat_lookup": {
+        "address": ["10.0.0.1"], "port": ["443"], "at": ["2026-01-01T00:30:00Z"],
+    },
+}  # fmt: skip
 VOLATILE = {"commit_id", "ingested_at", "quarantined_at"}
 
 

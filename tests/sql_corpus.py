@@ -16,6 +16,7 @@ from lake.errors import FlowlakeError
 from lake.settings import load_settings
 from lake.tables import TABLES
 from queries.engine import OVER_FLOWS, Engine
+from queries.indicators import INDICATORS
 from queries.isolated import locked
 from queries.isolated.allow import Known, check, statement
 from queries.isolated.child import rows_of
@@ -59,7 +60,7 @@ def filled(sql, folder=""):
 def known():
     """Return all that a query may name."""
     return Known(
-        frozenset({*TABLES, *OVER_FLOWS, RATES}),
+        frozenset({*TABLES, *OVER_FLOWS, RATES, INDICATORS}),
         frozenset(reports()),
         frozenset(functions()[1]),
     )

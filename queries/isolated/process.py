@@ -34,7 +34,7 @@ from queries.isolated import wire
 from queries.isolated.caps import Capped
 from queries.isolated.lending import Lender, Lent
 from queries.isolated.request import Outcome, Request
-from queries.isolated.snapshot import Snapshot, functions, reports
+from queries.isolated.snapshot import Snapshot, functions
 
 log = structlog.get_logger()
 
@@ -105,7 +105,7 @@ class Isolation:
         Raises:
             SettingsError: This system cannot bar them.
         """
-        request = self._request(Snapshot(None, (), (), {}), "SELECT 1", 1)
+        request = self._request(Snapshot(None, (), (), {}, {}), "SELECT 1", 1)
         with _Child((), request) as running:
             head, _ = running.ask()
         if head["outcome"] == Outcome.OPEN:
@@ -123,7 +123,7 @@ class Isolation:
             functions=definitions,
             macros=macros,
             tables=snapshot.tables,
-            reports=reports(),
+            reports=snapshot.reports,
             threads=min(cores, MOST_THREADS),
             memory_bytes=settings.sql_memory_bytes,
             timeout_s=settings.sql_timeout_s,

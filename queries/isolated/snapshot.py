@@ -15,13 +15,13 @@ from urllib.parse import urlparse
 
 from lake.reading import Plan, is_timed
 from lake.tables import FLOWS, TABLES
+from queries.brought import MMDB, tables_of
 from queries.catalogue import load_catalogue
 from queries.database import script
 from queries.engine import ORIENTED, OVER_FLOWS, Engine, Pinned, view_of
 from queries.isolated.lending import Lent
 from queries.isolated.lent import location
-from queries.macros import macro_statements
-from queries.rates import RATES
+from queries.macros import macro_statements, refusal
 from queries.remote import ReadOnlyFiles, files_for
 from queries.sqldoor import view_statement, window_between
 from queries.values import Window
@@ -46,6 +46,7 @@ class Snapshot:
     plans: Sequence[Plan]
     files: Sequence[Lent]
     tables: Mapping[str, Mapping[str, Any]]
+    reports: Mapping[str, Mapping[str, Any]]
 
 
 def take(
@@ -82,8 +83,18 @@ def take(
         definition = view_of(view).replace(" TEMP VIEW ", " VIEW ")
         tables[view] = {"definition": definition, "files": [], "over": over}
         over = view
-    tables[RATES] = {"definition": engine.rates.view_statement(), "files": []}
-    return Snapshot(window, plans, files, tables)
+    for given in tables_of(engine.brought):
+        tables[given.name] = {"definition": given.view_statement(), "files": []}
+    return Snapshot(window, plans, files, tables, _reports(engine))
+
+
+def _reports(engine: Engine) -> Mapping[str, Mapping[str, Any]]:
+    lacking = {
+        report.name: {"definitions": [why], "reads": []}
+        for report in load_catalogue().values()
+        if (why := refusal(report, engine.brought))
+    }
+    return {**reports(), **lacking}
 
 
 @cache
@@ -95,7 +106,7 @@ def reports() -> Mapping[str, Mapping[str, Any]]:
             "reads": [
                 *report.reads,
                 *([ORIENTED] if report.asks else []),
-                *([RATES] if report.priced else []),
+                *(name for name in report.brought if name != MMDB),
             ],
         }
         for report in load_catalogue().values()

@@ -3,11 +3,13 @@
 The flow logs are `flows.log`, or all files called `*.log`; they are read at
 2026-01-01T02:00Z, and prices are those of `rates.csv` beside this file.
 `identities.csv`, where a case has it, is what one listing showed at 2026-01-01T02:00Z:
-columns of `identities`, and `started_at` since when it surely was so. Cases with equal
-files are asked of one lake, which takes most of the time.
+columns of `identities`, and `started_at` since when it surely was so. `indicators.txt`
+and `places.json` (records of a MaxMind DB by network) are what the user brings. Cases
+with equal files are asked of one lake, which takes most of the time.
 """
 
 import csv
+import json
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +28,7 @@ from queries.answers import answer, pose
 from queries.catalogue import find_report
 from queries.engine import Engine
 from queries.plain import plain_rows
+from tests.mmdb import write_mmdb
 
 HERE = Path(__file__).parent
 AT = datetime(2026, 1, 1, 2, tzinfo=UTC)
@@ -85,11 +88,23 @@ def sighting(path):
     return Sighting("kubernetes:c", AT, listed, lists=frozenset({"identities"}))
 
 
+def brought(case, place):
+    """Return the settings of what a case's user brings."""
+    found = {}
+    if (case / "indicators.txt").exists():
+        found["indicators"] = str(case / "indicators.txt")
+    if (case / "places.json").exists():
+        records = json.loads((case / "places.json").read_text())
+        found["mmdb"] = str(write_mmdb(place / "places.mmdb", records))
+    return found
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c.parent.name}/{c.name}")
-def test_a_report_answers_as_written_by_hand(case, lake_of):
+def test_a_report_answers_as_written_by_hand(case, lake_of, tmp_path):
     told = tomllib.loads((case / "case.toml").read_text())
     given = {name: texts(value) for name, value in told["params"].items()}
-    with Engine(lake_of(case)) as engine:
+    settings = lake_of(case).model_copy(update=brought(case, tmp_path))
+    with Engine(settings) as engine:
         report = find_report(case.parent.name)
         now = datetime(2026, 1, 2, tzinfo=UTC)
         rows = answer(engine, pose(engine, report, given, now=now)).rows

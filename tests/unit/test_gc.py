@@ -162,9 +162,11 @@ def test_gc_refuses_a_listing_without_a_live_file(ingested, monkeypatch, which):
     put_back(place)
     with Lake(settings) as lake:
         stored = lake.load(FLOWS)
+        head = stored.current_snapshot()
+        assert head
         hidden = {
             "metadata": stored.metadata_location,
-            "manifest_list": stored.current_snapshot().manifest_list,
+            "manifest_list": head.manifest_list,
             "data": next(iter(stored.scan().plan_files())).file.file_path,
         }[which]
         real = Place.files

@@ -18,7 +18,7 @@ from queries.sqldoor import SqlDoor
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 HEAD = "item,usd_per_gb,region,as_of,source\n"
-PRICED = [r for r in load_catalogue().values() if r.priced]
+PRICED = [r for r in load_catalogue().values() if "rates" in r.brought]
 MACRO = "FROM internet_egress(since := '2026-01-01', until := '2026-01-02')"
 
 

@@ -18,6 +18,7 @@ from queries.engine import Engine
 from queries.formats import json_rows
 from queries.limits import UNLIMITED, Limits
 from tests.plain_sums import dice_of, flow, put
+from tests.samples import NEEDED
 
 NOW = datetime(2026, 1, 3, tzinfo=UTC)
 WINDOW = {"since": ["2026-01-01"], "until": ["2026-01-03"], "limit": ["10000"]}
@@ -86,7 +87,11 @@ def rows():
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory, rows):
-    found = load_settings(lake=str(tmp_path_factory.mktemp("two")))
+    listed = tmp_path_factory.mktemp("brought") / "indicators.txt"
+    listed.write_text("10.0.0.0/8\n")
+    found = load_settings(
+        lake=str(tmp_path_factory.mktemp("two")), indicators=str(listed)
+    )
     with Lake(found, create=True) as lake:
         lake.ensure_all()
         put(lake, rows)
@@ -97,7 +102,8 @@ def engine(tmp_path_factory, rows):
 
 def asked(engine, report, limits, **given):
     known = {p.name for p in report.parameters}
-    taken = {k: v for k, v in (WINDOW | given).items() if k in known}
+    needed = NEEDED.get(report.name, {})
+    taken = {k: v for k, v in (WINDOW | needed | given).items() if k in known}
     return answer(engine, pose(engine, report, taken, now=NOW, limits=limits))
 
 

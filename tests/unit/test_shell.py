@@ -341,7 +341,7 @@ def offered(words, before, after=""):
         ("sel", ["SELECT"]),
         ("FROM flo", ["flows"]),
         ("FROM flows JOIN sil", ["silences"]),
-        ("FROM flows, tg", ["tgw_flows"]),
+        ("FROM flows, tg", ["tgw_flows", "tgw_drops("]),
         ("FROM (SELECT * FROM sourc", ["sources"]),
         ("DESCRIBE edges_h", ["edges_hourly"]),
         ("FROM top_t", ["top_talkers("]),

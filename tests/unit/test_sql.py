@@ -15,7 +15,9 @@ from queries.catalogue import find_report, load_catalogue, load_report
 from queries.compose import ordered
 from queries.contract import ContractError
 from queries.engine import Engine
+from queries.macros import macro_name
 from queries.sqldoor import SqlDoor
+from tests.samples import NEEDED, WINDOW
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 CALL = (
@@ -57,13 +59,15 @@ def test_a_macro_answers_as_the_report_does(engine, session):
 
 @pytest.mark.parametrize("name", sorted(load_catalogue()))
 def test_every_report_has_the_same_rows_on_all_surfaces(engine, session, client, name):
-    report = find_report(name)
-    windowed = {"since": "2026-01-01", "until": "2026-01-02"} if report.windowed else {}
-    given = {key: [text] for key, text in windowed.items()}
+    report, given = find_report(name), NEEDED.get(name, WINDOW)
+    known = [p for p in report.parameters if p.name in given]
+    given = {p.name: given[p.name] for p in known}
     rows = answer(engine, pose(engine, report, given, now=NOW)).rows
-    called = ", ".join(f"{key} := '{text}'" for key, text in windowed.items())
+    called = ", ".join(
+        f"\"{macro_name(p, report)}\" := '{given[p.name][0]}'" for p in known
+    )
     assert ask(session, f"FROM {name}({called})").to_pylist() == rows.to_pylist()
-    served = client.get(f"/v1/reports/{name}", params=windowed | {"format": "arrow"})
+    served = client.get(f"/v1/reports/{name}", params=given | {"format": "arrow"})
     assert pa.ipc.open_stream(served.content).read_all().to_pylist() == rows.to_pylist()
     assert [f.name for f in rows.schema] == [c.name for c in report.columns]
 

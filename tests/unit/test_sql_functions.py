@@ -271,7 +271,8 @@ def test_a_window_is_of_utc_wherever_the_client_is(anywhere, end):
 def test_the_functions_for_people_are_told_apart_by_their_comments():
     found = load_helpers()
     assert list(found) == ["address_number", "in_cidr", "is_private", "tcp_flag_names",
-                           "protocol_name", "traffic_path_name"]  # fmt: skip
+                           "protocol_name", "traffic_path_name", "country_of",
+                           "as_number_of", "as_name_of"]  # fmt: skip
     for helper in found.values():
         assert helper.meaning.endswith("."), helper
         assert re.fullmatch(r"\w+\(\w+(, \w+)*\)", helper.call)
