@@ -79,7 +79,8 @@ def main() -> None:
     """Run the command line; exit codes are those of `FlowlakeError`.
 
     0 done; 1 done but something failed or was quarantined whole; 2 wrong usage or
-    settings; 3 nothing could be done; 130 interrupted.
+    settings; 3 nothing could be done; 4 a report with ``--exit-code`` has rows; 130
+    interrupted.
     """
     try:
         app()

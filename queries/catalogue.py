@@ -129,8 +129,8 @@ def _check(report: Report) -> None:
     if unknown or not report.reads:
         raise ContractError(f"{report.name}: Reads names no table: {sorted(unknown)}")
     returned = {c.name for c in report.columns}
-    if not {name for name, _ in report.order} <= returned:
-        raise ContractError(f"{report.name}: Order names what is not returned")
+    if not {*report.key, *(name for name, _ in report.order)} <= returned:
+        raise ContractError(f"{report.name}: Order or Key names what is not returned")
     strange = {c.type for c in report.columns} - set(TYPES)
     if strange:
         raise ContractError(f"{report.name}: {sorted(strange)} are no types")

@@ -6,6 +6,7 @@
 --          newest_record timestamptz, newest_object timestamptz, objects bigint, records bigint,
 --          lag_p50_s bigint, lag_p95_s bigint, lag_max_s bigint
 -- Order:   newest_object asc, account_id asc, region asc, flow_log_id asc, head asc
+-- Key:     account_id, region, flow_log_id, head
 -- Reads:   sources
 -- Note:    The stalest first: newest is of all time before the window's end, so that a flow log which
 --          has stopped stays in sight with no objects. Objects, records and lag are of the window, by an

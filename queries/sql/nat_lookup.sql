@@ -56,7 +56,7 @@ ends AS (
     srcport AS port,
     dst_address AS peer,
     dstport AS peer_port,
-    protocol, direction, role, observer, next_hop_interface_id, packets, bytes, start_time,
+    protocol, direction, role, settled, observer, next_hop_interface_id, packets, bytes, start_time,
     coalesce(end_time, start_time) AS end_time,
     src_kind AS kind,
     src_cluster AS cluster,
@@ -76,7 +76,7 @@ ends AS (
     dstport AS port,
     src_address AS peer,
     srcport AS peer_port,
-    protocol, direction, role, observer, next_hop_interface_id, packets, bytes, start_time,
+    protocol, direction, role, settled, observer, next_hop_interface_id, packets, bytes, start_time,
     coalesce(end_time, start_time) AS end_time,
     dst_kind AS kind,
     dst_cluster AS cluster,
@@ -90,10 +90,13 @@ ends AS (
   FROM flows
   WHERE start_time >= $from AND start_time < $until AND coalesce(end_time, start_time) >= $since
 ),
-outside AS (
+at_port AS (
   SELECT
     ends.*,
     coalesce(held.is_gateway, TRUE) AS is_gateway,
+    bool_or(NOT ends.inward) OVER (
+      PARTITION BY ends.observer, ends.peer, ends.peer_port, ends.protocol
+    ) AS has_gone_out,
     sum(ends.packets) OVER (
       PARTITION BY ends.observer, ends.peer, ends.peer_port, ends.protocol, ends.inward
     ) AS all_packets,
@@ -106,9 +109,14 @@ outside AS (
   WHERE ends.port = $port
     AND ($peer IS NULL OR ends.peer = $peer)
     AND ($peer_port IS NULL OR ends.peer_port = $peer_port)
-    AND ends.role IS DISTINCT FROM 'nat_unsolicited'
     AND coalesce(ends.direction, '') <> CASE WHEN ends.inward THEN 'egress' ELSE 'ingress' END
     AND (held.observer IS NOT NULL OR ends.address = $address)
+),
+-- (what comes to a port of a gateway is nobody's unless something went out by it)
+outside AS (
+  SELECT *
+  FROM at_port
+  WHERE has_gone_out OR NOT is_gateway OR (settled AND role = 'nat_public')
 ),
 peers AS (
   SELECT DISTINCT peer, peer_port, protocol

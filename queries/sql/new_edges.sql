@@ -6,6 +6,7 @@
 --          first_seen timestamptz, last_seen timestamptz
 -- Order:   known_pair asc, records desc, client asc, server asc, service_port asc, many_ports asc,
 --          protocol asc, verdict asc
+-- Key:     client, server, service_port, many_ports, protocol, verdict
 -- Reads:   pairs
 -- Rolled:  edges
 -- Note:    New is a port, protocol and verdict between two ends that the baseline has not: what was

@@ -78,9 +78,15 @@ def asked(settings, name, **given):
         return answer(engine, question).rows.to_pylist()
 
 
-def true(sql):
-    """Return rows of the world's truth."""
+def true(sql, **files):
+    """Return rows of the world's truth.
+
+    Args:
+        files: What stands in the statement under a name.
+    """
     with duckdb.connect() as reader:
+        for name, file in files.items():
+            reader.execute(f"CREATE VIEW {name} AS FROM '{file}'")
         return reader.execute(sql).fetchall()
 
 
@@ -127,6 +133,49 @@ def test_what_goes_between_vpcs_is_told_with_its_way(held, world):
             sent[WAYS[scenario], frozenset((src, dst))] += size
     assert len(sent) == 2
     assert {key: told[key] for key in sent} == sent
+
+
+def left_gateways(world, some):
+    """Return some streams as they left NAT gateways, each with who truly sent it."""
+    return true(
+        "WITH outside AS (FROM r WHERE hop = 'nat_public' AND direction = 'egress'), "
+        "inside AS (FROM r WHERE hop = 'nat_private' AND direction = 'ingress') "
+        "SELECT o.observer, o.src_address, o.srcport, o.start, o.dst_address, "
+        "i.src_address, i.srcport, s.src_pod "
+        "FROM outside o JOIN inside i USING (stream) JOIN s USING (stream) "
+        f"ORDER BY hash(stream) LIMIT {some}",
+        r=f"{world}/truth/records.parquet",
+        s=f"{world}/truth/streams.parquet",
+    )
+
+
+def test_who_sent_what_left_a_gateway_is_found_by_address_port_and_time(held, world):
+    quality, settings = held
+    lookup = find_report("nat_lookup")
+    certain = Counter[str]()
+    streams = left_gateways(world, 16 if quality == "watch" else 3)
+    with Engine(settings) as engine:
+        plan = engine.plan(engine.pin(["identities"])["identities"])
+        with engine.session([plan]) as session:
+            public = session.query(
+                "SELECT coalesce(eni, holder) AS gateway, address FROM identities "
+                "WHERE kind = 'nat_gateway' AND vpc IS NULL"
+            ).to_pylist()
+        elastic = {row["gateway"]: row["address"] for row in public}
+        for observer, shown, port, start, peer, address, own_port, pod in streams:
+            given = {
+                "address": [elastic.get(observer, shown)], "port": [str(port)],
+                "at": [datetime.fromtimestamp(start, UTC).isoformat()],
+                "peer": [peer], "limit": ["1000"],
+            }  # fmt: skip
+            asked = pose(engine, lookup, given, now=datetime.now(UTC))
+            first, *rest = answer(engine, asked).rows.to_pylist()
+            assert (first["address"], first["client_port"]) == (address, own_port)
+            certain[first["certainty"]] += 1
+            if pod and quality == "watch":
+                assert pod in {row["pod"] for row in (first, *rest)}
+    assert set(certain) <= {"sole", "likely"}
+    assert certain["sole"] >= 0.9 * len(streams)
 
 
 @pytest.fixture(scope="module")

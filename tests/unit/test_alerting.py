@@ -8,13 +8,13 @@ import typer
 
 import queries.alerting
 from ingest.job import Ingest, Request
-from lake.catalog import Lake
 from lake.errors import UsageError
 from lake.settings import load_settings
 from queries import cli
 from queries.alerting import tell_new
 from queries.catalogue import find_report, load_catalogue
 from queries.engine import Engine
+from tests.lakes import open_lake
 
 BEGIN = 1767225600
 HEAD = (
@@ -37,8 +37,7 @@ def lake(tmp_path_factory):
     ]
     (place / "flows.log").write_text("\n".join([HEAD, *lines]))
     settings = load_settings(lake=str(place / "lake"))
-    with Lake(settings, create=True) as made:
-        made.ensure_all()
+    with open_lake(settings) as made:
         Ingest(made, Request((str(place / "flows.log"),))).run()
     return settings
 

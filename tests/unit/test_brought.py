@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.job import Ingest, Request
-from lake.catalog import Lake
 from lake.errors import NotBrought, QueryError, SettingsError
 from lake.settings import load_settings
 from queries.answers import answer, pose
@@ -17,6 +16,7 @@ from queries.catalogue import find_report
 from queries.engine import Engine
 from queries.indicators import NIBBLE, beginnings, load_indicators
 from queries.sqldoor import SqlDoor
+from tests.lakes import open_lake
 from tests.plain_sums import dice_of
 from tests.samples import WINDOW
 
@@ -143,8 +143,7 @@ def knocked(tmp_path_factory):
     settings = load_settings(
         lake=str(place / "lake"), indicators=str(place / "list.txt")
     )
-    with Lake(settings, create=True) as lake:
-        lake.ensure_all()
+    with open_lake(settings) as lake:
         Ingest(lake, Request((str(place / "flows.log"),))).run()
     return settings, {*low, *high}, networks
 
