@@ -256,8 +256,8 @@ def test_a_process_gets_sockets_and_nothing_else_of_ours(
 
 # A process that announces a terabyte.
 LIAR = (
-    "import socket, sys, struct, time; end = socket.socket(fileno=int(sys.argv[2])); "
-    "end.sendall(struct.pack('!QQ', 10, 1 << 40)); time.sleep(100)"
+    "import socket, sys, struct; end = socket.socket(fileno=int(sys.argv[2])); "
+    "end.sendall(struct.pack('!QQ', 10, 1 << 40))\nwhile end.recv(1 << 20): pass"
 )
 
 

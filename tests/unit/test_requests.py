@@ -145,13 +145,18 @@ def test_every_kind_of_problem_was_walked_and_has_an_entry_in_the_docs(client):
     kinds = {kind for kind, *_ in known_problems()}
     assert all(f"<tr id='{kind}'>" in page for kind in kinds)
     walked = {kind for *_, kind in FAILURES.values()}
-    # Those of keys and tokens are walked beside the gate; the last is a root.
+    # Those of keys and tokens are walked beside the gate, those of SQL beside its
+    # process, what users bring beside that; the last is a root.
     assert kinds - walked == {
         "not-authenticated",
         "scope-missing",
         "limits-missing",
         "unlimited-only",
         "access-unavailable",
+        "not-brought",
+        "sql-disabled",
+        "sql-refused",
+        "memory-exceeded",
         "query-error",
     }
     assert {*REFUSALS, *STATUSES.values()} >= {s for *_, s, _ in FAILURES.values()}
