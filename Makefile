@@ -36,6 +36,7 @@ check: setup ## Lint, types, format
 bench: setup ## Measure beside polars and DuckDB
 	$(BIN)/python -m tests.bench.bench_ingest
 	$(BIN)/python -m tests.bench.bench_inventory
+	$(BIN)/python -m tests.bench.bench_queries
 
 laws: setup ## Who, how often, what happened: against 5 M records' truth
 	$(BIN)/python -m tests.world_laws --records 5M
