@@ -1,4 +1,4 @@
-"""Compaction: the small files of one hour to few."""
+"""Compaction: the small files of one hour, or of one day, to few."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 
 from lake.catalog import Lake
-from lake.datafiles import EPOCH
+from lake.datafiles import EPOCH, HOUR
 from lake.errors import CommitConflict
 from lake.rewrite import ATTEMPTS, Rewritten, hour_of, live_files, swap
 from lake.tables import Table
@@ -19,6 +19,7 @@ log = structlog.get_logger()
 
 FULL_ENOUGH = 0.75  # of the target size: such a file is left alone
 MIN_FILES = 2
+DAY = timedelta(days=1)
 
 
 def compact(
@@ -27,8 +28,9 @@ def compact(
     *,
     since: datetime | None = None,
     until: datetime | None = None,
+    at_least: int = MIN_FILES,
 ) -> Rewritten:
-    """Merge the small files of each hour (of each day, for a ledger).
+    """Merge the small files of each hour (of each day, for a ledger or a roll-up).
 
     No row changes; so an hour of `flows` that may be settled is better settled, which
     makes it one file too: merged, it would look newer than what it was settled by.
@@ -40,24 +42,32 @@ def compact(
         table: What to compact.
         since: Only hours from here on; UTC.
         until: Only hours before this; UTC.
+        at_least: Fewer files of one hour, or day, are left as they are.
     """
     done = Rewritten()
+    length = HOUR if table.is_head else DAY
     for span, files in sorted(worth_merging(lake, table).items()):
-        if within(span, since, until):
+        if len(files) >= at_least and within(span, since, until, length=length):
             done += _merge(lake, table, span, files)
     return done
 
 
-def within(span: int, since: datetime | None, until: datetime | None) -> bool:
-    """Whether an hour since 1970 touches ``[since, until)``."""
-    begins = EPOCH + timedelta(hours=span)
-    return (since is None or begins + timedelta(hours=1) > since) and (
+def within(
+    span: int,
+    since: datetime | None,
+    until: datetime | None,
+    *,
+    length: timedelta = HOUR,
+) -> bool:
+    """Whether what begins with an hour since 1970 touches ``[since, until)``."""
+    begins = EPOCH + span * HOUR
+    return (since is None or begins + length > since) and (
         until is None or begins < until
     )
 
 
 def _merge(lake: Lake, table: Table, span: int, files: Sequence[DataFile]) -> Rewritten:
-    """Merge one hour's files, in lots of the target size, one commit a lot."""
+    """Merge one hour's or day's files, in lots of the target size, one commit a lot."""
     done = Rewritten()
     for _ in range(ATTEMPTS):
         try:
@@ -74,7 +84,7 @@ def _merge(lake: Lake, table: Table, span: int, files: Sequence[DataFile]) -> Re
 
 
 def worth_merging(lake: Lake, table: Table) -> dict[int, list[DataFile]]:
-    """Return the files worth merging, by the hour in which their rows begin."""
+    """Return the files worth merging, by the first hour of what they are merged by."""
     stored = lake.load(table)
     limit = int(lake.settings.target_file_bytes * FULL_ENOUGH)
     groups: dict[int, list[DataFile]] = {}
@@ -85,8 +95,8 @@ def worth_merging(lake: Lake, table: Table) -> dict[int, list[DataFile]]:
 
 
 def _span_of(table: Table, stored: IcebergTable, file: DataFile) -> int:
-    if table.hour_column is not None:
-        return hour_of(stored, file, table.hour_column)
+    if table.is_head:
+        return hour_of(stored, file)
     day = file.partition[0]
     return -1 if day is None else int(day) * 24
 

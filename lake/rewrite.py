@@ -66,11 +66,23 @@ def live_files(
     return [task.file for task in scan.plan_files()]
 
 
-def hour_of(stored: IcebergTable, file: DataFile, by: str | None = "start_time") -> int:
-    """Return the hour since 1970 that a file lies in, by its ``hour_column``."""
-    column = stored.schema().find_field(by or "start_time").field_id
-    lowest: Any = from_bytes(TimestamptzType(), file.lower_bounds[column])
-    return int(lowest) // HOUR_US
+def hour_of(stored: IcebergTable, file: DataFile) -> int:
+    """Return the hour since 1970 that a head's file lies in."""
+    return hours_of(stored, file, "start_time").start
+
+
+def hours_of(stored: IcebergTable, file: DataFile, column: str) -> range:
+    """Return the hours since 1970 from a file's first to its last, by a column."""
+    field = stored.schema().find_field(column).field_id
+    first, last = (
+        _hour(bounds[field]) for bounds in (file.lower_bounds, file.upper_bounds)
+    )
+    return range(first, last + 1)
+
+
+def _hour(bound: bytes) -> int:
+    time: Any = from_bytes(TimestamptzType(), bound)
+    return int(time) // HOUR_US
 
 
 def swap(

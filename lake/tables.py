@@ -94,7 +94,7 @@ class Table:
 
     @property
     def hour_column(self) -> str | None:
-        """The column by which each of its data files lies within one hour."""
+        """The column that tells the hour of its rows; a head's file lies within one."""
         if self.is_head:
             return self.partition_on
         return "hour" if any(f.name == "hour" for f in self.fields) else None

@@ -11,10 +11,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 
 from ingest.rollup.sums import Sums
+from ingest.rollup.touched import files_of
 from lake.datafiles import EPOCH, HOUR
 from lake.follow import bounded
 from lake.rewrite import live_files
@@ -72,13 +74,14 @@ class Coverage:
             added: Hours since 1970 that were added up, be it to nothing.
         """
         around = _around(added)
-        files = [
-            file
-            for hour in sorted(_around(around) - added)
-            for file in self._old.get(hour, ())
-        ]
-        stored = batches(COVERAGE_HOURLY, self._stored, files)
-        for rows in bounded(conform(rows, _SCHEMA) for rows in stored):
+        beside = sorted(_around(around) - added)
+        stored = batches(COVERAGE_HOURLY, self._stored, files_of(self._old, beside))
+        times = pa.array([EPOCH + hour * HOUR for hour in beside], _TIME)
+        wanted = (
+            rows.filter(pc.is_in(rows["hour"], value_set=times))
+            for rows in (conform(rows, _SCHEMA) for rows in stored)
+        )
+        for rows in bounded(wanted):
             self._sums.run("cover_beside.sql", given_rows=rows)
         self._sums.run("cover.sql", params={"reach_h": REACH_H})
         changed = self._sums.rows("cover_changed.sql")["hour"].to_pylist()

@@ -8,8 +8,8 @@ twice changes nothing, and of two followers at once one has to begin again.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -20,6 +20,8 @@ from pyiceberg.table import Table as IcebergTable
 
 from ingest.rollup.coverage import Coverage, listings
 from ingest.rollup.daily import roll_up_days
+from ingest.rollup.joined import HOURLY, join_days
+from ingest.rollup.part import Part
 from ingest.rollup.sums import SILENT, Sums
 from ingest.rollup.touched import (
     Touched,
@@ -49,8 +51,6 @@ from lake.tables import (
 from transform.rollup import COLUMNS
 
 log = structlog.get_logger()
-
-HOURLY = tuple(table for table in ROLLUPS if table is not EDGES_DAILY)
 
 Progress = Callable[[int, int], None]
 
@@ -87,6 +87,8 @@ def roll_up(
             roll_up_days(lake, sums, anew=EDGES_DAILY in anew)
         except FollowerStopped as error:
             stopped = stopped or error
+    if done:
+        join_days(lake, now=datetime.now(UTC))
     if stopped is not None:
         raise stopped
     return done
@@ -106,44 +108,13 @@ def stopped(lake: Lake) -> list[Table]:
 
 
 @dataclass(slots=True)
-class _Rollup:
-    """One roll-up's part of a pass.
-
-    Attributes:
-        hours: What it adds up again.
-        first: The first hour that it may.
-        old: Its data files, by hour.
-        added: Its new data files.
-        coverage: Of `coverage_hourly`: the hours that have been added up.
-    """
-
-    table: Table
-    stored: IcebergTable
-    writer: DataFileWriter
-    hours: frozenset[int]
-    first: int
-    old: dict[int, list[DataFile]]
-    added: list[DataFile] = field(default_factory=list)
-    coverage: Coverage | None = None
-    is_done: bool = False
-
-    def write(self, runs: Iterator[pa.Table]) -> None:
-        """Write an hour's rows, if there are any."""
-        first = next(runs, None)
-        if first is not None:
-            columns = [f.name for f in self.table.fields]
-            rows = _chain(first, runs)
-            self.added.append(self.writer.write_runs(rows, columns=columns))
-
-
-@dataclass(slots=True)
 class _Work:
     """One pass over `flows` at one snapshot, for all roll-ups that are behind."""
 
     flows: IcebergTable
     silences: IcebergTable
     files: dict[int, list[DataFile]]
-    rollups: list[_Rollup]
+    rollups: list[Part]
     change_id: str
     begun: datetime
 
@@ -197,7 +168,7 @@ def _files(
     return hours_by_file(FLOWS, flows, live_files(flows, since=since, until=until))
 
 
-def _rollup(work: _Work, table: Table, stored: IcebergTable, what: Touched) -> _Rollup:
+def _rollup(work: _Work, table: Table, stored: IcebergTable, what: Touched) -> Part:
     old = hours_by_file(table, stored) if what.everything or what.hours else {}
     hours = set(what.hours)
     bounds = [work.flows, stored]
@@ -208,7 +179,7 @@ def _rollup(work: _Work, table: Table, stored: IcebergTable, what: Touched) -> _
         if what.everything:
             hours |= hours_of_silences(work.silences)
     first = first_hour(bounds)
-    return _Rollup(
+    return Part(
         table=table,
         stored=stored,
         writer=DataFileWriter(table, stored, f"{work.change_id}-{table.name}"),
@@ -233,12 +204,13 @@ def _absorb(lake: Lake, work: _Work, sums: Sums, progress: Progress) -> int:
     for rollup in work.rollups:
         if rollup.coverage is not None:
             _cover(rollup, rollup.coverage)
+        removed = rollup.replaced()
         change = Change(
             op="follow",
             commit_id=f"{work.change_id}-{rollup.table.name}",
             begun=work.begun,
-            added=rollup.added,
-            removed=[f for hour in rollup.hours for f in rollup.old.get(hour, ())],
+            added=[*rollup.added, *rollup.kept_of(removed)],
+            removed=removed,
             properties={mark_property(FLOWS.name): str(head_id(work.flows))},
         )
         try:
@@ -268,17 +240,12 @@ def _add_up(work: _Work, sums: Sums, hour: int) -> None:
             rollup.coverage.add(rows)
 
 
-def _cover(rollup: _Rollup, coverage: Coverage) -> None:
+def _cover(rollup: Part, coverage: Coverage) -> None:
     """Write the hours of coverage, those too that change by what was added up."""
     rollup.hours = frozenset(coverage.hours(rollup.hours))
     for hour in sorted(rollup.hours):
         rows = coverage.of_hour(hour)
         rollup.write(iter([rows] if rows.num_rows else []))
-
-
-def _chain(first: pa.Table, rest: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    yield first
-    yield from rest
 
 
 def _silent(stored: IcebergTable, begins: datetime) -> pa.Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -12,7 +12,7 @@ from pyiceberg.table import Table as IcebergTable
 from ingest.silent import silent_hours
 from lake.datafiles import EPOCH
 from lake.errors import FollowerStopped
-from lake.rewrite import hour_of, live_files
+from lake.rewrite import hours_of, live_files
 from lake.snapshots import above, head_id, hours_touched, mark_of, retained_from
 from lake.tables import FLOWS, Table
 
@@ -66,11 +66,21 @@ def touched(
 def hours_by_file(
     table: Table, stored: IcebergTable, files: Iterable[DataFile] | None = None
 ) -> dict[int, list[DataFile]]:
-    """Return the live files of a table by the hour that each lies in."""
+    """Return the live files of a table by hour; one of a day stands under its hours."""
+    column = table.hour_column or "hour"
     found: dict[int, list[DataFile]] = {}
     for file in live_files(stored) if files is None else files:
-        found.setdefault(hour_of(stored, file, table.hour_column), []).append(file)
+        for hour in hours_of(stored, file, column):
+            found.setdefault(hour, []).append(file)
     return found
+
+
+def files_of(
+    by_hour: Mapping[int, Sequence[DataFile]], hours: Iterable[int]
+) -> list[DataFile]:
+    """Return the data files of some hours, each once."""
+    found = {file.file_path: file for hour in hours for file in by_hour.get(hour, ())}
+    return list(found.values())
 
 
 def first_hour(tables: Sequence[IcebergTable]) -> int:

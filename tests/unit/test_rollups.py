@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from contextlib import suppress
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -11,8 +11,10 @@ from hypothesis import given, settings, strategies
 
 import ingest.rollup.follower as follower
 from ingest.rollup.follower import roll_up, stopped
+from ingest.rollup.joined import HOURLY, join_days
 from ingest.rollup.sums import LIMITS, Sums
 from lake.compact import compact
+from lake.datafiles import HOUR
 from lake.errors import FollowerStopped
 from lake.expire import expire
 from lake.follow import follow_all
@@ -221,6 +223,37 @@ def test_only_touched_hours_are_added_up_again(lake_, op):
     put(lake_, flows_of(2, [1]), op=op)
     assert roll_up(lake_) == 1
     assert len(names & {f.file_path for f in live_files(lake_.load(EDGES_HOURLY))}) == 2
+
+
+SECOND = range(2, 9)  # hours of the second of January
+
+
+def files_of_second(lake_, table):
+    day = (date(2026, 1, 2) - date(1970, 1, 1)).days
+    return sum(f.partition[0] == day for f in live_files(lake_.load(table)))
+
+
+def test_the_hours_of_a_day_that_has_ended_become_one_file(lake_):
+    world = World(lake_)
+    put(lake_, flows_of(1, [0, *SECOND, 30]))
+    world.roll_up()
+    assert [files_of_second(lake_, table) for table in HOURLY] == [1] * len(HOURLY)
+    holds(world)
+    put(lake_, flows_of(2, [3]))
+    world.roll_up()
+    assert files_of_second(lake_, EDGES_HOURLY) == 2
+    holds(world)
+
+
+@pytest.mark.parametrize(("late", "files"), [(timedelta(0), 1), (HOUR, 7)])
+def test_a_day_is_joined_once_its_last_hour_may_be_settled(lake_, late, files):
+    settled = datetime(2026, 1, 3, 1, tzinfo=UTC)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(follower, "join_days", lambda lake_, now: None)
+        put(lake_, flows_of(1, SECOND))
+        roll_up(lake_)
+    join_days(lake_, now=settled - late)
+    assert files_of_second(lake_, EDGES_HOURLY) == files
 
 
 def test_what_a_roll_up_has_yet_to_absorb_survives_expiry(lake_):
