@@ -9,12 +9,11 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings, strategies
 
-import ingest.rollup.follower as follower
+from ingest.rollup import follower, joined
 from ingest.rollup.follower import roll_up, stopped
 from ingest.rollup.joined import HOURLY, join_days
 from ingest.rollup.sums import LIMITS, Sums
 from lake.compact import compact
-from lake.datafiles import HOUR
 from lake.errors import FollowerStopped
 from lake.expire import expire
 from lake.follow import follow_all
@@ -233,27 +232,30 @@ def files_of_second(lake_, table):
     return sum(f.partition[0] == day for f in live_files(lake_.load(table)))
 
 
-def test_the_hours_of_a_day_that_has_ended_become_one_file(lake_):
+def test_the_hours_of_a_day_that_has_ended_become_one_file(lake_, monkeypatch):
+    monkeypatch.setattr(joined, "FILES_A_DAY", 2)
     world = World(lake_)
     put(lake_, flows_of(1, [0, *SECOND, 30]))
     world.roll_up()
     assert [files_of_second(lake_, table) for table in HOURLY] == [1] * len(HOURLY)
     holds(world)
     put(lake_, flows_of(2, [3]))
+    monkeypatch.setattr(joined, "FILES_A_DAY", 3)
     world.roll_up()
     assert files_of_second(lake_, EDGES_HOURLY) == 2
     holds(world)
 
 
-@pytest.mark.parametrize(("late", "files"), [(timedelta(0), 1), (HOUR, 7)])
-def test_a_day_is_joined_once_its_last_hour_may_be_settled(lake_, late, files):
+def test_a_day_is_joined_once_its_last_hour_may_be_settled(lake_, monkeypatch):
+    put(lake_, flows_of(1, SECOND))
+    monkeypatch.setattr(joined, "FILES_A_DAY", 99)
+    roll_up(lake_)
+    monkeypatch.setattr(joined, "FILES_A_DAY", 2)
     settled = datetime(2026, 1, 3, 1, tzinfo=UTC)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(follower, "join_days", lambda lake_, now: None)
-        put(lake_, flows_of(1, SECOND))
-        roll_up(lake_)
-    join_days(lake_, now=settled - late)
-    assert files_of_second(lake_, EDGES_HOURLY) == files
+    join_days(lake_, now=settled - timedelta(seconds=1))
+    assert files_of_second(lake_, EDGES_HOURLY) > 1
+    join_days(lake_, now=settled)
+    assert files_of_second(lake_, EDGES_HOURLY) == 1
 
 
 def test_what_a_roll_up_has_yet_to_absorb_survives_expiry(lake_):
