@@ -94,7 +94,8 @@ def _rows_within(
     if table.hour_column != "hour":
         return window(since, until)
     begins = since and since.replace(minute=0, second=0, microsecond=0)
-    return window(begins, until, column="hour")
+    # Its days too: by them whole manifests are left unread.
+    return And(_days(since, until), window(begins, until, column="hour"))
 
 
 def window(

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
-from pyiceberg.manifest import DataFile
+from pyiceberg.manifest import DataFile, ManifestFile
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table import Transaction
 from pyiceberg.table.metadata import TableMetadata
@@ -93,6 +93,14 @@ class _Append(_MergeAppendFiles):
 
 class _Overwrite(_OverwriteFiles):
     """A swap of files that leaves every file where it is, whatever happens."""
+
+    def _existing_manifests(self) -> list[ManifestFile]:
+        """Leave out those that only tell what earlier snapshots removed, as appends do.
+
+        PyIceberg hands them on, and reads each of them whenever it plans.
+        """
+        kept = super()._existing_manifests()
+        return [m for m in kept if m.has_added_files() or m.has_existing_files()]
 
     def _cleanup_uncommitted(self) -> None:
         """Delete nothing."""

@@ -16,6 +16,7 @@ from lake.tables import FLOWS
 from queries.compose import (
     TRAFFIC,
     composed,
+    folds,
     load_asked,
     order_of_pages,
     ordered,
@@ -196,11 +197,20 @@ def _absorbed(question: Question, rollup: str) -> int | None:
 def _is_unsure(
     session: Session, question: Question, asked: Asked, more: Mapping[str, Any]
 ) -> bool:
-    """Whether a roll-up has folded what the answer would have to tell apart."""
-    if "unsure" not in asked.columns:
+    """Whether a roll-up has folded what the answer would have to tell apart.
+
+    Which pods its folded rows were it does not tell: where these are asked for, or an
+    expression may do so, any of them may be one.
+    """
+    if "folded_clients" not in asked.columns:
         return False
-    sql = unsure(asked, question.filters, _tested(question))
-    return bool(_query(session, sql, question, more)["unsure"][0].as_py())
+    is_blind = question.expression is not None or "pod" in question.filters
+    given = () if is_blind else question.filters
+
+    def tells(sql: str) -> bool:
+        return bool(_query(session, sql, question, more)["found"][0].as_py())
+
+    return tells(folds(asked, given)) and (is_blind or tells(unsure(asked, given)))
 
 
 def _rows(

@@ -128,9 +128,7 @@ def _check(report: Report) -> None:
     unknown = set(report.reads) - set(TABLES)
     if unknown or not report.reads:
         raise ContractError(f"{report.name}: Reads names no table: {sorted(unknown)}")
-    returned = {c.name for c in report.columns}
-    if not {*report.key, *(name for name, _ in report.order)} <= returned:
-        raise ContractError(f"{report.name}: Order or Key names what is not returned")
+    _check_columns(report)
     strange = {c.type for c in report.columns} - set(TYPES)
     if strange:
         raise ContractError(f"{report.name}: {sorted(strange)} are no types")
@@ -144,6 +142,14 @@ def _check(report: Report) -> None:
     for name in report.rolled:
         if not set(load_asked(name).reads) <= {t.name for t in ROLLUPS}:
             raise ContractError(f"{report.name}: {name} reads what is no roll-up")
+
+
+def _check_columns(report: Report) -> None:
+    returned, ordered = {c.name for c in report.columns}, {n for n, _ in report.order}
+    if not {*report.key, *report.late} | ordered <= returned:
+        raise ContractError(f"{report.name}: Order, Key or Late names no column")
+    if ordered & set(report.late):
+        raise ContractError(f"{report.name}: it is ordered by what comes late")
 
 
 TYPES = {"varchar", "integer", "bigint", "double", "boolean", "timestamptz", "date",

@@ -26,6 +26,7 @@ FOLDER = Path(__file__).parent / "asked"
 TRAFFIC, EXPLODED, GATEWAYS = "traffic", "exploded", "gateways"
 PAIRS, SERIES = ADDED_UP = ("pairs", "series")
 ORIENTED = "oriented"  # the view of all records, as client and server
+UNSURE = "unsure"
 UNCOUNTED = "uncounted"  # whether records are asked about whose packets count elsewhere
 
 
@@ -97,27 +98,28 @@ def for_any(report: Report) -> str:
     return ordered(report, with_parts(report, parts))
 
 
-def unsure(asked: Asked, given: Iterable[str], expression: str | None) -> str:
-    """Return the statement that tells if a roll-up is unsure of any row asked about.
+def folds(asked: Asked, given: Iterable[str]) -> str:
+    """Return the statement that tells if a roll-up has folded what is asked about."""
+    rows = asked_about(given, tests=["folded_clients"])
+    return _with(
+        {"called": asked.sql, "asked": rows}, "SELECT count(*) > 0 AS found FROM asked"
+    )
 
-    Which pods its folded rows were it does not tell: where these are asked for, or an
-    expression may do so, any of them may be one.
-    """
-    is_blind = expression is not None or "pod" in given
-    rows = asked_about(
-        () if is_blind else given, tests=["folded_clients" if is_blind else "unsure"]
-    )
-    return (
-        f"WITH called AS (\n{asked.sql}\n), asked AS (\n{rows}\n)\n"
-        "SELECT count(*) > 0 AS unsure FROM asked"
-    )
+
+def unsure(asked: Asked, given: Iterable[str]) -> str:
+    """Return the statement that tells if what it has folded leaves any row unsure."""
+    rows = asked_about(given, tests=["folded_clients"])
+    return _with({"called": asked.sql, "asked": rows}, _sql(UNSURE))
 
 
 def ordered(report: Report, sql: str) -> str:
     """Return a statement with the report's order and limit."""
     if report.whole:
         return sql
-    return f"{sql}\n{order_by(report)}\nLIMIT $limit"
+    order = order_by(report)
+    if report.late:
+        return f"{_shown(sql, f'{order} LIMIT $limit')}\n{order}"
+    return f"{sql}\n{order}\nLIMIT $limit"
 
 
 def paged(report: Report, sql: str, begin: Keyset | None) -> str:
@@ -129,20 +131,21 @@ def paged(report: Report, sql: str, begin: Keyset | None) -> str:
         begin: Where the page begins, its values bound as `Keyset` names them, and
             ``$skipped``; None: it is the first.
     """
-    order = paging.order_by(order_of_pages(report))
+    order = f"ORDER BY {paging.order_by(order_of_pages(report))}"
     where = f"WHERE {begin.predicate}\n" if begin else ""
-    skip = " OFFSET $skipped" if begin else ""
-    return (
-        f"SELECT * FROM (\n{sql}\n) AS answer\n{where}"  # noqa: S608
-        f"ORDER BY {order}\nLIMIT $limit{skip}"
-    )
+    page = f"{where}{order}\nLIMIT $limit{' OFFSET $skipped' if begin else ''}"
+    if report.late:
+        return f"{_shown(sql, page)}\n{order}"
+    return f"SELECT * FROM (\n{sql}\n) AS answer\n{page}"  # noqa: S608
 
 
 def order_of_pages(report: Report) -> tuple[paging.OrderColumn, ...]:
-    """Return the order of a report's pages: its own, then all other columns."""
-    return paging.total(
-        paging.order_of(report.order), (column.name for column in report.columns)
-    )
+    """Return the order of a report's pages: its own, then all other columns.
+
+    Those that are late follow from the others.
+    """
+    names = (c.name for c in report.columns if c.name not in report.late)
+    return paging.total(paging.order_of(report.order), names)
 
 
 def order_by(report: Report) -> str:
@@ -178,9 +181,26 @@ def with_parts(report: Report, parts: dict[str, str]) -> str:
         parts = {**parts, report.asks: _sql(report.asks)}
     if report.asks == GATEWAYS:  # other records in place of those that count
         parts = {"told": _told(), ORIENTED: _sql(GATEWAYS), **parts}
-    tables = ",\n".join(f"{name} AS (\n{sql}\n)" for name, sql in parts.items())
-    own, rest = re.match(r"(WITH\s+)?(.*)", report.sql, re.DOTALL).groups()  # type: ignore[union-attr]
+    return _with(parts, report.sql)
+
+
+def _with(parts: dict[str, str], sql: str) -> str:
+    """Return a SELECT behind common table expressions.
+
+    DuckDB would write each of these down whole where it is asked of twice.
+    """
+    tables = ",\n".join(
+        f"{name} AS NOT MATERIALIZED (\n{part}\n)" for name, part in parts.items()
+    )
+    own, rest = re.match(r"(WITH\s+)?(.*)", sql, re.DOTALL).groups()  # type: ignore[union-attr]
     return f"WITH {tables}{',' if own else ''}\n{rest}"
+
+
+def _shown(sql: str, page: str) -> str:
+    """Return a statement whose late columns are of the rows that are shown."""
+    found = re.fullmatch(r"(.*\nfound AS \(\n.*?\n\))(.*)", sql, re.DOTALL)
+    before, behind = found.groups()  # type: ignore[union-attr]
+    return f"{before},\nshown AS (\nSELECT * FROM found\n{page}\n){behind}"
 
 
 def _address_tests() -> tuple[str, str]:

@@ -120,6 +120,8 @@ class Report:
         parameters: All that it takes, those of what it asks about included.
         order: Columns to sort by, each with its direction; none: in no order.
         whole: Its SQL has its own order or limit.
+        late: Columns that are computed of the rows shown alone, for what they cost: its
+            SQL ends by reading ``shown``, those of the rows of ``found``.
         key: Columns by which a row is the same in the next answer.
         reads: Names of the tables that it reads, the main one first.
         brought: Names of what it reads that users bring, such as `rates`.
@@ -137,6 +139,7 @@ class Report:
     columns: tuple[Column, ...]
     order: tuple[tuple[str, str], ...]
     whole: bool
+    late: tuple[str, ...]
     key: tuple[str, ...]
     reads: tuple[str, ...]
     brought: tuple[str, ...]

@@ -49,6 +49,8 @@ def translated(question: Question, dialect: str) -> str:
     sql = composed(report, given=question.filters, expression=tested)
     sql = ordered(report, sql)
     tree = sqlglot.parse_one(sql, read="duckdb")
+    for each in tree.find_all(sqlglot.exp.CTE):
+        each.set("materialized", None)  # for DuckDB alone
     tree = tree.transform(_with_values(question.bound))
     tree = tree.transform(_portable(dialect))
     for name, item in question.brought.items():

@@ -20,7 +20,7 @@ from queries.contract import (
 )
 
 _FIELD = re.compile(
-    r"(Params|Returns|Order|Key|Reads|Note|Holds|Fixed|Rolled|Limit):\s*(.*)"
+    r"(Params|Returns|Order|Key|Reads|Note|Holds|Fixed|Rolled|Limit|Late):\s*(.*)"
 )
 _VALUES = re.compile(r"((?:\$\w+(?:, )?)+) in ([\w|]+)")
 _SORTED = re.compile(r"(\w+)(?: (asc|desc))?")
@@ -72,6 +72,7 @@ def parse_report(
         columns=columns,
         order=order,
         whole=whole,
+        late=words(fields.get("Late", "")),
         key=words(fields.get("Key", "")) or _key(order, columns),
         reads=tuple(
             dict.fromkeys("flows" if r == asks else r for r in reads if r not in NAMES)

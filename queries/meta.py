@@ -70,7 +70,8 @@ def facts_of(session: Session, question: Question) -> Facts:
         return Facts(through, 0, {}, has_flows=has_flows)
     coverage = _coverage(session, question.window)
     baseline = Window(question.reach.since, question.window.since)
-    before = _coverage(session, baseline) if baseline.since < baseline.until else {}
+    has_baseline = baseline.since < baseline.until
+    before = _coverage(session, baseline) if has_baseline else {}
     return Facts(
         data_through=through,
         skipped=_skipped(session, question, coverage),
@@ -78,7 +79,7 @@ def facts_of(session: Session, question: Question) -> Facts:
         undecided=sum(sums.get("undecided", 0) for sums in (coverage, before)),
         not_covered=_behind(question, question.window),
         reach_not_covered=_behind(question, question.reach),
-        unheard=_hours(baseline) - before.get("hours_heard", 0),
+        unheard=_unheard(session, baseline) if has_baseline else 0,
         has_flows=has_flows,
     )
 
@@ -104,9 +105,11 @@ def _skipped(session: Session, question: Question, coverage: Mapping[str, int]) 
     return int(session.query(statement("meta/skipped"), given)["skipped"][0].as_py())
 
 
-def _hours(window: Window) -> int:
-    """Return how many hours a window touches."""
-    return -(-(window.until - window.since) // timedelta(hours=1))
+def _unheard(session: Session, window: Window) -> int:
+    """Return in how many of the hours that a window touches nothing was heard."""
+    given = {"since": window.since, "until": window.until}
+    heard = session.query(statement("meta/heard"), given)["hours"][0].as_py()
+    return int(-(-(window.until - window.since) // timedelta(hours=1)) - heard)
 
 
 def _behind(question: Question, window: Window) -> int | None:

@@ -23,29 +23,23 @@ WITH summed AS (
     client, server, CASE WHEN $ports <> 'together' THEN service_port END, protocol, verdict,
     reject_cause, scope, folded_ports, start_time >= $since
 ),
-ranked AS (
-  SELECT
-    *,
-    dense_rank() OVER (
-      PARTITION BY client, server, verdict, in_window ORDER BY service_port ASC NULLS LAST
-    ) AS nth_port
+swept AS (
+  SELECT client, server, verdict, in_window
   FROM summed
-),
-judged AS (
-  SELECT
-    *,
-    $ports = 'each' AND (
-      max(CASE WHEN service_port IS NOT NULL THEN nth_port END) OVER (
-        PARTITION BY client, server, verdict, in_window
-      ) > 20
-      OR bool_or(folded_ports) OVER (PARTITION BY client, server, verdict, in_window)
-    ) AS swept
-  FROM ranked
+  WHERE $ports = 'each'
+  GROUP BY client, server, verdict, in_window
+  HAVING count(DISTINCT service_port) > 20 OR bool_or(folded_ports)
 )
 SELECT
-  client, server,
-  CASE WHEN NOT coalesce(swept, FALSE) THEN service_port END AS service_port,
-  coalesce(swept, FALSE) AND (service_port IS NOT NULL OR folded_ports) AS many_ports,
-  protocol, verdict, reject_cause, scope, in_window, records, connections, packets_to_server,
-  packets_to_client, bytes_to_server, bytes_to_client, first_seen, last_seen
-FROM judged
+  p.client, p.server,
+  CASE WHEN s.in_window IS NULL THEN p.service_port END AS service_port,
+  s.in_window IS NOT NULL AND (p.service_port IS NOT NULL OR p.folded_ports) AS many_ports,
+  p.protocol, p.verdict, p.reject_cause, p.scope, p.in_window, p.records, p.connections,
+  p.packets_to_server, p.packets_to_client, p.bytes_to_server, p.bytes_to_client,
+  p.first_seen, p.last_seen
+FROM summed AS p
+LEFT JOIN swept AS s
+  ON s.client IS NOT DISTINCT FROM p.client
+  AND s.server IS NOT DISTINCT FROM p.server
+  AND s.verdict IS NOT DISTINCT FROM p.verdict
+  AND s.in_window = p.in_window

@@ -3,45 +3,22 @@
 -- Holds:   $by in pod|workload|namespace|cluster;
 --          $server_by in pod|workload|namespace|cluster|node|eni|subnet|vpc|az|account; $verdict in rejected
 -- Returns: client_kind, server_kind, client_cluster, server_cluster, client_namespace, server_namespace,
---          client_label, server_label, client_pod, server_pod, service_port, verdict, unsure
+--          client_label, server_label, client_pod, server_pod, service_port, verdict, folded_clients
 -- Reads:   rejections_hourly
 -- Note:    Sources past the first 1,000 of a server and hour are known by their workload
---          alone; a row is unsure where that does not tell what the client is called, or where it
---          is not sure either that there are more than 1,000 sources of that workload.
-WITH told AS (
-  SELECT
-    *,
-    row(
-      hour, server_kind, server_cluster, server_namespace, server_workload, server_pod, server_node,
-      server_eni, server_subnet, server_az, server_vpc, server_account,
-      source_cluster, source_namespace, source_workload
-    ) AS crowd
-  FROM rejections_hourly
-  WHERE hour >= $from AND hour < $until
-),
-crowds AS (
-  SELECT crowd
-  FROM told
-  WHERE crowd IN (SELECT crowd FROM told WHERE source_kind = 'other')
-  GROUP BY crowd
-  HAVING count(DISTINCT source_address) + max(CASE WHEN source_kind = 'other' THEN source_addresses END) > 1000
-),
-placed AS (
+--          alone: `unsure` tells if that leaves an answer in doubt.
+WITH placed AS (
   SELECT
     day,
     hour,
     hour AS start_time,
     source_address AS client_address,
     coalesce(source_kind = 'other', FALSE) AS folded_clients,
-    source_kind = 'other' AND (
-      source_workload IS NULL
-      OR ($by <> 'workload' AND source_workload <> 'internet')
-      OR crowd NOT IN (SELECT crowd FROM crowds)
-    ) AS unsure,
     CASE
       WHEN source_kind <> 'other' THEN source_kind
       WHEN source_workload = 'internet' THEN 'internet'
     END AS client_kind,
+    source_addresses AS client_addresses,
     source_cluster AS client_cluster,
     source_namespace AS client_namespace,
     source_workload AS client_label,
@@ -55,7 +32,8 @@ placed AS (
     CASE
       WHEN source_kind IN ('network', 'aws_service', 'other') THEN source_workload ELSE source_kind
     END AS client_outside
-  FROM told
+  FROM rejections_hourly
+  WHERE hour >= $from AND hour < $until
 )
 SELECT
   *,

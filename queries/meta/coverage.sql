@@ -1,6 +1,5 @@
 -- How complete the window's hours are, how far they are settled and attributed.
 SELECT
-  count(DISTINCT hour) FILTER (WHERE windows_seen + coalesce(windows_silent, 0) > 0) AS hours_heard,
   CAST(sum(windows_expected) AS BIGINT) AS expected,
   CAST(sum(least(windows_seen + coalesce(windows_silent, 0), windows_expected)) AS BIGINT) AS heard,
   CAST(sum(records) AS BIGINT) AS records,

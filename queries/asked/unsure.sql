@@ -1,0 +1,37 @@
+-- Tell if sources that `rejections_hourly` has folded leave an answer in doubt.
+--
+-- Note:    They do where their workload does not tell what the client is called, or where it is not
+--          sure either that there are more than 1,000 sources of that workload. What is asked about
+--          is of folded sources alone.
+WITH folded AS (
+  SELECT
+    client_label,
+    row(
+      hour, server_kind, server_cluster, server_namespace, server_label, server_pod, server_node,
+      server_eni, server_subnet, server_az, server_vpc, server_account,
+      client_cluster, client_namespace, client_label
+    ) AS crowd
+  FROM asked
+),
+around AS (
+  SELECT
+    client_address, client_addresses, folded_clients,
+    row(
+      hour, server_kind, server_cluster, server_namespace, server_label, server_pod, server_node,
+      server_eni, server_subnet, server_az, server_vpc, server_account,
+      client_cluster, client_namespace, client_label
+    ) AS crowd
+  FROM called
+),
+crowds AS (
+  SELECT crowd
+  FROM around
+  WHERE crowd IN (SELECT crowd FROM folded)
+  GROUP BY crowd
+  HAVING count(DISTINCT client_address) + max(CASE WHEN folded_clients THEN client_addresses END) > 1000
+)
+SELECT count(*) > 0 AS found
+FROM folded
+WHERE client_label IS NULL
+  OR ($by <> 'workload' AND client_label <> 'internet')
+  OR crowd NOT IN (SELECT crowd FROM crowds)
