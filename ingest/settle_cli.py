@@ -75,7 +75,7 @@ def compact(
     since: Annotated[str | None, typer.Option(help="Only hours from here on")] = None,
     until: Annotated[str | None, typer.Option(help="Only hours before this")] = None,
 ) -> None:
-    """Merge the small files of each hour into few.
+    """Merge the small files of each hour into few (of ledgers and roll-ups each day).
 
     Hours of flows are attributed and settled in the same pass where they are old
     enough for that (FLOWLAKE_LATENESS_MINUTES).
