@@ -33,7 +33,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "inventory": ("ingest.inventory.cli", "inventory", "Learn what existed and when."),
     "settle": ("ingest.settle_cli", "settle", "Decide what needs a second record."),
     "attribute": ("ingest.settle_cli", "attribute", "Attribute reopened hours anew."),
-    "compact": ("ingest.settle_cli", "compact", "Merge small files: an hour's, or a day's."),
+    "compact": ("ingest.settle_cli", "compact", "Merge the files of an hour or day."),
     "retain": ("ingest.cli", "retain", "Drop old days."),
     "gc": ("ingest.cli", "gc", "Delete the files that nothing names any more."),
     "repair": ("ingest.cli", "repair", "Rebuild ledgers from evidence and flows."),
