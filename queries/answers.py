@@ -6,13 +6,14 @@ import re
 import time
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
 from lake.reading import Plan, is_timed
 from lake.snapshots import mark_of
-from lake.tables import FLOWS
+from lake.tables import COVERAGE_HOURLY, FLOWS
 from queries.compose import (
     TRAFFIC,
     composed,
@@ -26,7 +27,14 @@ from queries.compose import (
 from queries.contract import Asked
 from queries.engine import Engine
 from queries.filters import compiled, fields_of
-from queries.meta import META_NAMES, Facts, facts_of, meta_of
+from queries.meta import (
+    META_NAMES,
+    Facts,
+    coverage_of,
+    facts_of,
+    meta_of,
+    through_of,
+)
 from queries.paging import Keyset, PageEnd, page_end
 from queries.questions import META_TABLES, Question, pose
 from queries.rolled import parts_of, plans_of
@@ -106,9 +114,28 @@ def _end(question: Question, rows: pa.Table, page: Page | None) -> PageEnd | Non
 
 
 def _facts(engine: Engine, question: Question) -> Facts:
+    through = _through(engine, question)
     plans = [_planned(engine, question, name) for name in META_TABLES]
+    undecided = None
+    if not question.limits.is_unlimited and question.reach is not None:
+        # Of all: what is in scope of a record may be seen by another's interface.
+        with engine.session(plans) as session:
+            undecided = coverage_of(session, question.reach).get("undecided", 0)
     with engine.session(plans, question.limits) as session:
-        return facts_of(session, question)
+        return facts_of(session, question, through=through, undecided=undecided)
+
+
+def _through(engine: Engine, question: Question) -> datetime | None:
+    """Return how far the records reach that may be seen, whatever is asked of."""
+    limits = question.limits
+    of = question.pinned["sources" if limits.is_unlimited else COVERAGE_HOURLY.name]
+
+    def look() -> datetime | None:
+        with engine.session([engine.plan(of)], limits) as session:
+            return through_of(session, limits)
+
+    found: datetime | None = engine.facts.get((of.metadata, limits.key), look)
+    return found
 
 
 def _about(question: Question) -> Hashable:

@@ -28,6 +28,11 @@ class Limits:
         return not (self.accounts or self.vpcs or self.namespaces)
 
     @property
+    def by_namespace(self) -> bool:
+        """Whether only some namespaces may be seen, of which no interface is."""
+        return bool(self.namespaces)
+
+    @property
     def key(self) -> str:
         """A text that equal limits share, for caches and cursors; empty: unlimited."""
         if self.is_unlimited:

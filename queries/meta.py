@@ -9,6 +9,7 @@ from typing import Any
 
 from lake.reading import Plan
 from lake.tables import COVERAGE_HOURLY, FLOWS
+from queries.limits import Limits
 from queries.questions import Question
 from queries.rolled import hours_not_absorbed
 from queries.session import Session
@@ -19,6 +20,7 @@ from queries.values import Window
 COVERAGE = COVERAGE_HOURLY.name
 NO_COVERAGE = "hours of it are not rolled up: the next `flowlake ingest` does that"
 NOT_HEARD = "no interface was heard of in the window, nor within a day on both sides"
+BY_NAMESPACE = "interfaces are of no namespace: of those alone nobody knows"
 NO_FLOWS = "nothing has been ingested yet: `flowlake ingest` does that"
 # What `meta` says, by name; the documentation is made from it.
 META_NAMES: Mapping[str, str] = {
@@ -32,7 +34,8 @@ META_NAMES: Mapping[str, str] = {
     "data_through": "How far the records of the lake reach; null: none yet.",
     "completeness": "The share of expected intervals that were heard of (null: not "
     "known, with the reason), intervals that AWS skipped, the share of records that is "
-    "not settled, and records that should have arrived somewhere and did not.",
+    "not settled, and records that should have arrived somewhere and did not. With "
+    "limits, of the interfaces in scope; to namespaces, null: interfaces are of none.",
     "attributed": "The share of records' sides that are ours, or may be, with a known "
     "identity; null: not known yet.",
     "files": "Data files read; null for those with limits.",
@@ -48,7 +51,7 @@ class Facts:
     """What is known of a question's window."""
 
     data_through: datetime | None
-    skipped: int
+    skipped: int | None
     coverage: Mapping[str, int]
     undecided: int = 0  # records, of the baseline too, that may or may not count
     not_covered: int | None = None  # hours changed since they were added up; None: all
@@ -62,21 +65,36 @@ class Facts:
         return self.reach_not_covered == 0 and not self.undecided
 
 
-def facts_of(session: Session, question: Question) -> Facts:
-    """Return what is known of the question's window, within its limits."""
+def facts_of(
+    session: Session,
+    question: Question,
+    *,
+    through: datetime | None,
+    undecided: int | None = None,
+) -> Facts:
+    """Return what is known of the question's window, within its limits.
+
+    Args:
+        session: Over the tables that it is made from.
+        question: What is asked.
+        through: How far the records reach.
+        undecided: Of how many records, of the baseline too, nobody knows if they
+            count; None: as many as are within the limits.
+    """
     has_flows = question.pinned[FLOWS.name].snapshot is not None
-    through = _through(session, question)
     if question.window is None or question.reach is None:
         return Facts(through, 0, {}, has_flows=has_flows)
-    coverage = _coverage(session, question.window)
+    coverage = coverage_of(session, question.window)
     baseline = Window(question.reach.since, question.window.since)
     has_baseline = baseline.since < baseline.until
-    before = _coverage(session, baseline) if has_baseline else {}
+    before = coverage_of(session, baseline) if has_baseline else {}
+    if undecided is None:
+        undecided = sum(sums.get("undecided", 0) for sums in (coverage, before))
     return Facts(
         data_through=through,
         skipped=_skipped(session, question, coverage),
         coverage=coverage,
-        undecided=sum(sums.get("undecided", 0) for sums in (coverage, before)),
+        undecided=undecided,
         not_covered=_behind(question, question.window),
         reach_not_covered=_behind(question, question.reach),
         unheard=_unheard(session, baseline) if has_baseline else 0,
@@ -84,20 +102,25 @@ def facts_of(session: Session, question: Question) -> Facts:
     )
 
 
-def _through(session: Session, question: Question) -> datetime | None:
-    """Return how far the records reach: of a principal with limits, its own."""
-    name = "through" if question.limits.is_unlimited else "heard_through"
+def through_of(session: Session, limits: Limits) -> datetime | None:
+    """Return how far the records of the lake reach: with limits, those in scope."""
+    name = "through" if limits.is_unlimited else "heard_through"
     found = session.query(statement(f"meta/data_{name}"))["data_through"][0].as_py()
     return found if isinstance(found, datetime) else None
 
 
-def _coverage(session: Session, window: Window) -> dict[str, int]:
+def coverage_of(session: Session, window: Window) -> dict[str, int]:
+    """Return the sums of `coverage_hourly` over a window, those that are known."""
     given = {"since": window.since, "until": window.until}
     (found,) = session.query(statement("meta/coverage"), given).to_pylist()
     return {name: count for name, count in found.items() if count is not None}
 
 
-def _skipped(session: Session, question: Question, coverage: Mapping[str, int]) -> int:
+def _skipped(
+    session: Session, question: Question, coverage: Mapping[str, int]
+) -> int | None:
+    if question.limits.by_namespace:
+        return None
     if not question.limits.is_unlimited:
         return coverage.get("skipped", 0)
     window = question.window
@@ -117,18 +140,21 @@ def _behind(question: Question, window: Window) -> int | None:
     return hours_not_absorbed(pinned[COVERAGE], pinned[FLOWS.name], window)
 
 
-def _unknown(facts: Facts) -> str:
+def _unknown(facts: Facts, limits: Limits) -> str:
     """Return why nobody knows how complete the answer is."""
     if not facts.has_flows:
         return NO_FLOWS
-    return NOT_HEARD if facts.not_covered == 0 else NO_COVERAGE
+    if limits.by_namespace:
+        return BY_NAMESPACE
+    is_told = limits.is_unlimited and facts.not_covered != 0
+    return NO_COVERAGE if is_told else NOT_HEARD
 
 
-def _completeness(facts: Facts) -> dict[str, Any]:
+def _completeness(facts: Facts, limits: Limits) -> dict[str, Any]:
     share = _share(facts.coverage, "heard", "expected")
     return {
         "share": share,
-        "reason": _unknown(facts) if share is None else None,
+        "reason": _unknown(facts, limits) if share is None else None,
         "skipdata": facts.skipped,
         "unsettled": _share(facts.coverage, "unsettled", "records"),
         "unmatched": facts.coverage.get("unmatched"),
@@ -164,7 +190,7 @@ def meta_of(
         "snapshots": {p.table.name: _id(p.snapshot) for p in read},
         "table": read[0].table.name,
         "data_through": _plain(facts.data_through),
-        "completeness": _completeness(facts),
+        "completeness": _completeness(facts, question.limits),
         "attributed": _share(facts.coverage, "attributed", "sides"),
         "files": sum(len(p.files) for p in read) if all_of_it else None,
         "rows_read": sum(p.rows for p in read) if all_of_it else None,
@@ -173,7 +199,7 @@ def meta_of(
 
 
 def _warnings(question: Question, read: Sequence[Plan], facts: Facts) -> list[str]:
-    found = [*_of_completeness(facts)]
+    found = [*_of_completeness(facts, question.limits)]
     if question.parameters.get("explode"):
         found.append(
             "a record stands in the row of each of its security groups: rows overlap, "
@@ -186,15 +212,24 @@ def _warnings(question: Question, read: Sequence[Plan], facts: Facts) -> list[st
             f"{main.table.name} has dropped its days before {main.retained_from}: what "
             "they held is not in this answer"
         )
-    about = [p for p in read if p.table.name != COVERAGE] or read
-    if window and not any(p.rows for p in about):
-        found.append(f"the lake holds no records of this window: {_reach(through)}")
+    if window and not _any_records(question, read, facts):
+        found.append(f"no records of this window are known: {_reach(facts)}")
     elif window and through and through < window.until:
         found.append(f"records are known only up to {_plain(through)}")
     return found
 
 
-def _of_completeness(facts: Facts) -> Iterator[str]:
+def _any_records(question: Question, read: Sequence[Plan], facts: Facts) -> bool:
+    """Whether there may be any: of a principal with limits, of its own."""
+    if question.limits.by_namespace:
+        return True
+    if not question.limits.is_unlimited:
+        return bool(facts.coverage.get("records"))
+    about = [p for p in read if p.table.name != COVERAGE] or read
+    return any(p.rows for p in about)
+
+
+def _of_completeness(facts: Facts, limits: Limits) -> Iterator[str]:
     if facts.coverage.get("undecided"):
         yield (
             f"of {facts.coverage['undecided']} records nobody knows the direction, so "
@@ -206,7 +241,7 @@ def _of_completeness(facts: Facts) -> Iterator[str]:
             f"{unsettled:.1%} of the records are not settled: what a second record "
             "decides is open"
         )
-    if facts.not_covered:
+    if facts.not_covered and limits.is_unlimited:  # else: of others' records
         yield (
             f"{facts.not_covered} hours of the window have changed since completeness "
             "and attribution were added up: the end of the next ingest does it again"
@@ -222,7 +257,10 @@ def _of_completeness(facts: Facts) -> Iterator[str]:
         )
 
 
-def _reach(through: datetime | None) -> str:
+def _reach(facts: Facts) -> str:
+    through = facts.data_through
+    if through is None and facts.has_flows:
+        return "nor of any other time"
     if through is None:
         return (
             "flows is empty, `flowlake ingest` fills it (Transit Gateway records are "

@@ -2,8 +2,8 @@
 
 A row is there if either of its ends is in scope. Of the end that is not, kind, address
 and port are shown and nothing else; what its observer wrote of itself, and the rules
-that rejected, only where the observer's own side is in scope. A column that is not
-named here, a new one too, needs both ends.
+that rejected, only where the observer's own side is in scope: of a gateway between the
+ends nothing. A column that is not named here, a new one too, needs both ends.
 """
 
 from __future__ import annotations
@@ -146,9 +146,10 @@ def _selected(table: Table, limits: Limits) -> str:
 
 def _flows(limits: Limits) -> str:
     rows = _both(FLOWS, limits, ("src", "dst"))
+    # A gateway between two ends is neither, whatever the direction.
     observed = (
-        "CASE direction WHEN 'ingress' THEN in_dst WHEN 'egress' THEN in_src "
-        "ELSE FALSE END"
+        "CASE direction WHEN 'ingress' THEN in_dst AND interface_id = dst_eni "
+        "WHEN 'egress' THEN in_src AND interface_id = src_eni ELSE FALSE END"
     )
     columns = [
         *(_flow_column(f.name, observed) for f in FLOWS.fields),
@@ -167,7 +168,7 @@ def _flow_column(name: str, observed: str) -> str:
             return _if(f"in_{side}", name)
         if name.startswith(f"{side}_"):
             return _of_end(name, side)
-    return _if("in_src AND in_dst", name)
+    return _if("in_src AND in_dst AND interface_id IN (src_eni, dst_eni)", name)
 
 
 def _pairs(table: Table, limits: Limits) -> str:

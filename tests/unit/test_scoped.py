@@ -67,14 +67,19 @@ def record(dice, hour):
     dst, destination = side(dice, "dst")
     direction = dice.choice(["ingress", "egress", None])
     observer = {"ingress": dst, "egress": src, None: src}[direction]
+    role = dice.choice([None, None, "transit"])
+    if role == "transit":  # a gateway's, whoever the two ends are
+        observer = dice.choice("ab")
     row = {k: v for k, v in flow(dice, hour, "s").items()
            if not k.startswith(("src_", "dst_"))}  # fmt: skip
     row |= {name: f"{name}-of-{observer}" for name in OBSERVED}
+    interface = "gateway" if role == "transit" else "eni"
+    row |= {"interface_id": f"{interface}-of-{observer}"}
     row |= {"srcaddr": f"srcaddr-of-{src}", "dstaddr": f"dstaddr-of-{dst}",
             "pkt_src_aws_service": f"x-of-{src}",
             "pkt_dst_aws_service": f"x-of-{dst}"}  # fmt: skip
     return row | source | destination | {
-        "direction": direction, "counted": True, "role": None,
+        "direction": direction, "counted": role is None, "role": role,
         "verdict": dice.choice(["accepted", "rejected"]), "action": "ACCEPT",
     }  # fmt: skip
 
@@ -176,3 +181,72 @@ def test_answers_of_other_limits_have_another_etag(engine):
         for limits in (UNLIMITED, *LIMITS.values())
     }
     assert len(tags) == 1 + len(LIMITS)
+
+
+def test_a_gateway_between_ends_in_scope_tells_nothing_of_itself(engine):
+    seen = flows(engine, LIMITS["account"]).to_pylist()
+    passing = [row for row in seen if row["role"] == "transit"]
+    assert passing
+    assert {row[name] for row in passing for name in OBSERVED} == {None}
+
+
+@pytest.fixture
+def two(tmp_path):
+    """Return a lake: of a there are records on the first, of b a day later."""
+    dice = dice_of(3)
+    ends = {"a": [], "b": []}
+    for whose, hour in (("a", 1), ("b", 30)):
+        for _ in range(20):
+            row = flow(dice, hour, "s")
+            for prefix in ("src", "dst"):
+                row |= {f"{prefix}_{n}": f"{n}-of-{whose}" for n in ("account", "vpc")}
+            row |= {"account_id": f"account-of-{whose}", "counted": True, "role": None,
+                    "vpc_id": f"vpc-of-{whose}"}  # fmt: skip
+            ends[whose].append(row)
+    found = load_settings(lake=str(tmp_path / "two"))
+    with Lake(found, create=True) as lake:
+        lake.ensure_all()
+        put(lake, ends["a"])
+        roll_up(lake)
+        with Engine(found) as opened:
+            yield opened, lambda: put(lake, ends["b"]), lambda: roll_up(lake)
+
+
+ON_THE_THIRD = {"since": ["2026-01-03"], "until": ["2026-01-04"]}
+IN_MARCH = {"since": ["2026-03-01"], "until": ["2026-03-02"]}
+
+
+@pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
+def test_meta_does_not_tell_when_others_had_records(two, limits):
+    engine, ingest, roll = two
+    report = find_report("conversations")
+
+    def told(window):
+        meta = asked(engine, report, limits, **window).meta
+        return meta["warnings"], meta["completeness"], meta["data_through"]
+
+    before = told(ON_THE_THIRD)
+    ingest()
+    assert told(ON_THE_THIRD) == before
+    roll()
+    assert told(ON_THE_THIRD) == before == told(IN_MARCH)
+
+
+def test_how_far_the_records_reach_does_not_depend_on_the_window(two):
+    engine, *_ = two
+    report = find_report("conversations")
+    first = {"since": ["2026-01-01T23:00"], "until": ["2026-01-02"]}
+    told = {
+        asked(engine, report, LIMITS["account"], **window).meta["data_through"]
+        for window in (first, ON_THE_THIRD)
+    }
+    (through,) = told
+    assert through.startswith("2026-01-01T23:59")
+
+
+def test_what_nobody_knows_of_namespaces_is_not_called_none(two):
+    engine, *_ = two
+    meta = asked(engine, find_report("conversations"), LIMITS["namespace"]).meta
+    assert meta["completeness"]["skipdata"] is None
+    assert "of no namespace" in meta["completeness"]["reason"]
+    assert not meta["warnings"]
