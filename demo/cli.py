@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -16,6 +16,7 @@ from demo.simulate import simulate as run_simulation
 from demo.spec import SimulationSpec
 from lake.errors import UsageError
 
+_DAYS_AGO = {"today": 0, "yesterday": 1}
 _SCALE = {"k": 1_000, "M": 1_000_000}
 
 
@@ -85,10 +86,15 @@ def _count(text: str) -> int:
 
 
 def _time(text: str) -> datetime:
+    if text in _DAYS_AGO:
+        now = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        return now - timedelta(days=_DAYS_AGO[text])
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"--start {text!r} is no time: try 2026-01-01") from None
+        raise UsageError(
+            f"--start {text!r} is no time: try 2026-01-01 or yesterday"
+        ) from None
     return time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC)
 
 

@@ -195,9 +195,8 @@ def _tells_apart(asked: Asked, question: Question) -> bool:
 def _from(
     engine: Engine, question: Question, asked: Asked, page: Page | None
 ) -> _Computed | None:
-    reach = question.reach
-    parts = reach and parts_of(asked, reach, question.pinned, by_day=question.by_day)
-    if not parts:
+    parts = parts_of(asked, question)
+    if parts is None:
         return None
     plans = plans_of(engine, asked, parts, question.pinned)
     beside = [
@@ -209,7 +208,8 @@ def _from(
         if _is_unsure(session, question, asked, parts.parameters):
             return None
         rows = _rows(session, question, asked.name, parts.parameters, page)
-    read = [*(plan for plan in plans if parts.of(plan.table)), *beside]
+    read = [p for p in plans if p.table is FLOWS or parts.of(p.table)]
+    read += beside
     return _Computed(rows, read, _absorbed(question, read[0].table.name))
 
 
@@ -226,18 +226,24 @@ def _is_unsure(
 ) -> bool:
     """Whether a roll-up has folded what the answer would have to tell apart.
 
-    Which pods its folded rows were it does not tell: where these are asked for, or an
-    expression may do so, any of them may be one.
+    Which ports and pods its folded rows were it does not tell: where these are asked
+    for, or an expression may do so, any of them may be one.
     """
-    if "folded_clients" not in asked.columns:
-        return False
-    is_blind = question.expression is not None or "pod" in question.filters
-    given = () if is_blind else question.filters
+    expression = question.expression
 
     def tells(sql: str) -> bool:
         return bool(_query(session, sql, question, more)["found"][0].as_py())
 
-    return tells(folds(asked, given)) and (is_blind or tells(unsure(asked, given)))
+    by_port = expression is not None and "service_port" in fields_of(expression)
+    if by_port and tells(folds(asked, (), "folded_ports")):
+        return True
+    if "folded_clients" not in asked.columns:
+        return False
+    is_blind = expression is not None or "pod" in question.filters
+    given = () if is_blind else question.filters
+    if not tells(folds(asked, given, "folded_clients")):
+        return False
+    return is_blind or tells(unsure(asked, given))
 
 
 def _rows(
@@ -255,6 +261,7 @@ def _rows(
         given=question.filters,
         expression=_tested(question),
         explode=bool(question.parameters.get("explode")),
+        cut=bool(more.get("cut_hours")),
     )
     if report.whole:
         return _query(session, sql, question, more)

@@ -222,6 +222,7 @@ def _write_answer(result: Answer, kind: str, output: Path | None) -> None:
             out.write(formats.json_document(result.meta, result.rows).encode())
         elif kind == "csv":
             formats.write_csv(reader, out)
+            typer.echo(tables.meta_text(result.meta), err=True, nl=False)
         elif kind == "parquet":
             formats.write_parquet(reader, out, result.meta)
         elif kind == "arrow":

@@ -47,6 +47,7 @@ def composed(
     given: Iterable[str] = (),
     expression: str | None = None,
     explode: bool = False,
+    cut: bool = False,
 ) -> str:
     """Return a report's statement, without order and limit.
 
@@ -56,6 +57,7 @@ def composed(
         given: Names of the plain filters that are given.
         expression: A compiled filter expression over the rows asked about.
         explode: By security group, each group for itself.
+        cut: Of hours asked for in part, `flows` are read.
 
     Returns:
         One SELECT with named parameters.
@@ -65,10 +67,22 @@ def composed(
     filters = sorted({*given, *(name for name in report.fixed if name in PLAIN)})
     tests = [] if expression is None else [f"({expression})"]
     parts = {
-        "called": load_asked(source).sql,
+        "called": called(load_asked(source), cut=cut),
         "asked": asked_about(filters, tests=tests, explode=explode),
     }
     return with_parts(report, parts)
+
+
+def called(asked: Asked, *, cut: bool) -> str:
+    """Return the rows that are asked of; those of cut hours are `flows`' own."""
+    if not cut:
+        return asked.sql
+    return (
+        f"SELECT * FROM (\n{asked.sql}\n)\nUNION ALL BY NAME\n"  # noqa: S608
+        f"SELECT * FROM (\n{load_asked(TRAFFIC).sql}\n)\n"
+        "WHERE list_contains("
+        "CAST($cut_hours AS TIMESTAMPTZ[]), date_trunc('hour', start_time))"
+    )
 
 
 def for_any(report: Report) -> str:
@@ -98,9 +112,15 @@ def for_any(report: Report) -> str:
     return ordered(report, with_parts(report, parts))
 
 
-def folds(asked: Asked, given: Iterable[str]) -> str:
-    """Return the statement that tells if a roll-up has folded what is asked about."""
-    rows = asked_about(given, tests=["folded_clients"])
+def folds(asked: Asked, given: Iterable[str], what: str) -> str:
+    """Return the statement that tells if a roll-up has folded what is asked about.
+
+    Args:
+        asked: The roll-up's likeness.
+        given: Names of the plain filters that are given.
+        what: ``folded_clients`` or ``folded_ports``.
+    """
+    rows = asked_about(given, tests=[what])
     return _with(
         {"called": asked.sql, "asked": rows}, "SELECT count(*) > 0 AS found FROM asked"
     )

@@ -174,7 +174,9 @@ def _in_networks(node: exp.Anonymous, dialect: str) -> exp.Expr:
     address, networks = node.expressions
     if dialect != "trino":
         raise BadParameter(
-            "network", networks.sql(), f"{dialect} compares no address with a CIDR"
+            "network",
+            ", ".join(each.name for each in networks.expressions),
+            f"{dialect} compares no address with a CIDR",
         )
     known = exp.TryCast(
         this=address, to=exp.DataType(this=exp.DType.IPADDRESS), safe=True

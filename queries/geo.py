@@ -119,7 +119,8 @@ def _opened(path: Path) -> maxminddb.Reader:
     try:
         return maxminddb.open_database(path)
     except (OSError, ValueError, maxminddb.InvalidDatabaseError) as error:
-        raise SettingsError(f"FLOWLAKE_MMDB: {path}: {error}") from None
+        why = error.strerror if isinstance(error, OSError) else error
+        raise SettingsError(f"FLOWLAKE_MMDB: {path}: {why}") from None
 
 
 def _record(reader: maxminddb.Reader, address: str) -> Mapping[str, Any]:

@@ -32,6 +32,7 @@ SCHEMA = pa.schema(
 )
 NIBBLE = 4  # bits of a hexadecimal digit
 SHOWN = 5  # wrong lines that a message names
+GIVEN_BY = "--indicators, or FLOWLAKE_INDICATORS"
 SUCH = (
     "write one such as 203.0.113.7 or 2001:db8::/32 a line, a label after a comma, "
     "comments behind #"
@@ -58,11 +59,12 @@ def load_indicators(path: str | None) -> Given:
     try:
         text = place.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"FLOWLAKE_INDICATORS: {place}: {error}") from None
+        why = error.strerror if isinstance(error, OSError) else error
+        raise SettingsError(f"{GIVEN_BY}: {place}: {why}") from None
     listed, wrong = _read(text)
     if wrong or not listed:
         told = _told(wrong) if wrong else f"nothing is listed in it: {SUCH}"
-        raise SettingsError(f"FLOWLAKE_INDICATORS: {place}: {told}")
+        raise SettingsError(f"{GIVEN_BY}: {place}: {told}")
     rows = [
         (written, label, network.version, *beginning)
         for written, label, network in listed

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 
 from lake.errors import NotBrought
 from lake.tables import TABLES
 from queries.brought import Brought, check_brought
 from queries.compose import UNCOUNTED, for_any
 from queries.contract import ENGINE_TYPES, Parameter, Report
-from queries.spelling import literal
-from queries.values import LONGEST
+from queries.spelling import iso, literal
+from queries.values import FAR_AHEAD, LONG_AGO, LONGEST, Window
 from queries.where import PLAIN
 
+DAY = timedelta(days=1)
 RESERVED = {"limit", "order", "group", "from", "to", "end", "column", "table", "all"}
 
 
-def macro_statements(report: Report) -> Iterator[str]:
+def macro_statements(report: Report, window: Window | None = None) -> Iterator[str]:
     """Give the statements that define a report's macro, the outer one last.
 
     The inner macro holds the SQL; the outer one has the names and defaults that
     people use, reads times as `24h`, and refuses values that are not allowed.
+
+    Args:
+        report: The report.
+        window: What it asks about if it is not told; None: what the report says.
     """
     taken = _parameters(report)
     body = for_any(report)
@@ -38,15 +44,17 @@ def macro_statements(report: Report) -> Iterator[str]:
         f"CREATE OR REPLACE MACRO {report.name}_of({', '.join(inner)}) AS TABLE\n{body}"
     )
     yield (
-        f"CREATE OR REPLACE MACRO {report.name}({_taken(report)}) AS TABLE "
+        f"CREATE OR REPLACE MACRO {report.name}({_taken(report, window)}) AS TABLE "
         f"FROM {report.name}_of({', '.join(passed)})"
     )
 
 
-def macros_for(report: Report, brought: Mapping[str, Brought]) -> list[str]:
+def macros_for(
+    report: Report, brought: Mapping[str, Brought], window: Window | None = None
+) -> list[str]:
     """Return a report's macro; of one that lacks what users bring, one that says so."""
     why = refusal(report, brought)
-    return [why] if why else list(macro_statements(report))
+    return [why] if why else list(macro_statements(report, window))
 
 
 def refusal(report: Report, brought: Mapping[str, Brought]) -> str | None:
@@ -76,10 +84,23 @@ def _parameters(report: Report) -> list[Parameter]:
     return [p for p in report.parameters if p.type != "filter"]
 
 
-def _taken(report: Report) -> str:
+def _taken(report: Report, window: Window | None = None) -> str:
+    told = _ends_of(window)
     return ", ".join(
-        f"{_quoted(p, report)} := {_default(p)}" for p in _parameters(report)
+        f"{_quoted(p, report)} := {told.get(p.name) or _default(p)}"
+        for p in _parameters(report)
     )
+
+
+def _ends_of(window: Window | None) -> dict[str, str]:
+    """Return since and until as literals, a day apart where only the end is told."""
+    if window is None:
+        return {}
+    since, until = window.since, window.until
+    if until == FAR_AHEAD:
+        return {"since": literal(iso(since))}
+    begin = until - DAY if since == LONG_AGO else since
+    return {"since": literal(iso(begin)), "until": literal(iso(until))}
 
 
 def _derived(report: Report) -> dict[str, str]:

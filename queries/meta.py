@@ -86,7 +86,7 @@ def facts_of(
         return Facts(through, 0, {}, has_flows=has_flows)
     coverage = coverage_of(session, question.window)
     baseline = Window(question.reach.since, question.window.since)
-    has_baseline = baseline.since < baseline.until
+    has_baseline = bool(question.parameters.get("baseline"))
     before = coverage_of(session, baseline) if has_baseline else {}
     if undecided is None:
         undecided = sum(sums.get("undecided", 0) for sums in (coverage, before))
@@ -237,9 +237,10 @@ def _of_completeness(facts: Facts, limits: Limits) -> Iterator[str]:
         )
     unsettled = _share(facts.coverage, "unsettled", "records")
     if unsettled:
+        many = f"{unsettled:.1%}" if unsettled >= 0.001 else "fewer than 0.1%"
         yield (
-            f"{unsettled:.1%} of the records are not settled: what a second record "
-            "decides is open"
+            f"{many} of the records are not settled: what a second record decides is "
+            "open"
         )
     if facts.not_covered and limits.is_unlimited:  # else: of others' records
         yield (

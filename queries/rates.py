@@ -11,7 +11,7 @@ import csv
 import hashlib
 import io
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -49,9 +49,23 @@ def load_rates(path: str | None) -> Given:
         text = place.read_text(encoding="utf-8-sig")
         rows = list(_rows(csv.DictReader(io.StringIO(text), strict=True)))
     except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
-        raise SettingsError(f"FLOWLAKE_RATES: {place}: {error}") from None
+        why = error.strerror if isinstance(error, OSError) else error
+        raise SettingsError(f"FLOWLAKE_RATES: {place}: {why}") from None
+    if path is not None:
+        _check_items(place, [row["item"] for row in rows])
     version = hashlib.sha256(text.encode()).hexdigest()[:12]
     return Given(RATES, pa.Table.from_pylist(rows, schema=SCHEMA), version)
+
+
+def _check_items(place: Path, items: Sequence[str]) -> None:
+    """Refuse items that no report reads: an estimate would be missing in silence."""
+    known = load_rates(None).table["item"].to_pylist()
+    strange = [item for item in items if item not in known]
+    if strange:
+        raise SettingsError(
+            f"FLOWLAKE_RATES: {place}: {', '.join(strange)}: no report reads that; "
+            f"the items are {', '.join(known)}"
+        )
 
 
 def _rows(reader: csv.DictReader[str]) -> Iterable[dict[str, Any]]:

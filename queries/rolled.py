@@ -1,14 +1,16 @@
 """Answering a report from roll-ups, where they hold all that it asks for.
 
-They do if it asks for whole hours that they have absorbed and not dropped, by what
-they tell apart, and if nothing that they have folded would be shown.
+They do if it asks for hours that they have absorbed and not dropped, by what they tell
+apart, and if nothing that they have folded would be shown. Hours that the window asks
+for in part are read from `flows`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
 from lake.datafiles import HOUR
 from lake.reading import Plan
@@ -16,24 +18,28 @@ from lake.snapshots import hours_behind
 from lake.tables import FLOWS, Table, iceberg_schema
 from queries.contract import Asked
 from queries.engine import Engine, Pinned
+from queries.questions import Question
 from queries.values import Window
 
 DAY = timedelta(days=1)
+MOMENT = timedelta(microseconds=1)
 DAYS_AS_SUCH = 3 * DAY  # in longer windows whole days are read by the day
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """A window of whole hours, cut up by which roll-up answers what of it.
+    """A window cut up by which table answers what of it.
 
     Attributes:
         hours: What is read by the hour.
         days: First whole day and the one after the last, as read by the day; None:
             there is no roll-up by the day.
+        cut: Begins of the hours that are asked for in part, read from `flows`.
     """
 
     hours: tuple[Window, ...]
     days: tuple[date, date] | None = None
+    cut: tuple[datetime, ...] = ()
 
     def of(self, table: Table) -> tuple[Window, ...]:
         """Return what is read of one roll-up."""
@@ -44,50 +50,88 @@ class Parts:
         return (Window(_begin(self.days[0]), _begin(self.days[1])),)
 
     @property
-    def parameters(self) -> dict[str, date]:
-        """What the SQL over roll-ups by the day is bound to."""
-        if self.days is None:
-            return {}
-        return {"first_day": self.days[0], "last_day": self.days[1]}
+    def in_part(self) -> tuple[Window, ...]:
+        """What is read of `flows`."""
+        return tuple(Window(hour, hour + HOUR) for hour in self.cut)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the SQL over roll-ups is bound to."""
+        found: dict[str, Any] = {"cut_hours": list(self.cut)}
+        if self.days is not None:
+            found |= {"first_day": self.days[0], "last_day": self.days[1]}
+        return found
 
 
-def parts_of(
-    asked: Asked,
-    window: Window,
-    pinned: Mapping[str, Pinned],
-    *,
-    by_day: Window | None,
-) -> Parts | None:
-    """Return the parts of a window, each of which its roll-up holds; None: it does not.
+def parts_of(asked: Asked, question: Question) -> Parts | None:
+    """Return the parts of what a question reads, each held by its table; None: not so.
 
     Args:
         asked: What would answer.
-        window: All that must be read.
-        pinned: Its roll-ups and `flows`, the roll-ups loaded first.
-        by_day: The part of the window whose whole days may be read as such.
+        question: With its roll-ups pinned before `flows`.
     """
-    if any(moment != _begin_of_hour(moment) for moment in (window.since, window.until)):
+    reach, flows = question.reach, question.pinned[FLOWS.name]
+    if reach is None:
         return None
-    flows = pinned[FLOWS.name]
-    tables = [pinned[name] for name in asked.reads]
+    cut = _cut_hours(question)
+    tables = [question.pinned[name] for name in asked.reads]
     daily = next((t for t in tables if t.table.is_daily), None)
-    cuts = [Parts((window,), (window.since.date(),) * 2 if daily else None)]
-    if daily and _is_long(by_day) and _days_are_kept_up(tables, flows, window):
-        cuts.insert(0, _with_days(window, by_day or window))
-    for cut in cuts:
-        if all(_holds(t, flows, part) for t in tables for part in cut.of(t.table)):
-            return cut
+    no_days = (reach.since.date(),) * 2 if daily else None
+    cuts: list[tuple[tuple[Window, ...], tuple[date, date] | None]]
+    cuts = [((reach,), no_days)]
+    by_day = question.by_day
+    if daily and _is_long(by_day) and _days_are_kept_up(tables, flows, reach):
+        cuts.insert(0, _with_days(reach, by_day or reach))
+    for beside, days in cuts:
+        parts = Parts(_without(beside, cut), days, cut)
+        whole = [(t, part) for t in tables for part in parts.of(t.table)]
+        if whole and all(_holds(t, flows, part) for t, part in whole):
+            return parts if _are_kept(flows, cut) else None
     return None
+
+
+def _cut_hours(question: Question) -> tuple[datetime, ...]:
+    """Return the begins of the hours that the window or its baseline cuts."""
+    window, reach = question.window, question.reach
+    if window is None or reach is None:
+        return ()
+    ends = reach.since, window.since, window.until
+    return tuple(sorted({_begin_of_hour(m) for m in ends if m != _begin_of_hour(m)}))
+
+
+def _without(
+    windows: Iterable[Window], hours: Sequence[datetime]
+) -> tuple[Window, ...]:
+    """Return what is left of windows without some hours, in order."""
+    left = list(windows)
+    for hour in hours:
+        left = [
+            part
+            for w in left
+            for part in (
+                Window(w.since, min(w.until, hour)),
+                Window(max(w.since, hour + HOUR), w.until),
+            )
+            if part.since < part.until
+        ]
+    return tuple(left)
+
+
+def _are_kept(flows: Pinned, hours: Sequence[datetime]) -> bool:
+    return all(flows.retained_from <= hour.date() for hour in hours)
 
 
 def plans_of(
     engine: Engine, asked: Asked, parts: Parts, pinned: Mapping[str, Pinned]
 ) -> list[Plan]:
     """Return what is read; of a table that nothing is read of, no files."""
-    return [
+    rolled = [
         _plan(engine, pinned[name], parts.of(pinned[name].table))
         for name in asked.reads
     ]
+    if not parts.cut:
+        return rolled
+    return [*rolled, _plan(engine, pinned[FLOWS.name], parts.in_part)]
 
 
 def hours_not_absorbed(rollup: Pinned, flows: Pinned, window: Window) -> int | None:
@@ -111,11 +155,14 @@ def _is_long(window: Window | None) -> bool:
     return window is not None and window.until - window.since > DAYS_AS_SUCH
 
 
-def _with_days(window: Window, by_day: Window) -> Parts:
-    first = (by_day.since + DAY - HOUR).date()
+def _with_days(
+    window: Window, by_day: Window
+) -> tuple[tuple[Window, ...], tuple[date, date]]:
+    """Return what lies beside whole days, and from which day to which they reach."""
+    first = (by_day.since + DAY - MOMENT).date()
     last = by_day.until.date()
     beside = Window(window.since, _begin(first)), Window(_begin(last), window.until)
-    return Parts(tuple(w for w in beside if w.since < w.until), (first, last))
+    return tuple(w for w in beside if w.since < w.until), (first, last)
 
 
 def _holds(rollup: Pinned, flows: Pinned, window: Window) -> bool:

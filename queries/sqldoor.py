@@ -62,7 +62,7 @@ class SqlDoor:
     def opened(self) -> Iterator[SqlSession]:
         """Open a session over the snapshot."""
         with self._engine.session(self.plans, window=self._window) as session:
-            yield SqlSession(session, self.plans, self._engine.brought)
+            yield SqlSession(session, self.plans, self._engine.brought, self._window)
 
     def write_database(self, path: Path) -> None:
         """Write a DuckDB database of the views and macros, pinned to this snapshot.
@@ -105,7 +105,7 @@ class SqlDoor:
         for given in tables_of(self._engine.brought):
             given.create(database)
         for report in load_catalogue().values():
-            for sql in macros_for(report, self._engine.brought):
+            for sql in macros_for(report, self._engine.brought, self._window):
                 database.execute(sql)
         database.execute(self._meta_statement())
 
@@ -133,8 +133,10 @@ class SqlSession:
         session: Session,
         plans: Sequence[Plan],
         brought: Mapping[str, Brought],
+        window: Window | None = None,
     ) -> None:
         self.plans = plans
+        self._window = window
         self._session = session
         self._brought = brought
         self._defined: set[str] = set()
@@ -155,7 +157,8 @@ class SqlSession:
     def _define_named(self, sql: str) -> None:
         words = set(re.findall(r"\w+", sql.lower())) - self._defined
         for name in words & load_catalogue().keys():
-            for statement in macros_for(load_catalogue()[name], self._brought):
+            report = load_catalogue()[name]
+            for statement in macros_for(report, self._brought, self._window):
                 self._session.run(statement)
             self._defined.add(name)
 

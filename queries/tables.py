@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -34,9 +34,20 @@ OPTIONS = {
 
 def answer_text(answer: Answer) -> str:
     """Return the rows, then what they were computed from, then the warnings."""
-    meta = answer.meta
     console = _console()
     _print_rows(console, answer.rows)
+    _print_meta(console, answer.meta)
+    return _text(console)
+
+
+def meta_text(meta: Mapping[str, Any]) -> str:
+    """Return what an answer was computed from, then the warnings, without its rows."""
+    console = _console()
+    _print_meta(console, meta)
+    return _text(console)
+
+
+def _print_meta(console: Console, meta: Mapping[str, Any]) -> None:
     window = meta["window"]
     if window:
         console.print(f"{window['since']} to {window['until']}", style="dim")
@@ -51,7 +62,6 @@ def answer_text(answer: Answer) -> str:
         console.print("the limit left rows out: --limit shows more", style="yellow")
     for warning in meta["warnings"]:
         console.print(f"! {escape(warning)}", style="yellow")
-    return _text(console)
 
 
 def rows_text(reader: pa.RecordBatchReader) -> str:

@@ -58,7 +58,11 @@ PLAIN: Mapping[str, Plain] = {
         "varchar[]", ("scope",), "Which ends are ours.",
         allowed=("internal", "inbound", "outbound", "external"),
     ),
-    "cause": Plain("varchar[]", ("reject_cause",), "Why it was rejected."),
+    "cause": Plain(
+        "varchar[]", ("reject_cause",), "Why it was rejected.",
+        allowed=("security_group", "network_acl", "block_public_access",
+                 "encryption_control", "late_packet", "idle_timeout", "undetermined"),
+    ),
     "pod": _ends("pod", "Either side is this pod."),
     "workload": _ends(
         "label",

@@ -10,6 +10,7 @@ WITH edges AS (
   SELECT *
   FROM edges_hourly
   WHERE hour >= $from AND hour < $until AND NOT (day >= $first_day AND day < $last_day)
+    AND NOT list_contains(CAST($cut_hours AS TIMESTAMPTZ[]), hour)
   UNION ALL BY NAME
   SELECT *
   FROM edges_daily

@@ -34,6 +34,7 @@ WITH placed AS (
     END AS client_outside
   FROM rejections_hourly
   WHERE hour >= $from AND hour < $until
+    AND NOT list_contains(CAST($cut_hours AS TIMESTAMPTZ[]), hour)
 )
 SELECT
   *,

@@ -99,6 +99,7 @@ def test_another_table_makes_another_answer_of_what_reads_it(own, answered):
         (",1,nowhere,2026-01-31,ours\n", "line 2"),
         ("cross_az,1,x,2026-01-31,x\ncross_az,1,x,2026-01-31,x\n", "line 3.*twice"),
         ('cross_az,1,"x\n', "prices.csv"),
+        ("nat_gatway,1,x,2026-01-31,x\n", "nat_gatway: no report reads that"),
     ],
 )
 def test_a_table_that_cannot_be_read_says_where(own, text, told):

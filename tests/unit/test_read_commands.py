@@ -140,6 +140,14 @@ def test_a_window_without_records_says_where_there_are_some(capfdbinary):
     assert "records are known up to 2026-01-01T01:04" in warning
 
 
+def test_csv_leaves_what_it_rests_on_to_the_errors(capfdbinary):
+    cli.report("top_talkers", **DAY, limit="1", format_="csv")
+    rows, said = capfdbinary.readouterr()
+    assert rows.count(b"\n") == 2
+    assert b"data through 2026-01-01T01:04" in said
+    assert b"the limit left rows out" in said
+
+
 @pytest.mark.parametrize("content", ["nothing", "transit gateway"])
 def test_a_lake_without_flows_says_so(
     tmp_path, monkeypatch, capfdbinary, world, content

@@ -90,7 +90,10 @@ def from_flows(engine, report=REPORT, **given):
 
 def moments():
     days, hours = strategies.integers(1, 8), strategies.sampled_from([0, 0, 4, 5, 22])
-    return strategies.builds(lambda d, h: f"2026-01-{d:02}T{h:02}:00:00Z", days, hours)
+    minutes = strategies.sampled_from([0, 0, 0, 30])
+    return strategies.builds(
+        lambda d, h, m: f"2026-01-{d:02}T{h:02}:{m:02}:00Z", days, hours, minutes
+    )
 
 
 def maybe(*values):
@@ -110,6 +113,13 @@ FILTERS = {
     "az": maybe("a"),
     "protocol": maybe("6", "17"),
 }
+EXPRESSIONS = (
+    "service_port = 443",
+    "NOT service_port = 1003",
+    "service_port < 1010 OR protocol = 17",
+    "service_port IS NULL",
+    "verdict = 'rejected' AND client_workload = 'web'",
+)
 OWN = {
     "ports": strategies.sampled_from(["each", "each", "together"]),
     "baseline": strategies.sampled_from(["1h", "30h", "5d"]),
@@ -134,6 +144,7 @@ def questions(draw, report):
     for name, values in (OWN | {name: FILTERS[name] for name in some}).items():
         if report.parameter(name):
             given[name] = draw(values)
+    given["filter"] = draw(strategies.none() | strategies.sampled_from(EXPRESSIONS))
     return given
 
 
@@ -235,17 +246,47 @@ def test_the_day_in_which_the_window_begins_is_no_whole_day(
     assert ("edges_daily" in rolled.meta["snapshots"]) != is_short
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"since": "2026-01-02T00:30Z"},
+        {"since": "2026-01-02T00:30Z", "until": "2026-01-05T05:00:01Z"},
+        {"since": "2026-01-05T05:30Z", "baseline": "30h"},
+    ],
+)
+@pytest.mark.parametrize("name", ["new_edges", "conversations", "rejected_traffic"])
+def test_hours_that_the_window_cuts_are_read_from_flows(full, name, given):
+    report = find_report(name)
+    known = {k: v for k, v in given.items() if report.parameter(k)}
+    rolled = same_both_ways(full, report, known)
+    assert "flows" in rolled.meta["snapshots"]
+    assert rolled.meta["table"] != "flows"
+
+
 def test_a_series_of_hours_reads_no_days(full):
     for step, name in (("hour", "edges_hourly"), ("day", "edges_daily")):
         rolled = same_both_ways(full, find_report("timeseries"), {"step": step})
         assert set(rolled.meta["snapshots"]) == {name, "coverage_hourly"}
 
 
+@pytest.mark.parametrize("name", ["rejected_traffic", "conversations", "timeseries"])
+def test_a_port_among_many_that_were_scanned_is_found(own, name):
+    lake, engine = own
+    scan = next(row for row in many(1) if row["counted"] and row["initiator"] == "src")
+    scan |= {"verdict": "rejected", "src_address": "203.0.113.7"}
+    put(lake, [{**scan, "service_port": port} for port in range(22, 22 + 25)])
+    roll_up(lake)
+    report = find_report(name)
+    found = same_both_ways(engine, report, {"filter": "service_port = 22"})
+    assert sum(filter(None, found.rows["records"].to_pylist())) == 1
+    same_both_ways(engine, report, {"filter": "NOT service_port = 22"})
+    same_both_ways(engine, report, {"filter": "service_port IS NULL"})
+
+
 @pytest.mark.parametrize(
     ("name", "given"),
     [
-        ("conversations", {"since": "2026-01-01T00:30Z"}),
-        ("conversations", {"until": "2026-01-08T00:00:01Z"}),
+        ("conversations", {"filter": "service_port = 1003"}),
         ("conversations", {"by": "pod"}),
         ("conversations", {"server_by": "eni"}),
         ("conversations", {"pod": "p1"}),

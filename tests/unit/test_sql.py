@@ -150,6 +150,17 @@ def test_a_window_narrows_what_sql_sees(engine):
         assert ask(session, "SELECT count(*) AS n FROM sources")["n"][0].as_py() > 0
 
 
+def test_reports_ask_about_the_window_that_is_seen(engine):
+    count = "SELECT sum(records) AS n FROM conversations("
+    with SqlDoor(engine, now=NOW).opened() as session:
+        told = ask(session, f"{count}since := '2026-01-01', until := '2026-01-02')")
+    assert told["n"][0].as_py() > 0
+    for since, until in (("2026-01-01", "2026-01-02"), (None, "2026-01-02")):
+        door = SqlDoor(engine, now=NOW, since=since, until=until)
+        with door.opened() as session:
+            assert ask(session, f"{count})") == told
+
+
 @pytest.mark.parametrize(
     ("since", "until"),
     [("2026-01-01T00:30", "2026-01-01T00:40"), ("2026-01-01T00:30", None)],
