@@ -13,6 +13,7 @@ from api.access.gate import Gate, without_key_too
 from api.bodies import BodyLimit, Compressed
 from api.docs import docs_page, docs_policy
 from api.heads import HeadAsGet
+from api.hosts import LocalHosts
 from api.openapi import complete
 from api.problems import add_problem_handlers
 from api.requests import Requests
@@ -59,6 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(RateFields)
     app.add_middleware(BodyLimit, most=settings.max_body_bytes)
     app.add_middleware(Compressed)
+    app.add_middleware(LocalHosts, gate=gate)
     app.add_middleware(Requests)
     app.add_middleware(HeadAsGet)
     app.add_middleware(Audit, audit=gate.audit)

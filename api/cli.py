@@ -9,6 +9,7 @@ import typer
 import uvicorn
 
 from api.app import create_app
+from api.hosts import trusted_proxies
 from lake.settings import load_settings
 from queries.isolated.barrier import NONE
 from queries.isolated.process import Isolation
@@ -31,6 +32,7 @@ def serve(
     is served, and nobody beyond it: another --host than loopback then does not start.
     """
     settings = load_settings(host=host, port=port)
+    proxies = trusted_proxies(settings)
     if settings.sql_enabled:
         barrier = Isolation(settings).check()
         (log.info if barrier != NONE else log.warning)("sql_enabled", barrier=barrier)
@@ -42,4 +44,6 @@ def serve(
         port=settings.port,
         server_header=False,
         access_log=False,  # our own names the request
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=proxies,
     )

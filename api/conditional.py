@@ -5,6 +5,9 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
+# What an answer depends on beside its URL: its format, and who asks.
+VARY = "Accept, Authorization, X-API-Key"
+
 
 def validators(etag: str) -> dict[str, str]:
     """Return the headers by which an answer is kept, and asked for again.
@@ -18,7 +21,7 @@ def validators(etag: str) -> dict[str, str]:
     return {
         "ETag": f'W/"{etag}"',
         "Cache-Control": "private, no-cache",
-        "Vary": "Accept, Authorization",
+        "Vary": VARY,
     }
 
 

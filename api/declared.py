@@ -114,7 +114,7 @@ def problems(*statuses: int) -> Responses:
 
 def guarded(*statuses: int) -> Responses:
     """Return the problems of every route under ``/v1``, and some more."""
-    return problems(401, 403, 422, 429, 500, *statuses)
+    return problems(401, 403, 421, 422, 429, 500, *statuses)
 
 
 def asked(*statuses: int) -> Responses:

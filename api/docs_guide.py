@@ -29,13 +29,15 @@ def _authentication(base_url: str) -> Iterator[str]:
         "limited to accounts, VPCs or namespaces, a row is shown if either end is in "
         "scope; of the other end then kind, address and port. What tells of everybody "
         "needs one without limits: /v1/status and /v1/identities. Without keys and "
-        "issuer the service listens on loopback only and serves whoever reaches it.</p>"
+        "issuer the service listens on loopback only and serves whoever asks for it "
+        "there by localhost, 127.0.0.1 or [::1]; another <code>Host</code> gets "
+        "421.</p>"
     )
     yield table(
         ("scope", "opens"),
         [
-            ("reports", "/v1/reports and all below"),
-            ("flows", "single records"),
+            ("reports", "/v1/reports and all below but single records"),
+            ("flows", "single records: /v1/flows and /v1/reports/records"),
             ("identities", "/v1/identities"),
             ("status", "/v1/status"),
             ("sql", "SQL over REST, where it is enabled"),
@@ -82,11 +84,11 @@ def _formats(base_url: str) -> Iterator[str]:
     yield (
         "<p>Chosen by <code>Accept</code> or <code>?format=</code>. Where the body "
         "holds rows only, <code>meta</code> is in the <code>Flowlake-Meta</code> "
-        "header. In CSV, text that a spreadsheet would run begins with <code>'</code>. "
-        "HEAD answers as GET without the body. Answers are compressed for those who "
-        "take gzip. Send <code>If-None-Match</code> with the <code>ETag</code>: while "
-        "neither lake nor question has changed the answer is 304, and no query "
-        "runs.</p>"
+        "header. In CSV, text that a spreadsheet would run, names too, begins with "
+        "<code>'</code>. HEAD answers as GET without the body. Answers are compressed "
+        "for those who take gzip. Send <code>If-None-Match</code> with the "
+        "<code>ETag</code>: while neither lake nor question has changed the answer is "
+        "304, and no query runs.</p>"
     )
     yield table(
         ("format", "media type"),
@@ -135,7 +137,8 @@ def _problems(base_url: str) -> Iterator[str]:
         "<p>Errors are <code>application/problem+json</code> (RFC 9457): "
         "<code>type</code> leads to the entry here, <code>detail</code> says what to "
         "do, <code>errors</code> names each wrong <code>parameter</code>, or the "
-        "<code>pointer</code> into the body, with what is <code>allowed</code>.</p>"
+        "<code>pointer</code> into the body, with what is <code>allowed</code>; long "
+        "values are cut.</p>"
     )
     rows = "".join(
         f"<tr id='{anchor}'><td>{status}<td>{escape(title)}<td>{escape(sentence)}"

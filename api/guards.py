@@ -9,6 +9,7 @@ from api.access.gate import requires
 from api.access.principal import Scope
 from api.service import Service
 from api.throttles import count
+from lake.errors import BadParameter
 
 
 def guards(
@@ -30,3 +31,22 @@ def guards(
     if reads_lake:
         found.append(Depends(service.turns, scope="function"))
     return found
+
+
+def takes(*names: str) -> Dependency:
+    """Return the dependency that refuses parameters of the query but these.
+
+    For routes whose query nothing else reads.
+
+    Raises:
+        BadParameter: When asked with another one.
+    """
+    known = f"there is {', '.join(names)}" if names else "there are no parameters here"
+
+    async def check(request: Request) -> None:
+        for name, text in request.query_params.items():
+            if name not in names:
+                raise BadParameter(name, text, known)
+
+    refuses: Dependency = Depends(check)
+    return refuses

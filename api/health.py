@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from api.access.gate import requires, unlimited_only
 from api.access.principal import Principal, Scope
 from api.declared import asked, problems
-from api.guards import guards
+from api.guards import guards, takes
 from api.service import Service
 from lake.tables import FLOWS
 from queries.status import lake_status
@@ -20,12 +20,12 @@ def health_routes(service: Service) -> APIRouter:
     """Return the routes of the service itself."""
     router = APIRouter(tags=["service"])
 
-    @router.get("/healthz", operation_id="healthz")
+    @router.get("/healthz", operation_id="healthz", responses=problems(421))
     async def healthz() -> dict[str, str]:
         """Say that the process answers."""
         return {"status": "ok"}
 
-    @router.get("/readyz", operation_id="readyz", responses=problems(500, 503))
+    @router.get("/readyz", operation_id="readyz", responses=problems(421, 500, 503))
     def readyz() -> dict[str, str]:
         """Say whether the lake can be read."""
         service.engine().pin([FLOWS.name])
@@ -34,7 +34,7 @@ def health_routes(service: Service) -> APIRouter:
     @router.get(
         "/v1/status",
         operation_id="status",
-        dependencies=guards(service, Scope.STATUS),
+        dependencies=[*guards(service, Scope.STATUS), takes()],
         responses=asked(),
     )
     def status(

@@ -37,6 +37,7 @@ from lake.errors import (
     TooManyRequests,
     UnknownReport,
     UnlimitedOnly,
+    shown,
 )
 
 MEDIA_TYPE = "application/problem+json"
@@ -72,11 +73,13 @@ REFUSALS: Mapping[int, tuple[str, str]] = {
     406: ("not-acceptable", "The answer cannot be written as Accept wants it."),
     413: ("content-too-large", "The body of the request is larger than is taken."),
     415: ("unsupported-media-type", "The body of the request is not JSON."),
+    421: ("misdirected-request", "The service answers for this machine's names only."),
     422: ("bad-parameter", BadParameter.__doc__ or ""),
     500: ("unexpected-failure", "A fault of the service; its log says more."),
 }
 RETRY_AFTER_S = 30
-MOST_SHOWN = 200  # characters of a wrong value
+MOST_TOLD = 2_000  # characters of a sentence
+MOST_ERRORS = 20
 
 
 def add_problem_handlers(app: FastAPI) -> None:
@@ -121,15 +124,15 @@ def problem_of(error: FlowlakeError, *, instance: str = "") -> JSONResponse:
         raise error
     more: dict[str, Any] = {}
     if isinstance(error, BadParameter):
-        more["errors"] = [
-            {
-                "parameter": error.param,
-                "value": str(error.value),
-                "allowed": error.allowed,
-            }
-        ]
-    if isinstance(error, FilterError):
-        more["errors"][0]["position"] = error.position
+        value = str(error.value)
+        told: dict[str, Any] = {
+            "parameter": shown(error.param),
+            "value": shown(value),
+            "allowed": shown(error.allowed, MOST_TOLD),
+        }
+        if isinstance(error, FilterError):  # whole, for the position to be in it
+            told |= {"value": value, "position": error.position}
+        more["errors"] = [told]
     status = STATUSES[kind]
     return problem(
         status,
@@ -205,7 +208,7 @@ def problem(
         "status": status,
     }
     if detail:
-        body["detail"] = detail
+        body["detail"] = shown(detail, MOST_TOLD)
     if instance:
         body["instance"] = instance
     return JSONResponse(
@@ -235,7 +238,7 @@ def known_problems() -> list[tuple[str, str, int, str]]:
 def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
     """Return what FastAPI found wrong, as our own errors are told."""
     instance = request_id(request.scope)
-    found: Sequence[Any] = error.errors()
+    found: Sequence[Any] = error.errors()[:MOST_ERRORS]
     in_body = any(item["loc"][:1] == ("body",) for item in found)
     sent = request.headers.get("content-type", "")
     if in_body and sent and not _is_json(sent):
@@ -266,13 +269,13 @@ def _error(item: Mapping[str, Any]) -> dict[str, str]:
     place = "pointer" if item["loc"][0] == "body" else "parameter"
     return {
         place: _place(item["loc"]),
-        "value": str(item.get("input", ""))[:MOST_SHOWN],
+        "value": shown(str(item.get("input", ""))),
         "allowed": item["msg"],
     }
 
 
 def _place(loc: Sequence[str | int]) -> str:
-    where, *steps = map(str, loc)
+    where, *steps = (shown(str(step)) for step in loc)
     if where != "body":
         return ".".join(steps) or where
     return "#" + "".join(

@@ -23,7 +23,7 @@ from api.declared import (
     openapi_parameter,
     rows_of,
 )
-from api.guards import guards
+from api.guards import guards, takes
 from api.negotiate import choose_format
 from api.service import Service
 from lake.errors import BadParameter
@@ -34,13 +34,20 @@ from queries.contract import Report
 from queries.limits import Limits
 from queries.paging import keyset, next_link
 
+RECORDS = "records"  # single records, wherever they are asked for, are of Scope.FLOWS
+
 
 def report_routes(service: Service) -> APIRouter:
     """Return the catalogue and a route for each report in it."""
     router = APIRouter(prefix="/v1/reports", tags=["reports"])
     at_hand = guards(service, Scope.REPORTS, reads_lake=False)
 
-    @router.get("", operation_id="reports", dependencies=at_hand, responses=guarded())
+    @router.get(
+        "",
+        operation_id="reports",
+        dependencies=[*at_hand, takes()],
+        responses=guarded(),
+    )
     async def reports() -> dict[str, Any]:
         """List the reports with their parameters and columns."""
         return {"reports": [describe(r) for r in load_catalogue().values()]}
@@ -53,17 +60,10 @@ def report_routes(service: Service) -> APIRouter:
             summary=found.sentence,
             description=found.note or found.sentence,
             operation_id=f"report_{found.name}",
-            dependencies=guards(service, Scope.REPORTS),
+            dependencies=guards(service, _scope_of(found)),
             response_class=Response,
             responses={**rows_of(found), **not_modified(), **asked(406)},
-            openapi_extra={
-                "parameters": [
-                    *map(openapi_parameter, found.parameters),
-                    CURSOR,
-                    FORMAT,
-                    LAST,
-                ]
-            },
+            openapi_extra={"parameters": _parameters(found)},
         )
 
     @router.get("/{name}", include_in_schema=False, dependencies=at_hand)
@@ -76,7 +76,7 @@ def report_routes(service: Service) -> APIRouter:
 def flow_routes(service: Service) -> APIRouter:
     """Return the route of the records themselves: the report `records`."""
     router = APIRouter(prefix="/v1", tags=["reports"])
-    records = find_report("records")
+    records = find_report(RECORDS)
     router.add_api_route(
         "/flows",
         _asker(service, records),
@@ -84,12 +84,16 @@ def flow_routes(service: Service) -> APIRouter:
         summary=records.sentence,
         description=records.note,
         operation_id="flows",
-        dependencies=guards(service, Scope.FLOWS),
+        dependencies=guards(service, _scope_of(records)),
         response_class=Response,
         responses={**rows_of(records), **not_modified(), **asked(400, 406, 410)},
         openapi_extra={"parameters": _parameters(records)},
     )
     return router
+
+
+def _scope_of(report: Report) -> Scope:
+    return Scope.FLOWS if report.name == RECORDS else Scope.REPORTS
 
 
 def _parameters(report: Report) -> list[Any]:

@@ -10,9 +10,11 @@ from collections.abc import Mapping
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
+from api.access.masking import masked
 from api.problems import unexpected
 
 log = structlog.get_logger()
@@ -23,6 +25,7 @@ SAFE_HEADERS: Mapping[str, str] = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+GONE = 499  # as nginx has it; nobody is there to read it, but it is noted
 QUIET = ("/healthz", "/readyz")  # asked every few seconds, by machines
 _SANE = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
@@ -30,8 +33,8 @@ _SANE = re.compile(r"[A-Za-z0-9._-]{1,128}")
 class Requests:
     """Names each request, in its answer, its problems and all that is logged of it.
 
-    The id is the client's own ``X-Request-Id`` if that is a plain token, else a fresh
-    one; routes find it in ``request.state.request_id``.
+    The id is the client's own ``X-Request-Id`` if that is a plain token and no key,
+    else a fresh one; routes find it in ``request.state.request_id``.
 
     Args:
         app: The application inside.
@@ -52,21 +55,23 @@ class Requests:
 
     async def _answer(self, scope: Scope, receive: Receive, told: _Told) -> None:
         begun = time.perf_counter()
+        asked = {"method": scope["method"], "path": masked(scope["path"])}
         try:
             await self._app(scope, receive, told)
         except ClientDisconnect:
-            log.info("client_gone", method=scope["method"], path=scope["path"])
+            log.info("client_gone", **asked)
+            if not told.status:
+                await Response(status_code=GONE)(scope, receive, told)
             return
         except Exception:
-            log.exception("request_failed", method=scope["method"], path=scope["path"])
+            log.exception("request_failed", **asked)
             if told.status:
                 raise  # half an answer is out: the server must cut it off
             await unexpected(told.number)(scope, receive, told)
         write = log.debug if scope["path"] in QUIET else log.info
         write(
             "request_answered",
-            method=scope["method"],
-            path=scope["path"],
+            **asked,
             status=told.status,
             elapsed_ms=round((time.perf_counter() - begun) * 1000, 1),
         )
@@ -96,4 +101,4 @@ class _Told:
 
 def _given(scope: Scope) -> str | None:
     text = Headers(scope=scope).get(REQUEST_ID, "")
-    return text if _SANE.fullmatch(text) else None
+    return text if _SANE.fullmatch(text) and masked(text) == text else None

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.access.principal import Principal, Scope
+from api.attended import attended
+from api.conditional import VARY
 from api.declared import FORMAT, asked
-from api.guards import guards
+from api.guards import guards, takes
 from api.negotiate import FORMATS, choose_format
 from api.service import Service
 from lake.errors import BadParameter, SqlDisabled, UnlimitedOnly
 from queries.isolated.answering import SQL_META_NAMES, ask
 from queries.isolated.process import Isolation
+from queries.isolated.stop import Stop
 
 MOST_CHARACTERS = 50_000  # DuckDB's parser takes minutes for worse ones
 
@@ -57,10 +61,21 @@ def unlimited(principal: Annotated[Principal, Depends(principal_of)]) -> None:
         raise UnlimitedOnly
 
 
+async def noted(request: Request) -> None:
+    """Note what is asked before anything can refuse it, or fail."""
+    try:
+        sent = await request.json()
+    except (ValueError, RecursionError):
+        return
+    if isinstance(sent, dict) and isinstance(sent.get("query"), str):
+        request.state.audit["sql"] = sent["query"]
+
+
 def add_sql(app: FastAPI | APIRouter, service: Service) -> None:
     """Add the route."""
     router = APIRouter(tags=["sql"])
     isolation = Isolation(service.settings)
+    admitted, *others = guards(service, Scope.SQL)
 
     def enabled() -> None:
         if not service.settings.sql_enabled:
@@ -73,7 +88,10 @@ def add_sql(app: FastAPI | APIRouter, service: Service) -> None:
         "/v1/sql",
         summary="Answer one SELECT.",
         dependencies=[
-            *guards(service, Scope.SQL),
+            admitted,
+            Depends(noted),
+            *others,
+            takes("format"),
             Depends(enabled),
             Depends(unlimited),
         ],
@@ -81,42 +99,57 @@ def add_sql(app: FastAPI | APIRouter, service: Service) -> None:
         responses=_responses(),
         openapi_extra={"parameters": [FORMAT]},
     )
-    def sql(question: SqlQuestion, request: Request) -> Response:
+    async def sql(question: SqlQuestion, request: Request) -> Response:
         """Answer one SELECT over every table, each at one snapshot.
 
         It runs in a process of its own that can open nothing but the lake's files,
-        read-only, and is killed at its deadline. Off unless enabled; for callers
-        without limits only.
+        read-only, and is killed at its deadline or when its client goes away. Off
+        unless enabled; for callers without limits only.
         """
-        accept = ", ".join(request.headers.getlist("accept"))
-        wanted = choose_format(request.query_params.getlist("format"), accept)
-        most = service.settings.sql_max_rows
-        if question.limit and question.limit > most:
-            raise BadParameter("limit", question.limit, f"up to {most}")
-        found = ask(
-            service.engine(),
-            isolation,
-            question.query,
-            now=datetime.now(UTC),
-            since=question.since,
-            until=question.until,
-            limit=question.limit,
+        stop = Stop()
+        work = partial(
+            _answer, service, isolation, question, request=request, stop=stop
         )
-        request.state.audit |= {
-            "snapshots": sorted(set(found.meta["snapshots"].values()) - {None}),
-            "rows": found.rows.num_rows,
-            "sql": question.query,
-        }
-        headers = {"Cache-Control": "no-store", "Vary": "Accept, Authorization"}
-        if not wanted.carries_meta:
-            headers["Flowlake-Meta"] = json.dumps(found.meta)
-        return Response(
-            wanted.write(found.meta, found.rows),
-            media_type=wanted.media_types[0],
-            headers=headers,
-        )
+        return await attended(request, work, stop=stop)
 
     app.include_router(router)
+
+
+def _answer(
+    service: Service,
+    isolation: Isolation,
+    question: SqlQuestion,
+    *,
+    request: Request,
+    stop: Stop,
+) -> Response:
+    accept = ", ".join(request.headers.getlist("accept"))
+    wanted = choose_format(request.query_params.getlist("format"), accept)
+    most = service.settings.sql_max_rows
+    if question.limit and question.limit > most:
+        raise BadParameter("limit", question.limit, f"up to {most}")
+    found = ask(
+        service.engine(),
+        isolation,
+        question.query,
+        now=datetime.now(UTC),
+        since=question.since,
+        until=question.until,
+        limit=question.limit,
+        stop=stop,
+    )
+    request.state.audit |= {
+        "snapshots": sorted(set(found.meta["snapshots"].values()) - {None}),
+        "rows": found.rows.num_rows,
+    }
+    headers = {"Cache-Control": "no-store", "Vary": VARY}
+    if not wanted.carries_meta:
+        headers["Flowlake-Meta"] = json.dumps(found.meta)
+    return Response(
+        wanted.write(found.meta, found.rows),
+        media_type=wanted.media_types[0],
+        headers=headers,
+    )
 
 
 def _responses() -> dict[int | str, dict[str, Any]]:

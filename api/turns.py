@@ -9,6 +9,7 @@ import anyio
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
+from api.attended import disconnected
 from lake.errors import ServiceBusy
 
 LEAST = 4
@@ -76,7 +77,7 @@ class Turns:
 
         async def watch() -> None:
             nonlocal gone
-            await _disconnected(request)
+            await _gone(request)
             gone = True
             tasks.cancel_scope.cancel()
 
@@ -99,12 +100,11 @@ class Turns:
         return ServiceBusy(why, RETRY_AFTER_S)
 
 
-async def _disconnected(request: Request) -> None:
+async def _gone(request: Request) -> None:
     """Return when the client goes away; what may have a body is not listened to."""
     if request.method != "GET":
         await anyio.sleep_forever()
     try:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
+        await disconnected(request)
     except HTTPException:  # a body, and too large a one
         await anyio.sleep_forever()

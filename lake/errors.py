@@ -50,6 +50,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 FILTER_SHOWN = 4_000  # characters of a filter that its error repeats
+MOST_SHOWN = 200  # and of any other value or name
 
 
 class FlowlakeError(Exception):
@@ -216,7 +217,7 @@ class UnknownReport(QueryError):
         self.known = sorted(known)
         near = get_close_matches(name, self.known, n=3)
         super().__init__(
-            f"no report is called {name!r}: try {', '.join(near or self.known)}"
+            f"no report is called {shown(name)!r}: try {', '.join(near or self.known)}"
         )
 
 
@@ -235,7 +236,10 @@ class BadParameter(QueryError):
         self.param = param
         self.value = value
         self.allowed = allowed
-        super().__init__(message or f"{param}={value!r} is not allowed: {allowed}")
+        told = shown(value) if isinstance(value, str) else value
+        super().__init__(
+            message or f"{shown(param)}={told!r} is not allowed: {allowed}"
+        )
 
 
 class FilterError(BadParameter):
@@ -251,10 +255,10 @@ class FilterError(BadParameter):
     def __init__(self, text: str, position: int, allowed: str) -> None:
         self.position = position
         # Half of a surrogate pair could not be written anywhere.
-        shown = text[:FILTER_SHOWN].encode("utf-8", "replace").decode()
+        told = text[:FILTER_SHOWN].encode("utf-8", "replace").decode()
         message = f"filter, at {position}: {allowed}"
-        super().__init__("filter", shown, allowed, message=message)
-        self.add_note(_pointed(shown, position))
+        super().__init__("filter", told, allowed, message=message)
+        self.add_note(_pointed(told, position))
 
 
 class SnapshotGone(QueryError):
@@ -419,6 +423,11 @@ class ServiceBusy(RequestError):
     def __init__(self, why: str, retry_after_s: int) -> None:
         self.retry_after_s = retry_after_s
         super().__init__(f"{why}: ask again after {retry_after_s} s")
+
+
+def shown(text: str, most: int = MOST_SHOWN) -> str:
+    """Return a text as an error repeats it: cut where it is too long."""
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def _pointed(text: str, position: int) -> str:

@@ -163,6 +163,11 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address that `serve` listens on.")
     port: int = Field(8080, ge=0, le=65535, description="Port that `serve` listens on.")
+    trusted_proxies: str | None = Field(
+        None,
+        description="Addresses and CIDRs of proxies, comma-separated, whose "
+        "X-Forwarded-For and X-Forwarded-Proto `serve` believes; default: nobody's.",
+    )
     max_concurrent: int = Field(
         0,
         ge=0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
@@ -56,7 +57,7 @@ def write_json_array(reader: pa.RecordBatchReader, out: IO[bytes]) -> None:
 
 
 def write_csv(reader: pa.RecordBatchReader, out: IO[bytes]) -> None:
-    """Write CSV with a header; a cell that a spreadsheet would run gets a ``'``."""
+    """Write CSV with a header; what a spreadsheet would run gets a ``'``, names too."""
     header = True
     for batch in _with_empty(reader):
         cells = _csv_cells(batch)
@@ -124,7 +125,9 @@ def _csv_cells(batch: pa.RecordBatch) -> pa.Table:
         if pa.types.is_string(field.type):
             safe = pc.replace_substring_regex(rows.column(position), FORMULA, r"'\1")
             rows = rows.set_column(position, field.name, safe)
-    return rows
+    return rows.rename_columns(
+        [re.sub(FORMULA, r"'\1", name) for name in rows.column_names]
+    )
 
 
 def _with_empty(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:

@@ -18,6 +18,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
+from api.access.masking import MASK, masked
 from lake.errors import SettingsError
 from lake.settings import Settings
 
@@ -25,9 +26,9 @@ log = structlog.get_logger()
 
 FILE = "audit.jsonl"
 MOST = 2_000  # characters of one value
-_MASK = "***"
+# What was asked is kept whole: a filter of 4,000 characters, escaped; any SQL taken.
+MOST_OF: Mapping[str, int] = {"query": 16_000, "sql": 50_000}
 _SECRET_NAME = re.compile(r"key|token|secret|password|auth|credential", re.IGNORECASE)
-_SECRET = re.compile(r"flk_\w+|eyJ[\w-]+\.[\w-]*(\.[\w-]*)?")
 
 
 class AuditLog:
@@ -57,8 +58,15 @@ class AuditLog:
             ) from None
 
     def write(self, line: Mapping[str, Any]) -> None:
-        """Add a line; one that cannot be written is an error in the log, no more."""
-        text = json.dumps({k: _clean(v) for k, v in line.items()}, default=str)
+        """Add a line; one that cannot be written is an error in the log, no more.
+
+        Secrets are masked. Of a value that is too long the begin is kept, and ``cut``
+        names it.
+        """
+        told = {name: _clean(value) for name, value in line.items()}
+        cut = [name for name, value in told.items() if _is_long(name, value)]
+        told |= {name: told[name][: _most(name)] for name in cut}
+        text = json.dumps({**told, "cut": cut} if cut else told, default=str)
         try:
             self._append(text.encode() + b"\n")
         except OSError as error:
@@ -136,14 +144,11 @@ class Audit:
 def canonical_query(query: bytes) -> str:
     """Return the parameters of a query in order, with what may be a secret masked."""
     pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
-    masked = [
-        (
-            _SECRET.sub(_MASK, n),
-            _MASK if _SECRET_NAME.search(n) else _SECRET.sub(_MASK, v),
-        )
-        for n, v in sorted(pairs)
+    safe = [
+        (masked(name), MASK if _SECRET_NAME.search(name) else masked(text))
+        for name, text in sorted(pairs)
     ]
-    return urlencode(masked, safe="*:,/")
+    return urlencode(safe, safe="*:,/")
 
 
 def _asked(scope: Connection) -> dict[str, Any]:
@@ -161,11 +166,18 @@ def _asked(scope: Connection) -> dict[str, Any]:
     }
 
 
+def _most(name: str) -> int:
+    return MOST_OF.get(name, MOST)
+
+
+def _is_long(name: str, value: Any) -> bool:
+    return isinstance(value, str) and len(value) > _most(name)
+
+
 def _clean(value: Any) -> Any:
-    """Return a value without what would steer a terminal or fill the disk."""
+    """Return a value without secrets, and without what would steer a terminal."""
     if isinstance(value, str):
-        shown = "".join(c if c.isprintable() else "\ufffd" for c in value[:MOST])
-        return f"{shown}…" if len(value) > MOST else shown
+        return "".join(c if c.isprintable() else "\ufffd" for c in masked(value))
     if isinstance(value, list | tuple):
         return [_clean(v) for v in value]
     return value

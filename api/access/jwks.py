@@ -119,6 +119,9 @@ def _usable(key: dict[str, Any], algorithm: str) -> PyJWK | None:
     """Return a key that may sign by an algorithm, None if it may not or cannot."""
     if key.get("use", "sig") != "sig" or key.get("alg", algorithm) != algorithm:
         return None
+    operations = key.get("key_ops", ["verify"])
+    if not isinstance(operations, list) or "verify" not in operations:
+        return None
     try:
         return PyJWK(key, algorithm)
     except PyJWTError:

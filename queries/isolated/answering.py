@@ -12,6 +12,7 @@ from queries.engine import Engine
 from queries.isolated.caps import ROWS
 from queries.isolated.process import Isolation
 from queries.isolated.snapshot import Snapshot, take
+from queries.isolated.stop import Stop
 from queries.spelling import iso
 from queries.values import FAR_AHEAD, LONG_AGO
 
@@ -36,6 +37,7 @@ def ask(
     since: str | None = None,
     until: str | None = None,
     limit: int | None = None,
+    stop: Stop | None = None,
 ) -> Answer:
     """Answer one SELECT over every table as it is now; see `Isolation.run`.
 
@@ -47,6 +49,7 @@ def ask(
         since: See only records from here on, as a user writes it.
         until: See only records before this.
         limit: The most rows; None: as many as the settings allow.
+        stop: Ends it when it is called.
 
     Raises:
         QueryError: It is not allowed, cannot be answered, or takes too much.
@@ -55,7 +58,7 @@ def ask(
     begun = time.perf_counter()
     snapshot = take(engine, now=now, since=since, until=until)
     most = limit or engine.settings.sql_max_rows
-    found = isolation.run(snapshot, sql, most_rows=most)
+    found = isolation.run(snapshot, sql, most_rows=most, stop=stop)
     rows = found.rows.num_rows
     meta = {
         "window": _window(snapshot),

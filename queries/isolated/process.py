@@ -35,6 +35,7 @@ from queries.isolated.caps import Capped
 from queries.isolated.lending import Lender, Lent
 from queries.isolated.request import Outcome, Request
 from queries.isolated.snapshot import Snapshot, functions
+from queries.isolated.stop import Stop
 
 log = structlog.get_logger()
 
@@ -69,17 +70,20 @@ class Isolation:
         self._settings = settings
         self._free = threading.BoundedSemaphore(settings.sql_children)
 
-    def run(self, snapshot: Snapshot, sql: str, *, most_rows: int) -> Capped:
+    def run(
+        self, snapshot: Snapshot, sql: str, *, most_rows: int, stop: Stop | None = None
+    ) -> Capped:
         """Run one SELECT over a snapshot.
 
         Args:
             snapshot: What it sees.
             sql: The user's text.
             most_rows: Rows of the answer.
+            stop: Ends it when it is called.
 
         Raises:
             SqlRefused: It is not one SELECT of allowed parts.
-            QueryError: DuckDB refuses it; its own message, one line.
+            QueryError: DuckDB refuses it; its own message, one line. Or it was stopped.
             QueryTimeout: It took longer than the limit.
             MemoryExceeded: It took more memory than the limit.
             ServiceBusy: So many queries run already.
@@ -91,7 +95,7 @@ class Isolation:
             )
         try:
             request = self._request(snapshot, sql, most_rows)
-            with _Child(snapshot.files, request) as running:
+            with _Child(snapshot.files, request, stop or Stop()) as running:
                 head, body = running.ask()
         finally:
             self._free.release()
@@ -106,7 +110,7 @@ class Isolation:
             SettingsError: This system cannot bar them.
         """
         request = self._request(Snapshot(None, (), (), {}, {}), "SELECT 1", 1)
-        with _Child((), request) as running:
+        with _Child((), request, Stop()) as running:
             head, _ = running.ask()
         if head["outcome"] == Outcome.OPEN:
             raise SettingsError(f"FLOWLAKE_SQL_ENABLED: {_OPEN}: {head['message']}")
@@ -155,8 +159,9 @@ class Isolation:
 class _Child:
     """One process and its end; a context manager."""
 
-    def __init__(self, files: Sequence[Lent], request: Request) -> None:
+    def __init__(self, files: Sequence[Lent], request: Request, stop: Stop) -> None:
         self._request = request
+        self._stop = stop
         self._opened = ExitStack()
         self._lender = Lender(files)
         self._timed_out = False
@@ -177,6 +182,7 @@ class _Child:
             timer = threading.Timer(self._request.timeout_s, self._time_out)
             timer.start()
             self._opened.callback(timer.cancel)
+            self._stop.ends(self._process.kill)
             self._opened = self._opened.pop_all()
         return self
 
@@ -206,6 +212,8 @@ class _Child:
         code = self._process.wait()
         if self._timed_out or code == -signal.SIGXCPU:
             return {"outcome": Outcome.TIMEOUT}
+        if self._stop.is_called:
+            return {"outcome": Outcome.STOPPED, "message": "it was stopped"}
         said = _said(self._process)
         log.error("sql_process_died", code=code, error=repr(error), said=said)
         if "bad_alloc" in said or "MemoryError" in said:

@@ -17,6 +17,7 @@ class Outcome(StrEnum):
     TOO_LARGE = "too_large"  # not one row fits
     MEMORY = "memory"
     TIMEOUT = "timeout"
+    STOPPED = "stopped"  # nobody waits for its answer
     OPEN = "open"  # nothing ran: the process cannot be closed
     BROKEN = "broken"  # a fault of ours
 

@@ -198,7 +198,7 @@ def test_an_answer_is_kept_by_its_caller_alone_and_asked_for_again(client):
     headers = rejected(client).headers
     assert re.fullmatch('W/"[0-9a-f]{32}-0-json"', headers["etag"])
     assert headers["cache-control"] == "private, no-cache"
-    assert headers["vary"] == "Accept, Authorization, Accept-Encoding"
+    assert headers["vary"] == "Accept, Authorization, X-API-Key, Accept-Encoding"
 
 
 @pytest.mark.parametrize("given", ["{0}", "{1}", '"a", {0}', 'W/"b",{1}', "*"])

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from api.access.audit import MOST, AuditLog, canonical_query
+from api.access.audit import MOST, MOST_OF, AuditLog, canonical_query
 from api.access.keys import Keys
+from api.access.masking import masked
 from api.access.principal import Scope
 from api.app import create_app
 from ingest.job import Ingest, Request
@@ -134,6 +135,25 @@ def test_a_key_in_the_query_or_a_header_is_never_noted(settings, client, key):
     assert token.split(".")[1] not in kept
 
 
+def test_a_key_in_the_path_is_never_noted_nor_logged(settings, client, key):
+    token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmVk"  # noqa: S105
+    with structlog.testing.capture_logs() as logged:
+        given = {"x-request-id": key.text}
+        answer = client.get(f"/v1/reports/{key.text}", headers=given)
+        client.get(f"/v1/reports/x{token}")
+        client.get(f"/nowhere/{key.text.replace('_', '%5F')}")
+    kept = (settings.lake_path / "audit.jsonl").read_text() + str(logged)
+    assert [line["path"] for line in lines(settings)] == ["/v1/reports/***"] * 2
+    assert key.secret not in kept
+    assert token not in kept
+    assert key.secret not in answer.headers["x-request-id"]
+    assert len(logged) == 3
+
+
+def test_masking_a_long_text_takes_one_pass():
+    assert masked("eyJ" * 100_000) == "eyJ" * 100_000  # of a quadratic one, minutes
+
+
 def test_lines_cannot_be_forged_nor_steer_a_terminal(settings, client):
     evil = '\n{"at": 1}\r\x1b[31m\u202e\u2028\x7f\x9b'
     client.get("/v1/reports/top_talkers", params={"eni": evil, "x": "\x00"})
@@ -158,10 +178,16 @@ def test_any_text_makes_one_line_of_plain_json(tmp_path_factory, line):
     assert set(json.loads(octets)) == set(line)
 
 
-def test_a_long_value_is_cut(settings, client):
+def test_a_long_value_is_cut_and_named_and_a_filter_is_kept_whole(settings, client):
+    most = MOST_OF["query"]
     client.get(f"/v1/reports/top_talkers?eni={'x' * 20_000}")
-    (line,) = lines(settings)
-    assert line["query"] == f"eni={'x' * (MOST - 4)}…"
+    client.get(f"/v1/reports/{'x' * 20_000}")
+    client.get("/v1/reports/top_talkers", params={"filter": "= " * 2_000})
+    query, path, whole = lines(settings)
+    assert (query["query"], query["cut"]) == (f"eni={'x' * (most - 4)}", ["query"])
+    assert (len(path["path"]), path["cut"]) == (MOST, ["path"])
+    assert whole["query"] == f"filter={'%3D+' * 2_000}"
+    assert set(whole) == NAMES
 
 
 def test_a_query_is_the_same_text_in_any_order_and_spelling():

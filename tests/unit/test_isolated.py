@@ -11,6 +11,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import anyio
 import hypothesis.strategies as st
 import psutil  # type: ignore[import-untyped]
 import pyarrow as pa
@@ -43,9 +44,11 @@ from queries.isolated.lending import Lender, Lent
 from queries.isolated.lent import LentFiles
 from queries.isolated.process import Isolation, _Child
 from queries.isolated.snapshot import take
+from queries.isolated.stop import Stop
 from queries.limits import Limits
 from queries.sqldoor import SqlDoor
 from tests import closed_process
+from tests.asked import Asked, until
 from tests.samples import write_objects
 from tests.sql_corpus import cases, how_it_ends
 
@@ -70,6 +73,13 @@ def client(answered):
     settings = answered.model_copy(update={"sql_enabled": True, "sql_max_rows": 100})
     with TestClient(create_app(settings), raise_server_exceptions=False) as opened:
         yield opened
+
+
+def sent(query):
+    """Return a request for `Asked`."""
+    body = json.dumps({"query": query}).encode()
+    headers = {"content-type": "application/json"}
+    return {"method": "POST", "body": body, "headers": headers}
 
 
 def post(client, query, *, path="/v1/sql", **more):
@@ -239,7 +249,7 @@ def test_a_process_gets_sockets_and_nothing_else_of_ours(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "told")
     snapshot = take(engine, now=NOW, since=None, until=None)
     request = isolation._request(snapshot, "SELECT 1", 1)  # its deadline ends the wait
-    with _Child(snapshot.files, request) as child:
+    with _Child(snapshot.files, request, Stop()) as child:
         seen = psutil.Process(child._process.pid)
         place = Path(f"/proc/{seen.pid}")
         assert (place / "environ").read_bytes() == b""
@@ -364,11 +374,11 @@ def test_sql_is_off_and_says_how_to_turn_it_on(answered):
         assert "id='sql-disabled'" in client.get("/docs").text
 
 
+LIMITED = Principal("team", "1", frozenset(Scope), Limits(namespaces=frozenset({"a"})))
+
+
 def test_a_limited_principal_gets_no_sql(client):
-    limited = Principal(
-        "team", "1", frozenset(Scope), Limits(namespaces=frozenset({"a"}))
-    )
-    client.app.dependency_overrides[principal_of] = lambda: limited
+    client.app.dependency_overrides[principal_of] = lambda: LIMITED
     try:
         refused = post(client, "SELECT 1")
     finally:
@@ -423,3 +433,68 @@ def test_a_busy_service_says_when_to_ask_again(client, monkeypatch):
     refused = post(client, "SELECT 1")
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
     assert refused.json()["type"] == "/docs#service-busy"
+
+
+def test_a_query_is_killed_when_its_client_goes_away(answered, monkeypatch, tmp_path):
+    monkeypatch.setattr(process, "_START", "import time; time.sleep(1000)")
+    more = {"sql_enabled": True, "sql_timeout_s": 60, "audit": str(tmp_path / "audit")}
+    app = create_app(answered.model_copy(update=more))
+    before = set(psutil.Process().children())
+
+    def children():
+        return set(psutil.Process().children()) - before
+
+    async def run():
+        asked = Asked(app, "/v1/sql", **sent("SELECT 1"))
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(asked)
+                await until(children)
+                asked.gone.set()
+
+    with capture_logs() as logged:
+        anyio.run(run)
+    assert not children()
+    assert [line["event"] for line in logged] == ["client_gone"]
+    line = json.loads((tmp_path / "audit").read_text())
+    assert (line["status"], line["sql"]) == (499, "SELECT 1")
+
+
+def test_a_query_that_was_stopped_before_it_began_does_not_run(engine, isolation):
+    stop = Stop()
+    stop()
+    with pytest.raises(QueryError, match="stopped"):
+        ask(engine, isolation, "SELECT 1", now=NOW, stop=stop)
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("SELECT 1", 200),
+        ("COPY flows TO 'x'", 400),
+        ("SELECT error('no')", 400),
+        ("", 422),
+        ("x" * 60_000, 422),
+    ],
+)
+def test_sql_is_noted_whatever_becomes_of_it(answered, tmp_path, query, status):
+    more = {"sql_enabled": True, "audit": str(tmp_path / "audit")}
+    with TestClient(create_app(answered.model_copy(update=more))) as client:
+        assert post(client, query).status_code == status
+    line = json.loads((tmp_path / "audit").read_text())
+    assert (line["status"], line["sql"]) == (status, query[:50_000])
+    assert line.get("cut") == (["sql"] if len(query) > 50_000 else None)
+
+
+def test_sql_is_noted_where_it_is_refused_without_being_read(answered, tmp_path):
+    settings = answered.model_copy(update={"audit": str(tmp_path / "audit")})
+    assert post(TestClient(create_app(settings)), "SELECT 1").status_code == 404
+    app = create_app(settings.model_copy(update={"sql_enabled": True}))
+    app.dependency_overrides[principal_of] = lambda: LIMITED
+    client = TestClient(app)
+    assert post(client, "SELECT 2").status_code == 403
+    for body in (b"{", b"[" * 5000, b"[]", b'{"query": 7}', b""):
+        assert client.post("/v1/sql", content=body).status_code == 403
+    noted = [json.loads(line) for line in (tmp_path / "audit").read_text().splitlines()]
+    assert [(line["status"], line.get("sql")) for line in noted] == [
+        (404, "SELECT 1"), (403, "SELECT 2"), *[(403, None)] * 5]  # fmt: skip

@@ -56,10 +56,13 @@ def jwk(name, kid, **more):
 def all_keys():
     listed = [
         jwk(RSA, "r", use="sig"),
-        jwk(EC, "e", alg="ES256"),
+        jwk(EC, "e", alg="ES256", key_ops=["verify"]),
         jwk(EC_384, "e384"),
         jwk(ED, "ed"),
         jwk(OTHER_RSA, "encrypts", use="enc"),
+        jwk(OTHER_RSA, "wraps", key_ops=["wrapKey", "encrypt"]),
+        jwk(OTHER_RSA, "does nothing", key_ops=[]),
+        jwk(OTHER_RSA, "of no list", key_ops="verify"),
         jwk(OTHER_RSA, "rs512", alg="RS512"),
         {"kty": "oct", "kid": "shared", "k": base64.b64encode(SHARED).decode()},
         {"kty": "RSA", "kid": "broken"},
@@ -221,6 +224,10 @@ FORGERIES: dict[str, Callable[[], str]] = {
     "kid SQL": lambda: signed(kid="r' UNION SELECT 'key' --"),
     "kid of no text": lambda: raw({"alg": "RS256", "kid": ["r"]}, claims(), by_rsa),
     "kid of a key that encrypts": lambda: signed(OTHER_RSA, kid="encrypts"),
+    **{
+        f"kid of a key that {kid}": partial(signed, OTHER_RSA, kid=kid)
+        for kid in ("wraps", "does nothing", "of no list")
+    },
     "kid of a key of another algorithm": lambda: signed(OTHER_RSA, kid="rs512"),
     "RS512, which is not taken": lambda: signed(algorithm="RS512"),
     "ES256 under the kid of RSA": lambda: signed(EC, "ES256", kid="r"),

@@ -87,6 +87,13 @@ def test_closed_sets_are_closed_and_parameters_have_examples(operations):
     assert told["rejected_traffic"]["port"]["example"] == [443]
 
 
+def test_a_report_declares_last_and_cursor_only_if_it_takes_them(operations):
+    for name, report in load_catalogue().items():
+        given = operations[(f"/v1/reports/{name}", "get")]["parameters"]
+        told = {p["name"] for p in given}
+        assert ("last" in told, "cursor" in told) == (report.windowed, not report.whole)
+
+
 def test_nothing_of_the_frameworks_own_errors_is_left(document):
     text = json.dumps(document)
     assert "HTTPValidationError" not in text

@@ -58,8 +58,8 @@ def client(tmp_path_factory):
         raise errors.SourceDenied("s3://a-secret-place")
 
     @app.get("/raises/{kind}")
-    def raises(kind: str):
-        raise RAISED[kind]
+    def raises(kind: str, says: str = ""):
+        raise errors.QueryError(says) if says else RAISED[kind]
 
     @app.get("/long/{media_type:path}")
     def long(media_type: str):
@@ -75,6 +75,8 @@ def chunks():
 
 
 FAILURES: dict[str, tuple[str, str, dict[str, Any], int, str]] = {
+    "host": ("GET", "http://127.0.0.1/", {"headers": {"host": "evil.example"}}, 421,
+             "misdirected-request"),
     "path": ("GET", "/nowhere", {}, 404, "not-found"),
     "slash": ("GET", "/v1/reports/", {}, 404, "not-found"),
     "report": ("GET", "/v1/reports/nonsense", {}, 404, "unknown-report"),
@@ -105,6 +107,8 @@ FAILURES: dict[str, tuple[str, str, dict[str, Any], int, str]] = {
     "twice": ("GET", "/v1/identities?address=::1&address=::2", {}, 422,
               "bad-parameter"),
     "time": ("GET", "/v1/identities?address=::1&at=noon", {}, 422, "bad-parameter"),
+    "none here": ("GET", "/v1/reports?colour=red", {}, 422, "bad-parameter"),
+    "none of a status": ("GET", "/v1/status?since=24h", {}, 422, "bad-parameter"),
     "lake": ("GET", "/v1/status", {}, 503, "lake-missing"),
     "fault": ("GET", "/fails", {}, 500, "unexpected-failure"),
     "our fault": ("GET", "/fails/ours", {}, 500, "unexpected-failure"),
@@ -168,6 +172,37 @@ def test_what_is_wrong_is_named_by_parameter_or_by_pointer(client):
     body = client.get("/v1/identities?colour=red").json()
     assert {e["parameter"] for e in body["errors"]} == {"address", "colour"}
     assert "address: Field required" in body["detail"]
+
+
+LONG = "x" * 60_000
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (f"/v1/reports/{LONG}", None),
+        (f"/v1/reports?{LONG}=1", None),
+        (f"/v1/reports?since={LONG}", None),
+        (f"/v1/identities?address={LONG}", None),
+        (f"/v1/identities?address=::1&at=2h&{LONG}=1", None),
+        (f"/v1/identities?{'&'.join(f'x{n}=1' for n in range(6_000))}", None),
+        (f"/raises/query-error?says={LONG}", None),
+        ("/echo", {"sql": [LONG[:1000]]}),
+        ("/echo", {"sql": "", "limits": {LONG[:1000]: "x"}}),
+    ],
+)
+def test_no_problem_repeats_all_that_was_sent(client, path, body):
+    response = client.post(path, json=body) if body else client.get(path)
+    assert 400 <= response.status_code < 500
+    assert "errors" not in response.json() or response.json()["errors"][0]["allowed"]
+    assert len(response.content) < 6_000
+
+
+def test_a_long_value_is_cut_and_what_to_do_is_still_told():
+    told = str(errors.BadParameter("since", LONG, "a time such as 24h"))
+    assert told == f"since='{LONG[:200]}…' is not allowed: a time such as 24h"
+    said = str(errors.UnknownReport(LONG, ["records"]))
+    assert said == f"no report is called '{LONG[:200]}…': try records"
 
 
 def test_a_method_that_is_not_allowed_is_told_which_are(client):

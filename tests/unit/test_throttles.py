@@ -17,50 +17,16 @@ from api.access.keys import Keys
 from api.access.principal import Principal, Scope
 from api.app import create_app
 from api.problems import add_problem_handlers
-from api.requests import Requests
+from api.requests import GONE, Requests
 from api.throttles import CALLERS_KEPT, RateFields, Standing, Throttle, Ticket, count
 from api.turns import LEAST, Turns
 from lake.catalog import Lake
 from lake.errors import TooManyRequests
 from lake.settings import load_settings
 from queries.limits import UNLIMITED
+from tests.asked import Asked, until
 
 # -- turns ---------------------------------------------------------------------------
-
-
-class Asked:
-    """One request to an application, over ASGI itself; its client can go away."""
-
-    def __init__(self, app, path, method="GET"):
-        self._app, self._path, self._method = app, path, method
-        self.gone, self.status, self.headers = anyio.Event(), None, {}
-
-    async def __call__(self):
-        scope = {"type": "http", "method": self._method, "path": self._path,
-                 "headers": [], "query_string": b"", "http_version": "1.1",
-                 "client": ("10.0.0.1", 1)}  # fmt: skip
-        begun = False
-
-        async def receive():
-            nonlocal begun
-            if not begun:
-                begun = True
-                return {"type": "http.request", "body": b"", "more_body": False}
-            await self.gone.wait()
-            return {"type": "http.disconnect"}
-
-        async def send(message):
-            if message["type"] == "http.response.start":
-                self.status = message["status"]
-                self.headers = {k.decode(): v.decode() for k, v in message["headers"]}
-
-        await self._app(scope, receive, send)
-
-
-async def until(condition):
-    with anyio.fail_after(10):
-        while not condition():
-            await anyio.sleep(0.001)
 
 
 @pytest.fixture
@@ -154,7 +120,7 @@ def test_one_whose_client_has_gone_leaves_the_queue(busy):
             await until(lambda: busy.turns.waiting == 0)
             assert busy.turns.taken == 2
             busy.done.set()
-        assert [a.status for a in (*first, waits)] == [200, 200, None]
+        assert [a.status for a in (*first, waits)] == [200, 200, GONE]
         assert busy.turns.taken == 0
 
     anyio.run(run)
