@@ -13,13 +13,16 @@ from pyiceberg.expressions import (
     GreaterThanOrEqual,
     In,
     LessThan,
-    LessThanOrEqual,
 )
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table as IcebergTable
 
+from lake.datafiles import EPOCH
+from lake.listed import Manifests, Span
 from lake.snapshots import head_id
 from lake.tables import Table
+
+MOMENT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ def plan(
     since: datetime | None = None,
     until: datetime | None = None,
     snapshot: int | None = None,
+    manifests: Manifests | None = None,
 ) -> Plan:
     """Choose the data files of ``[since, until)``; UTC, either end may be open.
 
@@ -59,21 +63,27 @@ def plan(
         since: The first moment.
         until: The moment after the last.
         snapshot: An older snapshot that is still retained; None: the newest.
+        manifests: Keeps what they list from one plan to the next.
 
     Days are pruned by partition and files by the bounds of ``start_time``, or of
     ``hour``, for the hours that the window touches; a table by the day is pruned to
     its days, one without any time is read whole. Rows must still be filtered.
+
+    Raises:
+        LakeError: Rows were deleted by means that flowlake does not write.
     """
-    row_filter = _rows_within(table, since, until)
-    scan = stored.scan(row_filter=row_filter, snapshot_id=snapshot)
-    tasks = list(scan.plan_files())
+    of = stored.snapshot_by_id(snapshot or head_id(stored) or -1)
+    column = table.hour_column or ("start_time" if _has_time(table) else None)
+    listed = manifests or Manifests()
+    span = _span(table, since, until)
+    files = list(listed.files(stored, of, column, span)) if of else []
     return Plan(
         table=table,
         snapshot=snapshot or head_id(stored),
         schema=stored.schema(),
-        files=tuple(task.file.file_path for task in tasks),
-        rows=sum(task.file.record_count for task in tasks),
-        size=sum(task.file.file_size_in_bytes for task in tasks),
+        files=tuple(file.path for file in files),
+        rows=sum(file.rows for file in files),
+        size=sum(file.size for file in files),
     )
 
 
@@ -84,18 +94,30 @@ def is_timed(table: Table) -> bool:
     )
 
 
-def _rows_within(
-    table: Table, since: datetime | None, until: datetime | None
-) -> BooleanExpression:
+def _has_time(table: Table) -> bool:
+    return any(field.name == "start_time" for field in table.fields)
+
+
+def _span(table: Table, since: datetime | None, until: datetime | None) -> Span:
+    """Return what of a table a window reads."""
     if not is_timed(table):
-        return AlwaysTrue()
+        return Span()
+    last = until and until - MOMENT
+    days = _day(since), _day(last)
     if table.is_daily:
-        return _days(since, until)
-    if table.hour_column != "hour":
-        return window(since, until)
-    begins = since and since.replace(minute=0, second=0, microsecond=0)
-    # Its days too: by them whole manifests are left unread.
-    return And(_days(since, until), window(begins, until, column="hour"))
+        return Span(*days)
+    if table.hour_column == "hour":
+        since = since and since.replace(minute=0, second=0, microsecond=0)
+    by_day = days if table.hour_column else (None, None)  # of others nobody says so
+    return Span(*by_day, _micros(since), _micros(last))
+
+
+def _day(time: datetime | None) -> int | None:
+    return None if time is None else (time - EPOCH).days
+
+
+def _micros(time: datetime | None) -> int | None:
+    return None if time is None else (time - EPOCH) // MOMENT
 
 
 def window(
@@ -107,18 +129,6 @@ def window(
         parts.append(_at_least(column, since))
     if until is not None:
         parts.append(_before(column, until))
-    return _all_of(parts)
-
-
-def _days(since: datetime | None, until: datetime | None) -> BooleanExpression:
-    """Return the filter of rows whose day the window touches."""
-    parts: list[BooleanExpression] = []
-    if since is not None:
-        first = since.date().isoformat()
-        parts.append(GreaterThanOrEqual("day", first))  # type: ignore[call-arg, arg-type]
-    if until is not None:
-        last = (until - timedelta(microseconds=1)).date().isoformat()
-        parts.append(LessThanOrEqual("day", last))  # type: ignore[call-arg, arg-type]
     return _all_of(parts)
 
 

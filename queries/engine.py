@@ -21,6 +21,7 @@ from pyiceberg.table import Table as IcebergTable
 
 from lake.catalog import Lake
 from lake.errors import LakeMissing, SnapshotGone
+from lake.listed import Manifests
 from lake.reading import Plan, plan
 from lake.settings import Settings
 from lake.snapshots import head_id, retained_from
@@ -92,6 +93,7 @@ class Engine:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._plans: Kept[Plan] = Kept(PLANS_KEPT)
+        self._manifests = Manifests()
         self.facts: Kept[Any] = Kept(FACTS_KEPT)  # of `queries.meta`
         with ExitStack() as opened:
             self.lake = opened.enter_context(Lake(settings))
@@ -111,6 +113,11 @@ class Engine:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def forget(self) -> None:
+        """Drop what is kept of windows: the next questions work it out anew."""
+        self._plans = Kept(PLANS_KEPT)
+        self.facts = Kept(FACTS_KEPT)
 
     def close(self) -> None:
         """Close the database and the catalog."""
@@ -144,7 +151,8 @@ class Engine:
             return _nothing(pinned.table)
         stored = pinned.stored
         return self._plans.get(
-            (pinned.metadata, window), lambda: _planned(pinned, stored, window)
+            (pinned.metadata, window),
+            lambda: _planned(pinned, stored, window, self._manifests),
         )
 
     @contextmanager
@@ -212,13 +220,16 @@ def _define(
             cursor.execute(view_of(view))
 
 
-def _planned(pinned: Pinned, stored: IcebergTable, window: Window | None) -> Plan:
+def _planned(
+    pinned: Pinned, stored: IcebergTable, window: Window | None, manifests: Manifests
+) -> Plan:
     return plan(
         pinned.table,
         stored,
         since=window.since if window else None,
         until=window.until if window else None,
         snapshot=pinned.older,
+        manifests=manifests,
     )
 
 

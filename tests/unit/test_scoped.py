@@ -194,7 +194,7 @@ def test_a_gateway_between_ends_in_scope_tells_nothing_of_itself(engine):
 def two(tmp_path):
     """Return a lake: of a there are records on the first, of b a day later."""
     dice = dice_of(3)
-    ends = {"a": [], "b": []}
+    ends: dict[str, list[object]] = {"a": [], "b": []}
     for whose, hour in (("a", 1), ("b", 30)):
         for _ in range(20):
             row = flow(dice, hour, "s")
