@@ -6,10 +6,9 @@ whenever it plans, 1.5 ms a manifest.
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pyiceberg.conversions import from_bytes
@@ -19,7 +18,9 @@ from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.types import DateType, TimestamptzType
 
 from lake.errors import LakeError
+from lake.kept import Kept
 
+MOST_LISTS = 64  # of manifests, one a snapshot
 MOST = 4096  # manifests; 5,000 files of one take 1.5 MB
 
 
@@ -62,12 +63,11 @@ class Listed:
 
 
 class Manifests:
-    """What manifests list; safe to share between threads."""
+    """What snapshots and manifests list; safe to share between threads."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[str, str | None], tuple[Listed, ...]]
-        self._kept = OrderedDict()
+        self._lists: Kept[tuple[ManifestFile, ...]] = Kept(MOST_LISTS)
+        self._files: Kept[tuple[Listed, ...]] = Kept(MOST)
 
     def files(
         self, stored: IcebergTable, snapshot: Snapshot, column: str | None, span: Span
@@ -84,7 +84,10 @@ class Manifests:
             LakeError: Rows were deleted by means that flowlake does not write.
         """
         field = stored.schema().find_field(column).field_id if column else None
-        for manifest in snapshot.manifests(stored.io):
+        manifests = self._lists.get(
+            snapshot.manifest_list, lambda: tuple(snapshot.manifests(stored.io))
+        )
+        for manifest in manifests:
             if manifest.content != ManifestContent.DATA:
                 raise LakeError(
                     f"{'.'.join(stored.name())}: another writer has deleted single "
@@ -92,29 +95,19 @@ class Manifests:
                 )
             if not _may_touch(manifest, span):
                 continue
-            for listed in self._listed(stored, manifest, field, column):
+            for listed in self._files.get(
+                (manifest.manifest_path, column),
+                partial(_files_of, stored, manifest, field),
+            ):
                 if listed.touches(span):
                     yield listed
 
-    def _listed(
-        self,
-        stored: IcebergTable,
-        manifest: ManifestFile,
-        field: int | None,
-        column: str | None,
-    ) -> tuple[Listed, ...]:
-        key = manifest.manifest_path, column
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
-        entries = manifest.fetch_manifest_entry(stored.io, discard_deleted=True)
-        found = tuple(_of_file(entry.data_file, field) for entry in entries)
-        with self._lock:
-            self._kept[key] = found
-            while len(self._kept) > MOST:
-                self._kept.popitem(last=False)
-        return found
+
+def _files_of(
+    stored: IcebergTable, manifest: ManifestFile, field: int | None
+) -> tuple[Listed, ...]:
+    entries = manifest.fetch_manifest_entry(stored.io, discard_deleted=True)
+    return tuple(_of_file(entry.data_file, field) for entry in entries)
 
 
 def _of_file(file: DataFile, field: int | None) -> Listed:

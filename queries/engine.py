@@ -21,6 +21,7 @@ from pyiceberg.table import Table as IcebergTable
 
 from lake.catalog import Lake
 from lake.errors import LakeMissing, SnapshotGone
+from lake.kept import Kept
 from lake.listed import Manifests
 from lake.reading import Plan, plan
 from lake.settings import Settings
@@ -28,7 +29,6 @@ from lake.snapshots import head_id, retained_from
 from lake.tables import FLOWS, TABLES, Table, arrow_schema, iceberg_schema
 from queries.brought import Brought
 from queries.database import Database, script
-from queries.kept import Kept
 from queries.limits import UNLIMITED, Limits
 from queries.scoped import ALL, limit
 from queries.session import Session
@@ -113,11 +113,6 @@ class Engine:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    def forget(self) -> None:
-        """Drop what is kept of windows: the next questions work it out anew."""
-        self._plans = Kept(PLANS_KEPT)
-        self.facts = Kept(FACTS_KEPT)
 
     def close(self) -> None:
         """Close the database and the catalog."""

@@ -1,6 +1,6 @@
-"""A lake of a week's traffic, as large as asked for: what the query bench reads.
+"""A lake of some days' traffic, as large as asked for: what the query bench reads.
 
-Rows are made by DuckDB (``week_of_traffic.sql``), written as ingest writes them (an
+Rows are made by DuckDB (``hour_of_traffic.sql``), written as ingest writes them (an
 hour a file, sorted, Bloom filters, one commit a day) and rolled up by the followers.
 """
 
@@ -22,9 +22,9 @@ from lake.store import Change, commit
 from lake.tables import FLOWS, batch_schema
 
 BEGIN = datetime(2026, 1, 5, tzinfo=UTC)
-DAYS = 7
+DAYS = 8  # so that a week may begin at any hour of the first
 HOUR = timedelta(hours=1)
-SQL = Path(__file__).with_name("week_of_traffic.sql")
+SQL = Path(__file__).with_name("hour_of_traffic.sql")
 
 
 def fill(place: Path, rows: int) -> None:
@@ -32,7 +32,7 @@ def fill(place: Path, rows: int) -> None:
 
     Args:
         place: An empty directory.
-        rows: How many records of `flows`, over the week.
+        rows: How many records of `flows`, over these days.
     """
     with Lake(load_settings(lake=str(place)), create=True) as lake:
         lake.ensure_all()

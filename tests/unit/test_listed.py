@@ -97,7 +97,7 @@ def test_manifests_of_other_days_are_not_opened(lake_):
     long_ago = Span(first_day=0, last_day=1)
     snapshot = stored.current_snapshot()
     assert list(manifests.files(stored, snapshot, "hour", long_ago)) == []
-    assert not manifests._kept
+    assert not manifests._files._values
 
 
 def test_rows_deleted_one_by_one_are_refused_rather_than_shown(lake_, monkeypatch):
