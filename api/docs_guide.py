@@ -28,7 +28,7 @@ def _authentication(base_url: str) -> Iterator[str]:
         "never in the query. What it may be used for are its scopes. Where it is "
         "limited to accounts, VPCs or namespaces, a row is shown if either end is in "
         "scope; of the other end then kind, address and port. What tells of everybody "
-        "needs one without limits: /v1/status and /v1/identities. Without keys and "
+        "needs one without limits: /v1/status and /v1/sql. Without keys and "
         "issuer the service listens on loopback only and serves whoever asks for it "
         "there by localhost, 127.0.0.1 or [::1]; another <code>Host</code> gets "
         "421.</p>"

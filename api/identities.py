@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.access.gate import requires, unlimited_only
+from api.access.gate import requires
 from api.access.principal import Principal, Scope
 from api.conditional import unchanged, validators
 from api.declared import TEXTS, asked, not_modified
@@ -94,17 +94,21 @@ def identity_routes(service: Service) -> APIRouter:
         principal: Annotated[Principal, requires(Scope.IDENTITIES)],
     ) -> Response:
         """Say who an address was, from when to when, and how that is known."""
-        unlimited_only(principal)  # how it is known is told by configurations
         _once(request)
         address = _address(asked.address)
         at = parse_moment("at", asked.at, datetime.now(UTC)) if asked.at else None
         engine = service.engine()
         state = [pinned.metadata for pinned in engine.pin(list(TABLES)).values()]
-        headers = validators(_digest(address, at, asked.vpc, asked.limit, state))
+        limits = principal.limits
+        headers = validators(
+            _digest(address, at, asked.vpc, asked.limit, limits.key, state)
+        )
         known = unchanged(request, headers)
         if known:
             return known
-        found = look_up(engine, address, at=at, vpc=asked.vpc, limit=asked.limit)
+        found = look_up(
+            engine, address, at=at, vpc=asked.vpc, limit=asked.limit, limits=limits
+        )
         request.state.audit |= {"rows": found["identities"].num_rows}
         return Response(as_json(found), media_type="application/json", headers=headers)
 

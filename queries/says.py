@@ -41,6 +41,19 @@ def sentence(found: Row, vpc: str | None) -> str:
     return "; ".join(parts)
 
 
+def within_limits(found: Row) -> str:
+    """Say what came out for those with limits: nothing of others, nor how fresh it is.
+
+    Args:
+        found: As `whois.look_up` returns it.
+    """
+    held, nearest = found["identities"], found["nearest"].to_pylist()
+    who = (
+        _held(held, found["at"]) if held.num_rows else "nobody known is in your limits"
+    )
+    return "; ".join([who, *_beside(nearest)])
+
+
 def counted(count: int, word: str) -> str:
     """Return a count of things, one or several."""
     return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"

@@ -15,9 +15,10 @@ from lake.errors import UsageError
 from lake.settings import load_settings
 from queries import formats, tables
 from queries.engine import Engine
+from queries.limits import UNLIMITED, Limits
 from queries.output import opened
 from queries.rivals import name_of
-from queries.says import sentence
+from queries.says import sentence, within_limits
 from queries.special import special
 from queries.spelling import iso
 from queries.statements import statement
@@ -58,7 +59,13 @@ def whois(
 
 
 def look_up(
-    engine: Engine, address: str, *, at: datetime | None, vpc: str | None, limit: int
+    engine: Engine,
+    address: str,
+    *,
+    at: datetime | None,
+    vpc: str | None,
+    limit: int,
+    limits: Limits = UNLIMITED,
 ) -> dict[str, Any]:
     """Return all that is known of an address.
 
@@ -68,6 +75,7 @@ def look_up(
         at: Only who can have held it then; UTC. None: at any time.
         vpc: Only in this VPC.
         limit: The most intervals, the newest first.
+        limits: Only holders within these; `configurations` are for nobody with limits.
 
     Returns:
         ``address``, ``at``, ``identities`` (a table), ``nearest`` (if nobody held it
@@ -79,7 +87,7 @@ def look_up(
     pinned = engine.pin(list(TABLES))
     plans = [engine.plan(p) for p in pinned.values()]
     given = {"addresses": [address], "vpc": vpc}
-    with engine.session(plans) as session:
+    with engine.session(plans, limits) as session:
         rows = session.query(statement("meta/whois"), {**given, "at": at})
         homes = session.query(statement("meta/homes"), given)
         beside = pc.is_in(rows["at_that_time"], pa.array(BESIDE))
@@ -96,7 +104,8 @@ def look_up(
         "homes": homes,
         "listings": listings,
     }
-    says = sentence(found, vpc)  # of all, whatever is shown
+    # Of all, whatever is shown.
+    says = sentence(found, vpc) if limits.is_unlimited else within_limits(found)
     if identities.num_rows > limit:
         says += f"; the newest {limit} of {identities.num_rows} are shown"
         found["identities"] = identities.slice(0, limit)

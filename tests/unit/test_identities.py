@@ -12,7 +12,9 @@ from ingest.inventory.sighting import SIGHTED, Sighting
 from ingest.inventory.store import record
 from lake.catalog import Lake
 from lake.settings import load_settings
-from queries.whois import whois
+from queries.engine import Engine
+from queries.limits import Limits
+from queries.whois import as_json, look_up, whois
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 TIME = "2026-01-01T00:00:00Z"
@@ -111,3 +113,37 @@ def test_a_wrong_parameter_is_named(client, query, parameter):
     response = client.get(f"/v1/identities?{query}")
     assert response.status_code == 422
     assert [e["parameter"] for e in response.json()["errors"]] == [parameter]
+
+
+def seen_by(accounts, settings):
+    limits = Limits(accounts=frozenset(accounts))
+    with Engine(settings) as engine:
+        return look_up(engine, "10.0.0.7", at=None, vpc=None, limit=9, limits=limits)
+
+
+@pytest.fixture
+def two(tmp_path):
+    """Return a lake in which an address was of one account, then of another."""
+    settings = load_settings(lake=str(tmp_path))
+    with Lake(settings, create=True) as lake:
+        lake.ensure_all()
+        for hour, account in ((1, "111111111111"), (2, "222222222222")):
+            held = {"source": "aws", "kind": "instance", "holder": f"eni-{hour}",
+                    "eni": f"eni-{hour}", "address": "10.0.0.7", "account": account,
+                    "vpc": f"vpc-{hour}"}  # fmt: skip
+            rows = pa.Table.from_pylist(
+                [dict.fromkeys(SIGHTED.names) | held], schema=SIGHTED
+            )
+            record(lake, [Sighting(f"aws:{account}:us-east-1", BEGIN.replace(hour=hour),
+                                   rows, lists=frozenset({"identities"}))])  # fmt: skip
+    return settings
+
+
+def test_with_limits_only_holders_within_them_are_told(two):
+    found = seen_by({"222222222222"}, two)
+    assert found["identities"]["eni"].to_pylist() == ["eni-2"]
+    for other in ("eni-1", "vpc-1", "111111111111"):
+        assert other not in as_json(found)
+    nothing = seen_by({"333333333333"}, two)
+    assert nothing["identities"].num_rows == 0
+    assert nothing["says"] == "nobody known is in your limits"
