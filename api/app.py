@@ -12,10 +12,10 @@ from api.access.audit import Audit
 from api.access.gate import Gate, without_key_too
 from api.bodies import BodyLimit, Compressed
 from api.docs import docs_page, docs_policy
+from api.handlers import add_problem_handlers
 from api.heads import HeadAsGet
 from api.hosts import LocalHosts
 from api.openapi import complete
-from api.problems import add_problem_handlers
 from api.requests import Requests
 from api.routes import add_routes
 from api.service import Service

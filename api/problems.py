@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from lake.errors import (
@@ -79,28 +77,6 @@ REFUSALS: Mapping[int, tuple[str, str]] = {
 }
 RETRY_AFTER_S = 30
 MOST_TOLD = 2_000  # characters of a sentence
-MOST_ERRORS = 20
-
-
-def add_problem_handlers(app: FastAPI) -> None:
-    """Make every error that a route raises a problem document."""
-
-    @app.exception_handler(FlowlakeError)
-    async def known(request: Request, error: FlowlakeError) -> JSONResponse:
-        return problem_of(error, instance=request_id(request.scope))
-
-    @app.exception_handler(HTTPException)
-    async def refused(request: Request, error: HTTPException) -> JSONResponse:
-        return refusal(
-            error.status_code,
-            detail=str(error.detail),
-            instance=request_id(request.scope),
-            headers=error.headers,
-        )
-
-    @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        return _invalid(request, error)
 
 
 def request_id(scope: Scope) -> str:
@@ -211,12 +187,20 @@ def problem(
         body["detail"] = shown(detail, MOST_TOLD)
     if instance:
         body["instance"] = instance
-    return JSONResponse(
+    return _Problem(
         {**body, **more},
         status_code=status,
         headers={"Cache-Control": "no-store", **(headers or {})},
         media_type=MEDIA_TYPE,
     )
+
+
+class _Problem(JSONResponse):
+    """Says what is no text, such as half of a UTF-16 pair, as a question mark."""
+
+    def render(self, content: Any) -> bytes:
+        text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+        return text.encode(errors="replace")
 
 
 def known_problems() -> list[tuple[str, str, int, str]]:
@@ -235,62 +219,9 @@ def known_problems() -> list[tuple[str, str, int, str]]:
     )
 
 
-def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-    """Return what FastAPI found wrong, as our own errors are told."""
-    instance = request_id(request.scope)
-    found: Sequence[Any] = error.errors()[:MOST_ERRORS]
-    in_body = any(item["loc"][:1] == ("body",) for item in found)
-    sent = request.headers.get("content-type", "")
-    if in_body and sent and not _is_json(sent):
-        return refusal(
-            415,
-            detail="Send the body as application/json.",
-            instance=instance,
-            headers={"Accept": "application/json"},
-        )
-    for item in found:
-        if item["type"] == "json_invalid":
-            why, place = item.get("ctx", {}).get("error", ""), item["loc"][-1]
-            return refusal(
-                400,
-                detail=f"The body is no JSON: {why} at character {place}.",
-                instance=instance,
-            )
-    return refusal(
-        422,
-        detail="; ".join(f"{_place(i['loc'])}: {i['msg']}" for i in found),
-        instance=instance,
-        errors=[_error(item) for item in found],
-    )
-
-
-def _error(item: Mapping[str, Any]) -> dict[str, str]:
-    """Return one error: of a parameter by its name, of the body by JSON pointer."""
-    place = "pointer" if item["loc"][0] == "body" else "parameter"
-    return {
-        place: _place(item["loc"]),
-        "value": shown(str(item.get("input", ""))),
-        "allowed": item["msg"],
-    }
-
-
-def _place(loc: Sequence[str | int]) -> str:
-    where, *steps = (shown(str(step)) for step in loc)
-    if where != "body":
-        return ".".join(steps) or where
-    return "#" + "".join(
-        "/" + step.replace("~", "~0").replace("/", "~1") for step in steps
-    )
-
-
 def _phrase(status: int) -> str:
     """Return HTTP's own words, which say no more than the number."""
     return HTTPStatus(status).phrase if status in set(HTTPStatus) else ""
-
-
-def _is_json(media_type: str) -> bool:
-    plain = media_type.partition(";")[0].strip().lower()
-    return bool(re.fullmatch(r"application/([a-z0-9.-]+\+)?json", plain))
 
 
 def _slug(name: str) -> str:

@@ -8,13 +8,15 @@ from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from api.access.principal import Principal, Scope
 from api.attended import attended
 from api.conditional import VARY
 from api.declared import FORMAT, asked
 from api.guards import guards, takes
+from api.handlers import is_json
 from api.negotiate import FORMATS, choose_format
 from api.service import Service
 from lake.errors import BadParameter, SqlDisabled, UnlimitedOnly
@@ -45,6 +47,14 @@ class SqlQuestion(BaseModel):
     limit: int | None = Field(None, ge=1, description="The most rows.")
 
 
+_NOTED = (("sql", "query", str), ("since", "since", str), ("until", "until", str),
+          ("limit", "limit", int))  # fmt: skip
+_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {"application/json": {"schema": SqlQuestion.model_json_schema()}},
+}
+
+
 def principal_of(request: Request) -> Principal:
     """Return who asks, as the guards found."""
     principal: Principal = request.state.principal
@@ -67,8 +77,42 @@ async def noted(request: Request) -> None:
         sent = await request.json()
     except (ValueError, RecursionError):
         return
-    if isinstance(sent, dict) and isinstance(sent.get("query"), str):
-        request.state.audit["sql"] = sent["query"]
+    if isinstance(sent, dict):
+        for name, key, kind in _NOTED:
+            if isinstance(sent.get(key), kind):
+                request.state.audit[name] = sent[key]
+
+
+async def question_of(request: Request) -> SqlQuestion:
+    """Read the body; here, so that nobody is told of it before the guards.
+
+    Raises:
+        RequestValidationError: It is not what it should be.
+    """
+    sent = request.headers.get("content-type", "")
+    body = await request.body()
+    if not body or (sent and not is_json(sent)):
+        raise _wrong("missing", "Field required", ())
+    try:
+        found = json.loads(body)
+    except RecursionError:
+        raise _wrong("json_invalid", "too deep", (0,)) from None
+    except json.JSONDecodeError as error:
+        raise _wrong("json_invalid", error.msg, (error.pos,)) from None
+    except UnicodeDecodeError as error:
+        raise _wrong("json_invalid", error.reason, (error.start,)) from None
+    try:
+        return SqlQuestion.model_validate(found)
+    except ValidationError as error:
+        raise RequestValidationError(
+            [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
+        ) from None
+
+
+def _wrong(kind: str, why: str, place: tuple[int, ...]) -> RequestValidationError:
+    return RequestValidationError(
+        [{"type": kind, "loc": ("body", *place), "msg": why, "ctx": {"error": why}}]
+    )
 
 
 def add_sql(app: FastAPI | APIRouter, service: Service) -> None:
@@ -97,9 +141,11 @@ def add_sql(app: FastAPI | APIRouter, service: Service) -> None:
         ],
         response_class=Response,
         responses=_responses(),
-        openapi_extra={"parameters": [FORMAT]},
+        openapi_extra={"parameters": [FORMAT], "requestBody": _BODY},
     )
-    async def sql(question: SqlQuestion, request: Request) -> Response:
+    async def sql(
+        question: Annotated[SqlQuestion, Depends(question_of)], request: Request
+    ) -> Response:
         """Answer one SELECT over every table, each at one snapshot.
 
         It runs in a process of its own that can open nothing but the lake's files,

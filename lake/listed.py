@@ -70,19 +70,25 @@ class Manifests:
         self._files: Kept[tuple[Listed, ...]] = Kept(MOST)
 
     def files(
-        self, stored: IcebergTable, snapshot: Snapshot, column: str | None, span: Span
+        self,
+        stored: IcebergTable,
+        snapshot: Snapshot | None,
+        column: str | None,
+        span: Span,
     ) -> Iterator[Listed]:
         """Give the data files that may hold rows of a span.
 
         Args:
             stored: The table, as loaded.
-            snapshot: Of it.
+            snapshot: Of it; None: it has none, and no files.
             column: The column of times that files have bounds of, if there is one.
             span: What is read.
 
         Raises:
             LakeError: Rows were deleted by means that flowlake does not write.
         """
+        if snapshot is None:
+            return
         field = stored.schema().find_field(column).field_id if column else None
         manifests = self._lists.get(
             snapshot.manifest_list, lambda: tuple(snapshot.manifests(stored.io))

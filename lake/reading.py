@@ -72,18 +72,35 @@ def plan(
     Raises:
         LakeError: Rows were deleted by means that flowlake does not write.
     """
+    return plan_all(
+        table, stored, [(since, until)], snapshot=snapshot, manifests=manifests
+    )
+
+
+def plan_all(
+    table: Table,
+    stored: IcebergTable,
+    windows: Sequence[tuple[datetime | None, datetime | None]],
+    *,
+    snapshot: int | None = None,
+    manifests: Manifests | None = None,
+) -> Plan:
+    """Choose the data files of several windows, each file once; as `plan` does."""
     of = stored.snapshot_by_id(snapshot or head_id(stored) or -1)
     column = table.hour_column or ("start_time" if _has_time(table) else None)
     listed = manifests or Manifests()
-    span = _span(table, since, until)
-    files = list(listed.files(stored, of, column, span)) if of else []
+    files = {
+        file.path: file
+        for since, until in windows
+        for file in listed.files(stored, of, column, _span(table, since, until))
+    }
     return Plan(
         table=table,
         snapshot=snapshot or head_id(stored),
         schema=stored.schema(),
-        files=tuple(file.path for file in files),
-        rows=sum(file.rows for file in files),
-        size=sum(file.size for file in files),
+        files=tuple(files),
+        rows=sum(file.rows for file in files.values()),
+        size=sum(file.size for file in files.values()),
     )
 
 

@@ -23,7 +23,7 @@ from lake.catalog import Lake
 from lake.errors import LakeMissing, SnapshotGone
 from lake.kept import Kept
 from lake.listed import Manifests
-from lake.reading import Plan, plan
+from lake.reading import Plan, plan_all
 from lake.settings import Settings
 from lake.snapshots import head_id, retained_from
 from lake.tables import FLOWS, TABLES, Table, arrow_schema, iceberg_schema
@@ -140,14 +140,20 @@ class Engine:
         self._database.admit(p.stored for p in found.values() if p.stored)
         return found
 
-    def plan(self, pinned: Pinned, window: Window | None = None) -> Plan:
-        """Choose the files of a pinned table that a window needs; cached."""
-        if pinned.stored is None:
-            return _nothing(pinned.table)
+    def plan(self, pinned: Pinned, *windows: Window | None) -> Plan:
+        """Choose the files of a pinned table that windows need, each once; cached.
+
+        Args:
+            pinned: The table.
+            windows: One or several; None, or none at all: all of it.
+        """
         stored = pinned.stored
+        if stored is None:
+            return _nothing(pinned.table)
+        chosen = windows or (None,)
         return self._plans.get(
-            (pinned.metadata, window),
-            lambda: _planned(pinned, stored, window, self._manifests),
+            (pinned.metadata, chosen),
+            lambda: _planned(pinned, stored, chosen, self._manifests),
         )
 
     @contextmanager
@@ -216,13 +222,15 @@ def _define(
 
 
 def _planned(
-    pinned: Pinned, stored: IcebergTable, window: Window | None, manifests: Manifests
+    pinned: Pinned,
+    stored: IcebergTable,
+    windows: Sequence[Window | None],
+    manifests: Manifests,
 ) -> Plan:
-    return plan(
+    return plan_all(
         pinned.table,
         stored,
-        since=window.since if window else None,
-        until=window.until if window else None,
+        [(w.since, w.until) if w else (None, None) for w in windows],
         snapshot=pinned.older,
         manifests=manifests,
     )

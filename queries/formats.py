@@ -30,9 +30,13 @@ def json_rows(rows: pa.Table | pa.RecordBatch) -> list[str]:
     if rows.num_rows == 0 or rows.num_columns == 0:
         return []
     table = pa.table(rows) if isinstance(rows, pa.RecordBatch) else rows
+    name = "answer"  # and no column's: that would be written in place of the row
+    while name in {column.lower() for column in table.column_names}:
+        name += "_"
     with duckdb.connect(":memory:") as engine:
         found: Any = engine.from_arrow(plain_rows(table)).query(
-            "answer", "SELECT CAST(to_json(answer) AS VARCHAR) AS line FROM answer"
+            name,
+            f"SELECT CAST(to_json({name}) AS VARCHAR) AS line FROM {name}",  # noqa: S608
         )
         lines: list[str] = found.to_arrow_table()["line"].to_pylist()
     return lines

@@ -174,16 +174,12 @@ def _holds(rollup: Pinned, flows: Pinned, window: Window) -> bool:
 
 
 def _plan(engine: Engine, pinned: Pinned, parts: tuple[Window, ...]) -> Plan:
-    plans = [engine.plan(pinned, part) for part in parts]
+    """Return what is read of a table; no part of the window: nothing."""
+    if parts:
+        return engine.plan(pinned, *parts)
     stored = pinned.stored
-    return Plan(
-        table=pinned.table,
-        snapshot=pinned.snapshot,
-        schema=stored.schema() if stored else iceberg_schema(pinned.table),
-        files=tuple(file for plan in plans for file in plan.files),
-        rows=sum(plan.rows for plan in plans),
-        size=sum(plan.size for plan in plans),
-    )
+    schema = stored.schema() if stored else iceberg_schema(pinned.table)
+    return Plan(pinned.table, pinned.snapshot, schema, files=(), rows=0, size=0)
 
 
 def _hour(moment: datetime) -> int:

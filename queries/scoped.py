@@ -164,7 +164,10 @@ def _flow_column(name: str, observed: str) -> str:
     if name in _OBSERVED:
         return _if(observed, name)
     for side in ("src", "dst"):
-        if name in (f"{side}addr", f"pkt_{side}addr", f"pkt_{side}_aws_service"):
+        if name == f"{side}addr":  # of a gateway's record the gateway's own
+            own = f"({name} = {side}_address OR {observed})"
+            return _if(f"in_{side} AND {own}", name)
+        if name in (f"pkt_{side}addr", f"pkt_{side}_aws_service"):
             return _if(f"in_{side}", name)
         if name.startswith(f"{side}_"):
             return _of_end(name, side)
@@ -183,7 +186,10 @@ def _pair_column(name: str, ends: tuple[str, str]) -> str:
         return name
     for end in ends:
         if name == f"{end}_workload":  # what it is called by: of others, its kind
-            return f"CASE WHEN in_{end} THEN {name} ELSE {end}_kind END AS {name}"
+            return (
+                f"CASE WHEN in_{end} OR ({end}_kind = 'other' AND {name} = 'internet') "
+                f"THEN {name} ELSE {end}_kind END AS {name}"
+            )
         if name.startswith(f"{end}_"):
             return _of_end(name, end)
     return _if(f"in_{ends[0]} AND in_{ends[1]}", name)

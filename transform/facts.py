@@ -180,6 +180,8 @@ def _shown(rows: pa.Table) -> pa.Table:
     open_ = (records.direction == UNKNOWN) & (records.interface.codes >= 0)
     if not open_.any():
         return _SCHEMAS["shown"].empty_table()
+    for name in ("srcaddr", "dstaddr"):
+        open_ = open_ & (column_of(rows, name).codes >= 0)
     some = np.flatnonzero(open_)
     interface = _taken(records.interface.words, records.interface.codes[some])
     parts = []

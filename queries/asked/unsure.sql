@@ -9,7 +9,8 @@ WITH folded AS (
     row(
       hour, server_kind, server_cluster, server_namespace, server_label, server_pod, server_node,
       server_eni, server_subnet, server_az, server_vpc, server_account,
-      client_cluster, client_namespace, client_label
+      client_cluster, client_namespace, client_label,
+      CASE WHEN $ports <> 'together' THEN service_port END, protocol, reject_cause
     ) AS crowd
   FROM asked
 ),
@@ -19,7 +20,8 @@ around AS (
     row(
       hour, server_kind, server_cluster, server_namespace, server_label, server_pod, server_node,
       server_eni, server_subnet, server_az, server_vpc, server_account,
-      client_cluster, client_namespace, client_label
+      client_cluster, client_namespace, client_label,
+      CASE WHEN $ports <> 'together' THEN service_port END, protocol, reject_cause
     ) AS crowd
   FROM called
 ),
@@ -33,5 +35,6 @@ crowds AS (
 SELECT count(*) > 0 AS found
 FROM folded
 WHERE client_label IS NULL
+  OR client_label = 'other'  -- to a principal with limits: nobody knows of whom
   OR ($by <> 'workload' AND client_label <> 'internet')
   OR crowd NOT IN (SELECT crowd FROM crowds)

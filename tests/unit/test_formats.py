@@ -168,3 +168,10 @@ def test_a_year_past_9999_is_refused_as_text_and_kept_in_parquet(session):
     with pytest.raises(QueryError, match="9999"):
         value(session, far)
     assert len(written(session, f"SELECT {far} AS v", "parquet")) > 100
+
+
+@pytest.mark.parametrize("name", ["answer", "ANSWER", "answer_"])
+def test_a_column_may_have_any_name(name):
+    rows = pa.table({name: [1], "answer__": [2], "b": [3]})
+    (line,) = formats.json_rows(rows)
+    assert json.loads(line) == {name: 1, "answer__": 2, "b": 3}

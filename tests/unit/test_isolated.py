@@ -498,3 +498,42 @@ def test_sql_is_noted_where_it_is_refused_without_being_read(answered, tmp_path)
     noted = [json.loads(line) for line in (tmp_path / "audit").read_text().splitlines()]
     assert [(line["status"], line.get("sql")) for line in noted] == [
         (404, "SELECT 1"), (403, "SELECT 2"), *[(403, None)] * 5]  # fmt: skip
+
+
+def noting(answered, tmp_path):
+    told = {"audit": str(tmp_path / "audit.jsonl"), "sql_enabled": True}
+    return answered.model_copy(update=told)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"\xff",
+        b'"text"',
+        b'{"query": 1}',
+        b'{"query": "SELECT 1", "since": "\\ud800"}',
+        b'{"query": "SELECT 1", "x\\ud800": 1}',
+        b'{"query": "SELECT \'\\ud800\'"}',
+        b"[" * 100_000,
+    ],
+)
+def test_whatever_the_body_is_it_is_a_problem_of_its_sender(answered, tmp_path, body):
+    settings = noting(answered, tmp_path)
+    headers = {"content-type": "application/json"}
+    with TestClient(create_app(settings)) as client:
+        told = client.post("/v1/sql", content=body, headers=headers)
+    assert told.status_code in (400, 422)
+    assert told.json()["status"] == told.status_code
+    (line,) = (tmp_path / "audit.jsonl").read_text().splitlines()
+    assert json.loads(line)["status"] == told.status_code
+
+
+def test_the_window_of_sql_is_noted_too(answered, tmp_path):
+    settings = noting(answered, tmp_path)
+    asked = {"query": "SELECT 1", "since": "2026-01-01", "limit": 5}
+    with TestClient(create_app(settings)) as client:
+        client.post("/v1/sql", json=asked)
+    noted = json.loads((tmp_path / "audit.jsonl").read_text())
+    assert (noted["sql"], noted["since"], noted["limit"]) == tuple(asked.values())

@@ -17,6 +17,7 @@ from queries.answers import answer, pose
 from queries.catalogue import find_report, load_catalogue
 from queries.compose import FOLDER, load_asked
 from queries.engine import Engine
+from queries.limits import Limits
 from tests.plain_sums import dice_of, flows_of, put
 from tests.samples import write_objects
 
@@ -203,6 +204,36 @@ def test_sources_past_a_thousand_are_not_told_either_way(own):
     assert rolled.rows["sources"].to_pylist() == [None]
 
 
+@pytest.mark.parametrize("given", [{}, {"ports": "together"}, {"by": "namespace"}])
+def test_sources_are_told_of_each_port_of_a_server_that_many_tried(own, given):
+    """Of 1,100 sources the hundred at another port tried the least, and were folded."""
+    lake, engine = own
+    many_, few = scan(1000), scan(1100)[2000::2]
+    put(lake, [*many_, *({**row, "service_port": 2222} for row in few)])
+    roll_up(lake)
+    rolled = same_both_ways(engine, find_report("rejected_traffic"), given)
+    told = rolled.rows["sources"].to_pylist()
+    assert told == ([None] if given.get("ports") else [1000, 100])
+
+
+@pytest.mark.parametrize("by", ["workload", "namespace", "pod"])
+def test_folded_sources_are_of_the_internet_to_those_with_limits_too(own, by):
+    lake, engine = own
+    rows = [{**row, "dst_kind": "pod", "dst_namespace": "shop"} for row in scan(2200)]
+    put(lake, rows)
+    roll_up(lake)
+    limits = Limits(namespaces=frozenset({"shop"}))
+    report = find_report("rejected_traffic")
+    given = {"since": ["2026-01-01"], "until": ["2026-01-09"], "by": [by]}
+    told = [
+        answer(engine, pose(engine, each, given, now=NOW, limits=limits))
+        for each in (report, replace(report, rolled=()))
+    ]
+    assert told[0].meta["table"] == "rejections_hourly"
+    assert told[0].rows.to_pylist() == told[1].rows.to_pylist()
+    assert told[0].rows["client"].to_pylist() == ["internet"]
+
+
 @pytest.mark.parametrize(
     "given", [{}, {"by": "pod"}, {"pod": "web-3"}, {"filter": 'client_pod = "web-3"'}]
 )
@@ -252,6 +283,8 @@ def test_the_day_in_which_the_window_begins_is_no_whole_day(
         {"since": "2026-01-02T00:30Z"},
         {"since": "2026-01-02T00:30Z", "until": "2026-01-05T05:00:01Z"},
         {"since": "2026-01-05T05:30Z", "baseline": "30h"},
+        {"since": "2026-01-05T05:30Z", "baseline": "150m"},
+        {"since": "2026-01-02T01:30Z", "until": "2026-01-02T05:00Z", "baseline": "3h"},
     ],
 )
 @pytest.mark.parametrize("name", ["new_edges", "conversations", "rejected_traffic"])

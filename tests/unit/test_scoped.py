@@ -78,6 +78,11 @@ def record(dice, hour):
     row |= {"srcaddr": f"srcaddr-of-{src}", "dstaddr": f"dstaddr-of-{dst}",
             "pkt_src_aws_service": f"x-of-{src}",
             "pkt_dst_aws_service": f"x-of-{dst}"}  # fmt: skip
+    if role == "transit":
+        row |= {
+            "srcaddr": f"srcaddr-of-{observer}",
+            "dstaddr": f"dstaddr-of-{observer}",
+        }
     return row | source | destination | {
         "direction": direction, "counted": role is None, "role": role,
         "verdict": dice.choice(["accepted", "rejected"]), "action": "ACCEPT",

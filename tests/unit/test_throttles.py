@@ -16,7 +16,7 @@ import api.health
 from api.access.keys import Keys
 from api.access.principal import Principal, Scope
 from api.app import create_app
-from api.problems import add_problem_handlers
+from api.handlers import add_problem_handlers
 from api.requests import GONE, Requests
 from api.throttles import CALLERS_KEPT, RateFields, Standing, Throttle, Ticket, count
 from api.turns import LEAST, Turns
