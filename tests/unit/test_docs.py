@@ -1,15 +1,20 @@
 """The analysts' page says what is so: its examples run, or are checked, as it says."""
 
+import json
 import re
 import runpy
+import shlex
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import duckdb
 import pytest
 import sqlglot
 import trino_sql_validator
+from fastapi.testclient import TestClient
 
+from api.app import create_app
 from ingest.job import Ingest, Request
 from lake.catalog import Lake
 from lake.settings import load_settings
@@ -17,6 +22,7 @@ from lake.tables import TABLES
 from queries.engine import Engine
 from queries.shell.vocabulary import ROWS_OF, load_helpers
 from queries.sqldoor import SqlDoor
+from tests.processes import flowlake
 from tests.samples import write_objects
 
 ROOT = Path(__file__).parents[2]
@@ -122,3 +128,28 @@ def test_pages_of_docs_are_in_its_index_and_their_links_lead_somewhere():
 def test_anchors_within_the_page_exist():
     heads = {h.lower().replace(" ", "-") for h in re.findall(r"^#+ (.+)$", PAGE, re.M)}
     assert set(re.findall(r"\]\(#([^)]+)\)", PAGE)) <= heads
+
+
+def test_the_first_question_is_answered_as_the_readme_says(tmp_path, monkeypatch):
+    """By CLI, SQL and curl, in one command each: the same rows, pods and causes."""
+    page = (ROOT / "README.md").read_text()
+    part = page[page.index("Which pods were refused") : page.index("`flowlake report`")]
+    commands = re.findall(r"^\$ (.+)$", part, re.MULTILINE)
+    report, sql, curl, *making = (shlex.split(command) for command in commands)
+    for _, *words in making:
+        run(*("20k" if word == "100k" else word for word in words), cwd=tmp_path)
+    by_cli = json.loads(run(*report[1:], "--format", "json", cwd=tmp_path))["rows"]
+    by_sql = json.loads(run(*sql[1:], "--format", "json", cwd=tmp_path))
+    url = urlsplit(curl[1])
+    monkeypatch.chdir(tmp_path)
+    with TestClient(create_app(load_settings())) as client:
+        by_curl = client.get(f"{url.path}?{url.query}").json()["rows"]
+    assert by_cli == by_sql == by_curl
+    assert any(row["client"].startswith("checkout-") for row in by_cli)
+    assert all(row["reject_cause"] for row in by_cli)
+
+
+def run(*words, cwd):
+    done = flowlake(*words, cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

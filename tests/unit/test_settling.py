@@ -338,3 +338,33 @@ def test_the_command_compacts_settles_and_rolls_up(lake_, tmp_path):
     assert set(roles(lake_).values()) == {"unmatched"}
     mark = mark_of(lake_.load(EDGES_HOURLY), FLOWS.name)
     assert mark == head_id(lake_.load(FLOWS))
+
+
+PKT_ONLY = (
+    "version account-id interface-id pkt-srcaddr pkt-dstaddr srcport dstport protocol "
+    "packets bytes start end action log-status"
+)
+V2 = PKT_ONLY.replace("pkt-", "")
+
+
+@pytest.mark.parametrize(
+    ("header", "line"),
+    [
+        (PKT_ONLY, "5 111111111111 eni-1 10.0.0.1 10.0.1.5"),
+        (V2, "2 111111111111 eni-1 10.0.0.1 -"),
+        (V2, "2 111111111111 eni-1 - 10.0.1.5"),
+        (V2, "2 111111111111 eni-1 - -"),
+    ],
+)
+def test_records_without_an_address_are_loaded_and_settled(tmp_path, header, line):
+    start = int(NOON.timestamp())
+    lines = [f"{line} {40_000 + n} 443 6 3 180 {start} {start + 30} ACCEPT OK"
+             for n in range(10)]  # fmt: skip
+    (tmp_path / "a.log").write_text("\n".join([header, *lines, ""]))
+    with open_lake(load_settings(lake=str(tmp_path / "lake"))) as lake:
+        for _ in range(2):
+            load(lake, tmp_path / "a.log", roll_up=True)
+        settle(lake, minute=600)
+        rows = lake.load(FLOWS).scan().to_arrow()
+    assert rows.num_rows == 10
+    assert set(rows["settled"].to_pylist()) == {True}
