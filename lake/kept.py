@@ -37,3 +37,14 @@ class Kept(Generic[T]):
             while len(self._values) > self._most:
                 self._values.popitem(last=False)
         return made
+
+    def peek(self, key: Hashable) -> T | None:
+        """Return the value of a key; None: it is not at hand."""
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+            return self._values.get(key)
+
+    def put(self, key: Hashable, value: T) -> T:
+        """Keep a value; return it."""
+        return self.get(key, lambda: value)

@@ -36,6 +36,7 @@ class Plan:
         files: Locations of the data files.
         rows: Rows in those files, before any filter.
         size: Bytes in those files.
+        days: Of each file the day since 1970 that it lies in; None: in none.
     """
 
     table: Table
@@ -44,6 +45,7 @@ class Plan:
     files: tuple[str, ...]
     rows: int
     size: int
+    days: tuple[int | None, ...] = ()
 
 
 def plan(
@@ -101,6 +103,7 @@ def plan_all(
         files=tuple(files),
         rows=sum(file.rows for file in files.values()),
         size=sum(file.size for file in files.values()),
+        days=tuple(file.day for file in files.values()),
     )
 
 

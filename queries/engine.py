@@ -37,6 +37,7 @@ from queries.views import columns_of, engine_path, rows_within
 
 PLANS_KEPT = 256
 FACTS_KEPT = 1024
+DAYS_KEPT = 4096
 ORIENTED = "oriented"
 OVER_FLOWS = (ORIENTED, "traffic")  # views that come with `flows`
 
@@ -94,7 +95,8 @@ class Engine:
         self.settings = settings
         self._plans: Kept[Plan] = Kept(PLANS_KEPT)
         self._manifests = Manifests()
-        self.facts: Kept[Any] = Kept(FACTS_KEPT)  # of `queries.meta`
+        self.facts: Kept[Any] = Kept(FACTS_KEPT)  # of `queries.known`
+        self.hours: Kept[Any] = Kept(DAYS_KEPT)  # of `queries.hours`
         with ExitStack() as opened:
             self.lake = opened.enter_context(Lake(settings))
             self._database = Database(settings)

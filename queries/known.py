@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Hashable
 from datetime import datetime
 
-from lake.tables import COVERAGE_HOURLY, FLOWS
+from lake.tables import COVERAGE_HOURLY, FLOWS, SILENCES
 from queries.computed import planned
 from queries.engine import Engine
-from queries.meta import Facts, coverage_of, facts_of, through_of
-from queries.questions import META_TABLES, OF_WINDOWS, Question
+from queries.hours import Hours, hours_of
+from queries.limits import UNLIMITED
+from queries.meta import Facts, facts_of, skipped_of, through_of
+from queries.questions import META_TABLES, Question
 
 
 def facts_for(engine: Engine, question: Question) -> Facts:
@@ -19,15 +21,34 @@ def facts_for(engine: Engine, question: Question) -> Facts:
 
 
 def _facts(engine: Engine, question: Question) -> Facts:
-    through = _through(engine, question)
-    plans = [planned(engine, question, name) for name in OF_WINDOWS]
-    undecided = None
-    if not question.limits.is_unlimited and question.reach is not None:
-        # Of all: what is in scope of a record may be seen by another's interface.
-        with engine.session(plans) as session:
-            undecided = coverage_of(session, question.reach).get("undecided", 0)
-    with engine.session(plans, question.limits) as session:
-        return facts_of(session, question, through=through, undecided=undecided)
+    limits, reach = question.limits, question.reach
+    hours, undecided = Hours(), None
+    if reach is not None:
+        coverage = question.pinned[COVERAGE_HOURLY.name]
+        hours = hours_of(engine, coverage, reach, limits)
+        if not limits.is_unlimited:
+            # Of all: what is in scope of a record may be seen by another's interface.
+            every = hours_of(engine, coverage, reach, UNLIMITED)
+            undecided = every.sums(reach).get("undecided", 0)
+    return facts_of(
+        question,
+        hours,
+        through=_through(engine, question),
+        skipped=_skipped(engine, question, hours),
+        undecided=undecided,
+    )
+
+
+def _skipped(engine: Engine, question: Question, hours: Hours) -> int | None:
+    """Return in how many intervals AWS skipped records; None: nobody knows."""
+    if question.limits.by_namespace:
+        return None
+    if question.window is None:
+        return 0
+    if not question.limits.is_unlimited:
+        return hours.sums(question.window).get("skipped", 0)
+    with engine.session([planned(engine, question, SILENCES.name)]) as session:
+        return skipped_of(session, question.window)
 
 
 def _through(engine: Engine, question: Question) -> datetime | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from lake.reading import Plan
 from lake.tables import COVERAGE_HOURLY, FLOWS
+from queries.hours import Hours
 from queries.limits import Limits
 from queries.questions import Question
 from queries.rolled import hours_not_absorbed
@@ -66,38 +67,39 @@ class Facts:
 
 
 def facts_of(
-    session: Session,
     question: Question,
+    hours: Hours,
     *,
     through: datetime | None,
+    skipped: int | None,
     undecided: int | None = None,
 ) -> Facts:
     """Return what is known of the question's window, within its limits.
 
     Args:
-        session: Over the tables that it is made from.
         question: What is asked.
+        hours: Of its window and baseline.
         through: How far the records reach.
+        skipped: In how many intervals AWS skipped records; None: nobody knows.
         undecided: Of how many records, of the baseline too, nobody knows if they
             count; None: as many as are within the limits.
     """
     has_flows = question.pinned[FLOWS.name].snapshot is not None
     if question.window is None or question.reach is None:
         return Facts(through, 0, {}, has_flows=has_flows)
-    coverage = coverage_of(session, question.window)
+    coverage = hours.sums(question.window)
     baseline = Window(question.reach.since, question.window.since)
     has_baseline = bool(question.parameters.get("baseline"))
-    before = coverage_of(session, baseline) if has_baseline else {}
     if undecided is None:
-        undecided = sum(sums.get("undecided", 0) for sums in (coverage, before))
+        undecided = hours.sums(question.reach).get("undecided", 0)
     return Facts(
         data_through=through,
-        skipped=_skipped(session, question, coverage),
+        skipped=skipped,
         coverage=coverage,
         undecided=undecided,
         not_covered=_behind(question, question.window),
         reach_not_covered=_behind(question, question.reach),
-        unheard=_unheard(session, baseline) if has_baseline else 0,
+        unheard=hours.unheard(baseline) if has_baseline else 0,
         has_flows=has_flows,
     )
 
@@ -109,30 +111,10 @@ def through_of(session: Session, limits: Limits) -> datetime | None:
     return found if isinstance(found, datetime) else None
 
 
-def coverage_of(session: Session, window: Window) -> dict[str, int]:
-    """Return the sums of `coverage_hourly` over a window, those that are known."""
+def skipped_of(session: Session, window: Window) -> int:
+    """Return in how many intervals of a window AWS skipped records."""
     given = {"since": window.since, "until": window.until}
-    (found,) = session.query(statement("meta/coverage"), given).to_pylist()
-    return {name: count for name, count in found.items() if count is not None}
-
-
-def _skipped(
-    session: Session, question: Question, coverage: Mapping[str, int]
-) -> int | None:
-    if question.limits.by_namespace:
-        return None
-    if not question.limits.is_unlimited:
-        return coverage.get("skipped", 0)
-    window = question.window
-    given = {"since": window.since, "until": window.until} if window else None
     return int(session.query(statement("meta/skipped"), given)["skipped"][0].as_py())
-
-
-def _unheard(session: Session, window: Window) -> int:
-    """Return in how many of the hours that a window touches nothing was heard."""
-    given = {"since": window.since, "until": window.until}
-    heard = session.query(statement("meta/heard"), given)["hours"][0].as_py()
-    return int(-(-(window.until - window.since) // timedelta(hours=1)) - heard)
 
 
 def _behind(question: Question, window: Window) -> int | None:

@@ -20,9 +20,7 @@ from queries.scoped import check_may_read
 from queries.values import Window, bind, is_midnight, reach_of, window_of
 from queries.where import FILTER, PLAIN, read_filter
 
-# What `meta` is made from: those that a window cuts, and all.
-OF_WINDOWS = ("silences", COVERAGE_HOURLY.name)
-META_TABLES = ("sources", *OF_WINDOWS)
+META_TABLES = ("sources", "silences", COVERAGE_HOURLY.name)  # `meta` is made from them
 
 
 @dataclass(frozen=True, slots=True)

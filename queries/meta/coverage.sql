@@ -1,5 +1,7 @@
--- How complete the window's hours are, how far they are settled and attributed.
+-- How complete each hour is, how far it is settled and attributed.
 SELECT
+  hour,
+  bool_or(windows_seen + coalesce(windows_silent, 0) > 0) AS is_heard,
   CAST(sum(windows_expected) AS BIGINT) AS expected,
   CAST(sum(least(windows_seen + coalesce(windows_silent, 0), windows_expected)) AS BIGINT) AS heard,
   CAST(sum(records) AS BIGINT) AS records,
@@ -10,4 +12,4 @@ SELECT
   CAST(sum(sides_attributed) AS BIGINT) AS attributed,
   CAST(sum(windows_skipped) AS BIGINT) AS skipped
 FROM coverage_hourly
-WHERE hour >= date_trunc('hour', $since) AND hour < $until
+GROUP BY hour
