@@ -22,7 +22,7 @@ from lake.settings import load_settings
 from queries.answers import answer, pose
 from queries.catalogue import find_report
 from queries.engine import Engine
-from tests.bench.clients import ask_together
+from tests.bench.clients import ask_together, p95
 from tests.bench.traffic import BEGIN, HOUR, fill
 
 WEEK, A_DAY = timedelta(days=7), timedelta(days=1)
@@ -103,7 +103,7 @@ def _row(engine: Engine, asked: Asked, rows: int, runs: int) -> str:
     return (
         f"| {asked.title} | {rows:,} | {meta['table']} | {meta['files']} | "
         f"{meta['rows_read']:,} | {statistics.median(took):,.0f} | "
-        f"{took[int(0.95 * len(took))]:,.0f} | {asked.most:,} |"
+        f"{p95(took):,.0f} | {asked.most:,} |"
     )
 
 
