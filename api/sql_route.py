@@ -94,7 +94,7 @@ async def question_of(request: Request) -> SqlQuestion:
     if not body or (sent and not is_json(sent)):
         raise _wrong("missing", "Field required", ())
     try:
-        found = json.loads(body)
+        found = await request.json()
     except RecursionError:
         raise _wrong("json_invalid", "too deep", (0,)) from None
     except json.JSONDecodeError as error:

@@ -10,7 +10,7 @@ from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 
 from lake.catalog import Lake
-from lake.datafiles import EPOCH, HOUR
+from lake.datafiles import DAY, EPOCH, HOUR
 from lake.errors import CommitConflict
 from lake.rewrite import ATTEMPTS, Rewritten, hour_of, live_files, swap
 from lake.tables import Table
@@ -19,7 +19,6 @@ log = structlog.get_logger()
 
 FULL_ENOUGH = 0.75  # of the target size: such a file is left alone
 MIN_FILES = 2
-DAY = timedelta(days=1)
 
 
 def compact(

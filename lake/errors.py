@@ -430,6 +430,11 @@ def shown(text: str, most: int = MOST_SHOWN) -> str:
     return text if len(text) <= most else f"{text[:most]}…"
 
 
+def reason(error: Exception) -> str:
+    """Return why something could not be read, without the number and path of it."""
+    return str(getattr(error, "strerror", None) or error)
+
+
 def _pointed(text: str, position: int) -> str:
     """Return the part of a text around a position, and a caret below that."""
     begin = max(0, position - 60)

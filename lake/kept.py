@@ -31,12 +31,7 @@ class Kept(Generic[T]):
             if key in self._values:
                 self._values.move_to_end(key)
                 return self._values[key]
-        made = make()
-        with self._lock:
-            self._values[key] = made
-            while len(self._values) > self._most:
-                self._values.popitem(last=False)
-        return made
+        return self.put(key, make())
 
     def peek(self, key: Hashable) -> T | None:
         """Return the value of a key; None: it is not at hand."""
@@ -47,4 +42,8 @@ class Kept(Generic[T]):
 
     def put(self, key: Hashable, value: T) -> T:
         """Keep a value; return it."""
-        return self.get(key, lambda: value)
+        with self._lock:
+            self._values[key] = value
+            while len(self._values) > self._most:
+                self._values.popitem(last=False)
+        return value

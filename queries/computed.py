@@ -12,7 +12,6 @@ import pyarrow as pa
 from lake.reading import Plan, is_timed
 from queries.compose import TRAFFIC, composed, ordered, paged
 from queries.engine import Engine
-from queries.filters import compiled
 from queries.paging import Keyset, PageEnd
 from queries.questions import Question
 from queries.session import Session
@@ -67,7 +66,7 @@ def rows_of(
         report,
         source=source,
         given=question.filters,
-        expression=_tested(question),
+        expression=question.tested,
         explode=bool(question.parameters.get("explode")),
         cut=bool(more.get("cut_hours")),
     )
@@ -79,12 +78,6 @@ def rows_of(
     if page.begin is not None:
         known |= {**page.begin.parameters, "skipped": page.begin.skipped}
     return run(session, paged(report, sql, page.begin), question, known)
-
-
-def _tested(question: Question) -> str | None:
-    """Return the filter expression as SQL."""
-    expression = question.expression
-    return None if expression is None else compiled(expression).sql
 
 
 def run(

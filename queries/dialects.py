@@ -17,7 +17,6 @@ from lake.errors import BadParameter
 from queries.compose import ORIENTED, composed, ordered
 from queries.database import script
 from queries.engine import view_of
-from queries.filters import compiled
 from queries.geo import FUNCTIONS
 from queries.given import SQL_TYPES, Given
 from queries.questions import Question
@@ -44,9 +43,7 @@ def translated(question: Question, dialect: str) -> str:
     import sqlglot  # for those who ask for it alone
 
     report = question.report
-    expression = question.expression
-    tested = None if expression is None else compiled(expression).sql
-    sql = composed(report, given=question.filters, expression=tested)
+    sql = composed(report, given=question.filters, expression=question.tested)
     sql = ordered(report, sql)
     tree = sqlglot.parse_one(sql, read="duckdb")
     for each in tree.find_all(sqlglot.exp.CTE):

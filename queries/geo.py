@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from duckdb import sqltypes
 from duckdb.func import FunctionNullHandling, PythonUDFType
 
-from lake.errors import SettingsError
+from lake.errors import SettingsError, reason
 
 KEPT = 1_000_000  # addresses whose answer is remembered; some 200 bytes each
 NOTHING = (None, None, None)
@@ -119,8 +119,7 @@ def _opened(path: Path) -> maxminddb.Reader:
     try:
         return maxminddb.open_database(path)
     except (OSError, ValueError, maxminddb.InvalidDatabaseError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        raise SettingsError(f"FLOWLAKE_MMDB: {path}: {why}") from None
+        raise SettingsError(f"FLOWLAKE_MMDB: {path}: {reason(error)}") from None
 
 
 def _record(reader: maxminddb.Reader, address: str) -> Mapping[str, Any]:

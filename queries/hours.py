@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Any
 
 from lake.datafiles import EPOCH, HOUR
@@ -36,7 +35,7 @@ class Hours:
 
     def unheard(self, window: Window) -> int:
         """Return in how many of the hours that a window touches nothing was heard."""
-        touched = -(-(window.until - window.since) // timedelta(hours=1))
+        touched = -(-(window.until - window.since) // HOUR)
         return touched - len({r["hour"] for r in self._within(window) if r["is_heard"]})
 
     def _within(self, window: Window) -> Iterator[Row]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from lake.errors import SettingsError
+from lake.errors import SettingsError, reason
 from queries.given import Given
 
 INDICATORS = "indicators"
@@ -59,8 +59,7 @@ def load_indicators(path: str | None) -> Given:
     try:
         text = place.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        raise SettingsError(f"{GIVEN_BY}: {place}: {why}") from None
+        raise SettingsError(f"{GIVEN_BY}: {place}: {reason(error)}") from None
     listed, wrong = _read(text)
     if wrong or not listed:
         told = _told(wrong) if wrong else f"nothing is listed in it: {SUCH}"

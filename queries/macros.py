@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
 
+from lake.datafiles import DAY
 from lake.errors import NotBrought
 from lake.tables import TABLES
 from queries.brought import Brought, check_brought
@@ -15,7 +15,6 @@ from queries.spelling import iso, literal
 from queries.values import FAR_AHEAD, LONG_AGO, LONGEST, Window
 from queries.where import PLAIN
 
-DAY = timedelta(days=1)
 RESERVED = {"limit", "order", "group", "from", "to", "end", "column", "table", "all"}
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from lake.errors import UsageError
+from lake.errors import UsageError, reason
 
 
 def check_writable(output: Path | None) -> None:
@@ -57,9 +57,7 @@ def opened(output: Path | None) -> Iterator[IO[bytes]]:
         raise  # a reader that has seen enough, such as `head`
     except OSError as error:
         place = f"--output {output}" if output else "stdout"
-        raise UsageError(
-            f"{place}: could not be written: {error.strerror or error}"
-        ) from error
+        raise UsageError(f"{place}: could not be written: {reason(error)}") from error
 
 
 @contextmanager

@@ -93,6 +93,12 @@ class Question:
         return None if text is None else read_filter(text)
 
     @property
+    def tested(self) -> str | None:
+        """The filter expression as SQL, its values bound; None: there is none."""
+        expression = self.expression
+        return None if expression is None else compiled(expression).sql
+
+    @property
     def etag(self) -> str:
         """What names the answer: equal questions of an equal lake share it."""
         state = [p.metadata for p in self.pinned.values()]

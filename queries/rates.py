@@ -18,7 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from lake.errors import SettingsError
+from lake.errors import SettingsError, reason
 from queries.given import Given
 
 RATES = "rates"
@@ -49,8 +49,7 @@ def load_rates(path: str | None) -> Given:
         text = place.read_text(encoding="utf-8-sig")
         rows = list(_rows(csv.DictReader(io.StringIO(text), strict=True)))
     except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        raise SettingsError(f"FLOWLAKE_RATES: {place}: {why}") from None
+        raise SettingsError(f"FLOWLAKE_RATES: {place}: {reason(error)}") from None
     if path is not None:
         _check_items(place, [row["item"] for row in rows])
     version = hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from typing import Any
 
-from lake.datafiles import HOUR
-from lake.reading import Plan
+from lake.datafiles import DAY, HOUR
+from lake.reading import MOMENT, Plan
 from lake.snapshots import hours_behind
 from lake.tables import FLOWS, Table, iceberg_schema
 from queries.contract import Asked
@@ -21,8 +21,6 @@ from queries.engine import Engine, Pinned
 from queries.questions import Question
 from queries.values import Window
 
-DAY = timedelta(days=1)
-MOMENT = timedelta(microseconds=1)
 DAYS_AS_SUCH = 3 * DAY  # in longer windows whole days are read by the day
 
 

@@ -7,12 +7,13 @@ makes them runs wherever a test begins with a command or a run, and once here.
 import shutil
 import sqlite3
 import tempfile
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 
 from lake.catalog import Lake
 from lake.settings import load_settings
+from queries.engine import Engine
 
 CATALOG = "catalog.db"
 
@@ -24,6 +25,14 @@ def open_lake(settings):
     if not (settings.lake_path / CATALOG).exists():
         _make_empty(settings.lake_path)
     return Lake(settings, create=True)
+
+
+@contextmanager
+def lake_and_engine(path):
+    """Open the lake of a directory, and an engine over it."""
+    settings = load_settings(lake=str(path))
+    with open_lake(settings) as lake, Engine(settings) as engine:
+        yield lake, engine
 
 
 def _make_empty(path):

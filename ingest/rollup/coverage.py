@@ -11,12 +11,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 
 from ingest.rollup.sums import Sums
-from ingest.rollup.touched import files_of
+from ingest.rollup.touched import files_of, in_hours
 from lake.datafiles import EPOCH, HOUR
 from lake.follow import bounded
 from lake.rewrite import live_files
@@ -76,10 +75,8 @@ class Coverage:
         around = _around(added)
         beside = sorted(_around(around) - added)
         stored = batches(COVERAGE_HOURLY, self._stored, files_of(self._old, beside))
-        times = pa.array([EPOCH + hour * HOUR for hour in beside], _TIME)
         wanted = (
-            rows.filter(pc.is_in(rows["hour"], value_set=times))
-            for rows in (conform(rows, _SCHEMA) for rows in stored)
+            conform(rows.filter(in_hours(rows, beside)), _SCHEMA) for rows in stored
         )
         for rows in bounded(wanted):
             self._sums.run("cover_beside.sql", given_rows=rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
+from itertools import chain
 
 import pyarrow as pa
 import structlog
@@ -82,7 +83,7 @@ def _absorb(
         first = next(runs, None)
         if first is not None:
             columns = [f.name for f in EDGES_DAILY.fields]
-            added.append(writer.write_runs(_chain(first, runs), columns=columns))
+            added.append(writer.write_runs(chain([first], runs), columns=columns))
     change = Change(
         op="follow",
         commit_id=change_id,
@@ -114,8 +115,3 @@ def _by_day(stored: IcebergTable) -> dict[int, list[DataFile]]:
 
 def _date(day: int) -> date:
     return (EPOCH + timedelta(days=day)).date()
-
-
-def _chain(first: pa.Table, rest: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    yield first
-    yield from rest

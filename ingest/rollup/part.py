@@ -12,8 +12,8 @@ from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 
 from ingest.rollup.coverage import Coverage
-from ingest.rollup.touched import files_of
-from lake.datafiles import EPOCH, HOUR, DataFileWriter
+from ingest.rollup.touched import files_of, in_hours
+from lake.datafiles import DataFileWriter
 from lake.rewrite import filtered
 from lake.tables import Table
 
@@ -54,15 +54,11 @@ class Part:
 
     def kept_of(self, replaced: Sequence[DataFile]) -> list[DataFile]:
         """Write what data files hold of other hours, a file each."""
-        times = pa.array(
-            [EPOCH + hour * HOUR for hour in sorted(self.hours)],
-            pa.timestamp("us", tz="UTC"),
-        )
 
         def kept(rows: pa.Table) -> pa.Table:
-            return rows.filter(pc.invert(pc.is_in(rows["hour"], value_set=times)))
+            return rows.filter(pc.invert(in_hours(rows, self.hours)))
 
-        places = [f.file_path for hour, files in self.old.items()
-                  if hour not in self.hours for f in files]  # fmt: skip
-        mixed = [file for file in replaced if file.file_path in set(places)]
+        others = files_of(self.old, self.old.keys() - self.hours)
+        places = {file.file_path for file in others}
+        mixed = [file for file in replaced if file.file_path in places]
         return filtered(self.table, self.stored, mixed, kept, self.writer)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 
 from ingest.silent import silent_hours
-from lake.datafiles import EPOCH
+from lake.datafiles import EPOCH, HOUR
 from lake.errors import FollowerStopped
 from lake.rewrite import hours_of, live_files
 from lake.snapshots import above, head_id, hours_touched, mark_of, retained_from
 from lake.tables import FLOWS, Table
+
+_TIME = pa.timestamp("us", tz="UTC")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,12 @@ def files_of(
     return list(found.values())
 
 
+def in_hours(rows: pa.Table, hours: Iterable[int]) -> pa.ChunkedArray:
+    """Return which rows of a roll-up are of some hours since 1970."""
+    times = pa.array([EPOCH + hour * HOUR for hour in hours], _TIME)
+    return pc.is_in(rows["hour"], value_set=times)
+
+
 def first_hour(tables: Sequence[IcebergTable]) -> int:
     """Return the first hour of which none of the tables has dropped its day.
 
@@ -90,4 +100,4 @@ def first_hour(tables: Sequence[IcebergTable]) -> int:
     """
     day: date = max(retained_from(stored) for stored in tables)
     begins = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    return (begins - EPOCH) // timedelta(hours=1)
+    return (begins - EPOCH) // HOUR

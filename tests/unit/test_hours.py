@@ -5,14 +5,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ingest.rollup.follower import roll_up
-from lake.catalog import Lake
 from lake.compact import compact
-from lake.settings import load_settings
 from lake.tables import COVERAGE_HOURLY
-from queries.engine import Engine
 from queries.hours import hours_of
 from queries.limits import UNLIMITED, Limits
 from queries.values import Window
+from tests.lakes import lake_and_engine
 from tests.plain_sums import dice_of, flows_of, put
 
 BEGIN = datetime(2026, 1, 1, 20, tzinfo=UTC)
@@ -30,11 +28,8 @@ def rows_of(seed, hours):
 
 @pytest.fixture
 def both(tmp_path):
-    found = load_settings(lake=str(tmp_path))
-    with Lake(found, create=True) as lake:
-        lake.ensure_all()
-        with Engine(found) as engine:
-            yield lake, engine
+    with lake_and_engine(tmp_path) as opened:
+        yield opened
 
 
 def plain(lake, window, limits):

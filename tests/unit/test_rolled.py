@@ -18,6 +18,7 @@ from queries.catalogue import find_report, load_catalogue
 from queries.compose import FOLDER, load_asked
 from queries.engine import Engine
 from queries.limits import Limits
+from tests.lakes import lake_and_engine
 from tests.plain_sums import dice_of, flows_of, put
 from tests.samples import write_objects
 
@@ -55,11 +56,8 @@ def sweeps(dice, rows):
 @pytest.fixture
 def own(tmp_path):
     """An empty lake and its engine."""
-    found = load_settings(lake=str(tmp_path))
-    with Lake(found, create=True) as lake:
-        lake.ensure_all()
-        with Engine(found) as engine:
-            yield lake, engine
+    with lake_and_engine(tmp_path) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
