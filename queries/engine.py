@@ -174,8 +174,7 @@ class Engine:
             window: Rows of other times are not seen in tables that have one.
         """
         paths = [[engine_path(file) for file in item.files] for item in plans]
-        cursor = self._database.cursor(chain.from_iterable(paths))
-        try:
+        with self._database.cursor(chain.from_iterable(paths)) as cursor:
             for item, files in zip(plans, paths, strict=True):
                 _define(
                     cursor,
@@ -185,8 +184,6 @@ class Engine:
                     window=window,
                 )
             yield Session(cursor, self.settings.query_timeout_s)
-        finally:
-            cursor.close()
 
     def _pin(self, table: Table, older: int | None = None) -> Pinned:
         try:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 import os
+import statistics
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
@@ -25,24 +27,36 @@ QUESTIONS = (
     "conversations?by=address&address=198.7.57.1",
 )
 WINDOW = "&since=2026-01-05&until=2026-01-12"
-WARM_S = 10
+WARM_S, EVERY_S = 30, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What came of asking: answers' times in ms, failures, the service's RSS in MB."""
+
+    took: list[float]
+    failed: int
+    sizes: list[int]
 
 
 def ask_together(place: Path, *, clients: int, seconds: int) -> None:
     """Print what came of so many clients asking a service of this lake for a time."""
     with _serving(place) as (port, process):
-        _ask(port, clients, WARM_S)
-        before = process.memory_info().rss
-        took, failed = _ask(port, clients, seconds)
-        after = process.memory_info().rss
-    took.sort()
+        _ask(port, process, clients, WARM_S)
+        asked = _ask(port, process, clients, seconds)
+    took, sixth = sorted(asked.took), max(len(asked.sizes) // 6, 1)
+    first, last = asked.sizes[:sixth], asked.sizes[-sixth:]
     print()
-    print("| clients | seconds | answers | failed | median ms | p95 ms | RSS MB |")
-    print("|---|---|---|---|---|---|---|")
     print(
-        f"| {clients} | {seconds} | {len(took):,} | {failed} | "
-        f"{took[len(took) // 2]:,.0f} | {p95(took):,.0f} | "
-        f"{before >> 20} then {after >> 20} |"
+        "| clients | seconds | answers | failed | median ms | p95 ms "
+        "| RSS MB, first sixth | last sixth | most |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
+    print(
+        f"| {clients} | {seconds} | {len(took):,} | {asked.failed} "
+        f"| {statistics.median(took):,.0f} | {p95(took):,.0f} "
+        f"| {statistics.median(first):.0f} | {statistics.median(last):.0f} "
+        f"| {max(asked.sizes)} |"
     )
 
 
@@ -93,9 +107,8 @@ def _get(port: int, path: str) -> bool:
         connection.close()
 
 
-def _ask(port: int, clients: int, seconds: float) -> tuple[list[float], int]:
-    took: list[float] = []
-    failed = [0]
+def _ask(port: int, process: psutil.Process, clients: int, seconds: float) -> Asked:
+    asked, failed = Asked([], 0, []), [0]
     until = time.monotonic() + seconds
 
     def client(number: int) -> None:
@@ -109,13 +122,16 @@ def _ask(port: int, clients: int, seconds: float) -> tuple[list[float], int]:
             except (OSError, HTTPException, ValueError):
                 done = False
             if done:
-                took.append((time.perf_counter() - started) * 1000)
+                asked.took.append((time.perf_counter() - started) * 1000)
             else:
                 failed[0] += 1
 
     threads = [threading.Thread(target=client, args=(n,)) for n in range(clients)]
     for thread in threads:
         thread.start()
+    while time.monotonic() < until:
+        asked.sizes.append(process.memory_info().rss >> 20)
+        time.sleep(EVERY_S)
     for thread in threads:
         thread.join()
-    return took, failed[0]
+    return replace(asked, failed=failed[0])

@@ -6,6 +6,7 @@ import os
 import signal
 import stat
 import threading
+from contextlib import closing
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -187,16 +188,13 @@ def test_files_outside_their_table_are_read_and_their_neighbours_are_not(
     pq.write_table(pa.table({"n": [7]}), place / "one.parquet")
     (tmp_path / "beside.csv").write_text("n\n8\n")
     database = Database(settings)
-    try:
-        cursor = database.cursor([str(place / "one.parquet")])
+    with closing(database), database.cursor([str(place / "one.parquet")]) as cursor:
         found = cursor.sql(
             "SELECT n FROM read_parquet($f)", params={"f": [f"{place}/*"]}
         )
         assert found.fetchall() == [(7,)]
         with pytest.raises(duckdb.PermissionException):
             cursor.sql(f"FROM '{tmp_path}/beside.csv'").fetchall()
-    finally:
-        database.close()
 
 
 def test_an_open_session_outlives_a_table_that_appears(tmp_path):
