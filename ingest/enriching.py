@@ -57,7 +57,8 @@ class Enricher:
     def __call__(self, rows: pa.Table) -> pa.Table:
         """Return rows of `flows` with what is derived of each by itself."""
         attributed = self.attributor(rows)
-        return with_columns(rows, attributed.columns() | judge(attributed).columns())
+        judged = judge(attributed, self.attributor.inventory.policy)
+        return with_columns(rows, attributed.columns() | judged.columns())
 
 
 def with_columns(rows: pa.Table, columns: Mapping[str, pa.Array]) -> pa.Table:

@@ -98,14 +98,15 @@ def check(settings: Settings, world: Path) -> Verdicts:
     """Hold a lake against the truth of its world."""
     with Lake(settings) as lake, duckdb.connect() as con:
         files = plan(FLOWS, lake.load(FLOWS)).files
-        _define(con, [f.removeprefix("file://") for f in files], world)
+        joined(con, [f.removeprefix("file://") for f in files], world)
         found = Verdicts()
         _check_names(con, found)
         _check_counts(con, found)
     return found
 
 
-def _define(con: Any, files: list[str], world: Path) -> None:
+def joined(con: Any, files: list[str], world: Path) -> None:
+    """Join the rows of a lake to the records of the truth, as the table `joined`."""
     con.execute(
         "CREATE TABLE stored AS SELECT * FROM read_parquet($files, union_by_name=true)",
         {"files": files},

@@ -9,7 +9,7 @@ import numpy as np
 from transform import outcome as o
 from transform.codes import column_of, distinct
 from transform.enrich import Attributed
-from transform.presence import Presence
+from transform.presence import EVER, Presence
 from transform.records import (
     ACK,
     BLUR,
@@ -32,8 +32,10 @@ IDLE_AFTER = 350  # seconds, the shortest of the established TCP timeouts
 
 def causes(
     attributed: Attributed, streams: Streams, rejected: Any, begin: Any, end: Any
-) -> Any:
+) -> tuple[Any, Any]:
     """Return the cause of each rejected row, ``NULL`` where the log does not tell it.
+
+    And which of them answer what the same interface had let pass before.
 
     Args:
         attributed: All rows at hand.
@@ -48,8 +50,9 @@ def causes(
     """
     found = np.full(len(rejected), o.NULL, np.int8)
     rows = np.flatnonzero(rejected)
+    answers = np.zeros(len(rejected), bool)
     if len(rows) == 0:
-        return found
+        return found, answers
     protocol = streams.protocol[rows]
     flags = numbers(attributed.records.rows, "tcp_flags")
     with_flags = (protocol == TCP) & (flags[rows] >= 0)
@@ -63,7 +66,8 @@ def causes(
     found[rows] = np.select(
         [acl, closed, idle], [o.NETWORK_ACL, o.LATE_PACKET, o.IDLE_TIMEOUT], o.NULL
     )
-    return found
+    answers[rows] = passed.answers(rows)
+    return found, answers
 
 
 class _Passed:
@@ -99,13 +103,18 @@ class _Passed:
             )
         return found
 
+    def answers(self, rows: Any) -> Any:
+        """Return which rows answer what the same interface accepted at any time."""
+        begin = self._begin[rows]
+        return self._there.near(self._back[rows], begin, begin, before=EVER, after=BLUR)
+
     def long_ago(self, rows: Any) -> Any:
         """Return which rows follow accepted ones of theirs after a long silence."""
         ever = np.zeros(len(rows), dtype=bool)
         lately = np.zeros(len(rows), dtype=bool)
         for key in (self._ahead, self._back):
             some = key[rows], self._begin[rows], self._begin[rows]
-            ever |= self._there.near(*some, before=1 << 30, after=0)
+            ever |= self._there.near(*some, before=EVER, after=0)
             lately |= self._there.near(*some, before=IDLE_AFTER, after=BLUR)
         return ever & ~lately
 

@@ -14,8 +14,10 @@ from lake.tables import CONFIGURATIONS, IDENTITIES, arrow_schema
 from transform.addresses import Addresses, parse
 from transform.codes import NONE, Coded, coded, last_seen, several, texts_equal
 from transform.holders import HOST, Keys, Layer
+from transform.intervals import intervals_of, whole_seconds
 from transform.kept import Held, keep, recurring
 from transform.places import Places, documents_of
+from transform.policy.policy import Policy
 from transform.presence import EVER, NEVER
 from transform.routes import Routes
 from transform.shared import put_together
@@ -48,6 +50,7 @@ class Inventory:
         security_groups: Of each identity, a list of texts.
         places: VPCs, subnets, peers.
         routes: Where VPCs send what is not their own.
+        policy: What security groups and network ACLs let pass, and when.
         documents: Configurations by resource type.
         pods, nodes, interfaces, publics: Who held an address, by source.
         owned: Which addresses an interface ever had: (code of the interface, address).
@@ -82,6 +85,7 @@ class Inventory:
         self.documents = documents_of(configurations)
         self.places = Places(self.documents)
         self.routes = Routes(self.documents, self.places)
+        self.policy = Policy(configurations, self.places)
         self.columns = {name: coded(rows[name]) for name in FROM_IDENTITIES}
         self.security_groups = _with_dictionary(rows["security_groups"])
         self.size = rows.num_rows
@@ -189,7 +193,7 @@ class Inventory:
     def _build(self, rows: pa.Table, configurations: pa.Table) -> None:
         texts = coded(rows["address"])
         addresses, length = _read_addresses(texts)
-        certain, possible = _intervals(rows)
+        certain, possible = intervals_of(rows)
         self.possible = possible
         cluster = self.columns["cluster"]
         spans = _watched(configurations, cluster)
@@ -243,27 +247,6 @@ def _with_dictionary(lists: Any) -> pa.ListArray:
     )
 
 
-def _intervals(rows: pa.Table) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
-    """Return certain and possible intervals, seconds; inwards and outwards rounded."""
-    since = _seconds(rows["valid_from"], up=True)
-    until = _seconds(pc.coalesce(rows["valid_until"], rows["last_seen"]), up=False)
-    earliest = _seconds(rows["earliest"], up=False, absent=NEVER)
-    latest = _seconds(rows["latest"], up=True, absent=EVER)
-    known = np.asarray(pc.is_valid(rows["valid_from"]), dtype=bool)
-    since, until = (np.where(known, end, EVER) for end in (since, until))
-    possible = (
-        np.where(known, np.minimum(earliest, since), earliest),
-        np.where(known, np.maximum(latest, until), latest),
-    )
-    return (since, until), possible
-
-
-def _seconds(column: Any, *, up: bool, absent: int = NEVER) -> Any:
-    micros = column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
-    whole = np.asarray(pc.fill_null(micros, absent * 1_000_000), np.int64)
-    return -(-whole // 1_000_000) if up else whole // 1_000_000
-
-
 def _read_addresses(texts: Coded) -> tuple[Addresses, Any]:
     """Read addresses and CIDRs; return their first addresses and prefix lengths."""
     has_slash = np.asarray(pc.match_substring(texts.words, "/"), dtype=bool)
@@ -289,8 +272,8 @@ def _watched(configurations: pa.Table, cluster: Coded) -> Spans:
     names = coded(rows["resource_id"])
     codes = [cluster.code_of(name) for name in names.words.to_pylist()]
     by = np.array([*codes, NONE], np.int32)[names.codes]
-    begin = _seconds(rows["valid_from"], up=True)
-    end = _seconds(pc.coalesce(rows["valid_until"], rows["last_seen"]), up=False)
+    begin = whole_seconds(rows["valid_from"], up=True)
+    end = whole_seconds(pc.coalesce(rows["valid_until"], rows["last_seen"]), up=False)
     sure = np.asarray(pc.is_valid(rows["valid_from"]), dtype=bool)
     kept = np.flatnonzero(sure & (by >= 0) & (begin < end))
     return Spans(by[kept], begin[kept], end[kept])

@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 
 from transform import outcome as o
+from transform.blame import blame
 from transform.codes import chosen, kept
 from transform.enrich import Attributed
 from transform.known import OURS, OUTSIDE
 from transform.outcome import Outcome
 from transform.places import NOWHERE
+from transform.policy.policy import Policy
 from transform.records import ACK, SYN, TCP, UDP, UNKNOWN, is_text, numbers
+from transform.refusals import can_open
 
 TUNNELS = (6081, 4789, 8472)  # GENEVE; VXLAN as mirrors and as overlays use it
 WELL_KNOWN = 1024
@@ -36,14 +39,22 @@ OPENED_BY = np.full((SYN | ACK) + 1, o.NULL, np.int8)
 OPENED_BY[SYN], OPENED_BY[SYN | ACK] = o.BY_SRC, o.BY_DST
 
 
-def judge(attributed: Attributed) -> Outcome:
-    """Judge every row by its own fields and what is known of its addresses."""
+def judge(attributed: Attributed, policy: Policy) -> Outcome:
+    """Judge every row by its own fields and what is known of its time.
+
+    Args:
+        attributed: Rows with both sides identified.
+        policy: What was configured, and when.
+    """
     rows = attributed.records.rows
     rejected = is_text(rows, "action", "REJECT")
     flags = numbers(rows, "tcp_flags")
     role = role_of(attributed)
     counted, verdict = _counted(attributed, role, rejected)
-    cause, evidence = concluded(cause_by_reason(attributed, rejected), rejected)
+    refused = np.flatnonzero(rejected)
+    opens, _ = can_open(attributed, refused)
+    nothing = np.full(len(refused), o.NULL, np.int8)
+    why = blame(attributed, policy, refused, seen=nothing, opens=opens)
     initiator, service_port = by_ports(attributed, by_flags(attributed, flags))
     return Outcome(
         direction=np.take(o.DIRECTION, attributed.direction),
@@ -53,8 +64,10 @@ def judge(attributed: Attributed) -> Outcome:
         verdict=verdict,
         initiator=initiator,
         service_port=service_port,
-        reject_cause=cause,
-        reject_evidence=evidence,
+        reject_cause=why.cause,
+        reject_evidence=why.evidence,
+        also_blocked_by=why.also,
+        reject_rule=why.rule,
     )
 
 
@@ -110,23 +123,6 @@ def scope_of(attributed: Attributed) -> Any:
     src, dst = attributed.src.ours, attributed.dst.ours
     found = np.take(SCOPES, np.maximum(src, 0) * 2 + np.maximum(dst, 0))
     return kept((src >= 0) & (dst >= 0), found)
-
-
-def cause_by_reason(attributed: Attributed, rejected: Any) -> Any:
-    """Return the cause that the record itself names."""
-    rows = attributed.records.rows
-    cause = np.full(len(rejected), o.NULL, np.int8)
-    if attributed.records.has("reject_reason"):
-        cause[rejected & is_text(rows, "reject_reason", "BPA")] = o.BLOCK_PUBLIC_ACCESS
-        cause[rejected & is_text(rows, "reject_reason", "EC")] = o.ENCRYPTION_CONTROL
-    return cause
-
-
-def concluded(cause: Any, rejected: Any) -> tuple[Any, Any]:
-    """Return each rejection's cause, and the evidence for those that are known."""
-    evidence = kept(cause >= 0, np.int8(o.BY_LOG))
-    cause = chosen(rejected & (cause < 0), np.int8(o.UNDETERMINED), cause)
-    return cause.astype(np.int8), evidence
 
 
 def by_flags(attributed: Attributed, flags: Any) -> Any:

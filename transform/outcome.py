@@ -39,6 +39,7 @@ class Outcome:
     Attributes:
         counted: 1, 0, or -1 for null.
         service_port: Port, or -1 for null; int32.
+        reject_rule: Texts; None: no row has any.
         settled: For all rows alike.
     """
 
@@ -51,6 +52,8 @@ class Outcome:
     service_port: Any
     reject_cause: Any
     reject_evidence: Any
+    also_blocked_by: Any
+    reject_rule: pa.DictionaryArray | None
     settled: bool = False
 
     def columns(self) -> dict[str, Any]:
@@ -60,6 +63,8 @@ class Outcome:
             column = column_of_codes(getattr(self, name), words)
             if column is not None:
                 found[name] = column
+        if self.reject_rule is not None:
+            found["reject_rule"] = self.reject_rule
         counted = self.counted
         missing = counted < 0
         if not missing.all():
@@ -81,4 +86,5 @@ _WORDS = {
     "initiator": ENDS,
     "reject_cause": CAUSES,
     "reject_evidence": EVIDENCE,
+    "also_blocked_by": CAUSES,
 }

@@ -12,11 +12,12 @@ import numpy as np
 import pyarrow as pa
 
 from transform import outcome as o
+from transform.blame import Blame, blame
 from transform.causes import causes
 from transform.enrich import Attributor, Taught
 from transform.facts import Facts
 from transform.initiators import initiators
-from transform.judge import by_ports, cause_by_reason, concluded, scope_of
+from transform.judge import by_ports, scope_of
 from transform.known import OURS
 from transform.logged import NO_SILENCES, Silences
 from transform.nat import at_nat, behind_nat
@@ -24,7 +25,9 @@ from transform.outcome import Outcome
 from transform.pairing import Pairs
 from transform.passing import Stops, passed, stops_on_the_way
 from transform.places import NOWHERE
-from transform.records import EGRESS, UNKNOWN
+from transform.policy.policy import Policy
+from transform.records import EGRESS, TCP, UNKNOWN
+from transform.refusals import can_open
 from transform.view import View, view_of
 
 
@@ -48,11 +51,15 @@ def settle(
         kept, as their own neighbours are not at hand.
     """
     attributed = attributor(rows, Taught(facts.places, facts.shown, facts.claims))
-    outcome = _decide(view_of(attributed, attributor, facts, silences), facts)
+    outcome = _decide(
+        view_of(attributed, attributor, facts, silences),
+        facts,
+        attributor.inventory.policy,
+    )
     return attributed.columns() | outcome.columns()
 
 
-def _decide(view: View, facts: Facts) -> Outcome:
+def _decide(view: View, facts: Facts, policy: Policy) -> Outcome:
     attributed = view.attributed
     size = len(attributed.records)
     counted = np.zeros(size, np.int8)
@@ -81,9 +88,9 @@ def _decide(view: View, facts: Facts) -> Outcome:
     count(answered & view.rejected, o.REJECTED)
     undecidable = (attributed.direction == UNKNOWN) & (view.role == o.NULL)
     counted[undecidable] = o.NULL
-    cause, evidence = _causes(view)
     opened = initiators(attributed, view.streams, facts.servers)
     initiator, port = by_ports(attributed, opened)
+    why = _blame(view, initiator, policy)
     return Outcome(
         direction=o.DIRECTION[attributed.direction],
         role=role,
@@ -92,8 +99,10 @@ def _decide(view: View, facts: Facts) -> Outcome:
         verdict=verdict,
         initiator=initiator,
         service_port=port,
-        reject_cause=cause,
-        reject_evidence=evidence,
+        reject_cause=why.cause,
+        reject_evidence=why.evidence,
+        also_blocked_by=why.also,
+        reject_rule=why.rule,
         settled=True,
     )
 
@@ -123,9 +132,18 @@ def _sent(view: View, pairs: Pairs, stops: Stops) -> list[tuple[Any, int]]:
     ]
 
 
-def _causes(view: View) -> tuple[Any, Any]:
-    """Return why each rejected row was, and by what evidence."""
+def _blame(view: View, initiator: Any, policy: Policy) -> Blame:
+    """Return why each rejected row was.
+
+    Of packets whose flags do not tell it, those open no conversation that answer what
+    their interface has let pass; of TCP only those of the side that opened it do.
+    """
     attributed = view.attributed
-    told = cause_by_reason(attributed, view.rejected)
-    seen = causes(attributed, view.streams, view.rejected, view.begin, view.end)
-    return concluded(np.where(told >= 0, told, seen), view.rejected)
+    seen, answers = causes(
+        attributed, view.streams, view.rejected, view.begin, view.end
+    )
+    rows = np.flatnonzero(view.rejected)
+    opens, vague = can_open(attributed, rows)
+    by_port = (view.streams.protocol != TCP) | (initiator == o.BY_SRC)
+    opens |= vague & (by_port & ~answers)[rows]
+    return blame(attributed, policy, rows, seen=seen[rows], opens=opens)

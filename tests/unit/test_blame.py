@@ -1,0 +1,162 @@
+"""A rejection has the cause that its record, its configuration or the log proves."""
+
+import json
+
+import pytest
+
+from ingest.inventory.store import record
+from ingest.job import Ingest, Request
+from lake.catalog import Lake
+from lake.settings import load_settings
+from lake.tables import FLOWS
+from tests.estate import listed, put, received, sent
+from tests.lakes import open_lake
+
+COLUMNS = ("reject_cause", "reject_evidence", "also_blocked_by", "reject_rule")
+ANYBODY = {"CidrBlock": "0.0.0.0/0", "Protocol": "-1"}
+IN, OUT = ({**ANYBODY, "RuleNumber": 100, "Egress": e, "RuleAction": "allow"}
+           for e in (False, True))  # fmt: skip
+NOBODY = {**IN, "RuleNumber": 90, "RuleAction": "deny"}
+HTTPS = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443,
+         "IpRanges": [{"CidrIp": "10.0.0.1/32"}]}  # fmt: skip
+NO_RULE = "sg-2 (web): no inbound rule allows tcp/443 from 10.0.0.1"
+
+
+def documents(entries=(IN, OUT), rules=(), outbound=()):
+    """Two interfaces in subnets of their own; the second's ACL and group as given."""
+    made = []
+    for number, range_ in ((1, "10.0.0.0/31"), (2, "10.0.0.2/31")):
+        subnet = f"subnet-{number}"
+        made += [
+            ("subnet", subnet, {"SubnetId": subnet, "VpcId": "vpc-1",
+                                "CidrBlock": range_}),
+            ("network_interface", f"eni-{number}",
+             {"NetworkInterfaceId": f"eni-{number}", "SubnetId": subnet,
+              "VpcId": "vpc-1", "Groups": [{"GroupId": f"sg-{number}"}]}),
+            ("network_acl", f"acl-{number}",
+             {"NetworkAclId": f"acl-{number}", "VpcId": "vpc-1",
+              "Associations": [{"SubnetId": subnet}],
+              "Entries": list(entries) if number == 2 else [IN, OUT]}),
+            ("security_group", f"sg-{number}",
+             {"GroupId": f"sg-{number}", "GroupName": "web", "VpcId": "vpc-1",
+              "IpPermissions": list(rules) if number == 2 else [],
+              "IpPermissionsEgress": list(outbound)}),
+        ]  # fmt: skip
+    return [(kind, name, json.dumps(document)) for kind, name, document in made]
+
+
+@pytest.fixture
+def blamed(tmp_path):
+    """Return what says why rejected lines were, as ingested and as settled."""
+
+    def ask(*lines, looks=None, settle=True, **configured):
+        settings = load_settings(lake=str(tmp_path / "lake"))
+        always = {at: documents(**configured) for at in (-600, 600)}
+        with open_lake(settings) as lake:
+            some = (always if looks is None else looks).items()
+            record(lake, [listed(at, *told) for at, told in some])
+            place = put(tmp_path / "logs", 0, *lines)
+            Ingest(lake, Request((str(place),), roll_up=False, settle=settle)).run()
+        with Lake(settings) as lake:
+            rows = lake.load(FLOWS).scan("action = 'REJECT'").to_arrow().to_pylist()
+        return [tuple(row[name] for name in COLUMNS) for row in rows]
+
+    return ask
+
+
+def refused(line, flags=2, protocol=6):
+    """Return a line as of a packet that was rejected."""
+    line = line.replace("ACCEPT OK 2", f"REJECT OK {flags}")
+    return line.replace(" 443 6 ", f" 443 {protocol} ")
+
+
+@pytest.mark.parametrize("settle", [False, True])
+def test_a_syn_that_no_rule_lets_in_is_the_groups(blamed, settle):
+    found = blamed(refused(received(0)), settle=settle)
+    rule = f"{NO_RULE}; there are none"
+    assert found == [("security_group", "config", None, rule)]
+
+
+def test_the_rule_that_comes_nearest_is_named(blamed):
+    other = {**HTTPS, "IpRanges": [{"CidrIp": "192.0.2.0/24"}]}
+    ssh = {**HTTPS, "FromPort": 22, "ToPort": 22}
+    [(*_, rule)] = blamed(refused(received(0)), rules=(ssh, other))
+    assert rule == f"{NO_RULE}; nearest: tcp/443 from 192.0.2.0/24"
+
+
+@pytest.mark.parametrize("settle", [False, True])
+def test_an_acl_comes_first_and_the_group_beside_it(blamed, settle):
+    rule = "acl-2: inbound rule 90 denies all traffic from 0.0.0.0/0"
+    line, entries = refused(received(0)), (NOBODY, IN, OUT)
+    assert blamed(line, settle=settle, entries=entries) == [
+        ("network_acl", "config", "security_group", rule)
+    ]
+
+
+def test_an_acl_stops_packets_whatever_their_flags_a_group_only_what_opens(blamed):
+    rule = "acl-2: inbound rule 90 denies all traffic from 0.0.0.0/0"
+    lines = [refused(received(0), flags=flags) for flags in (1, 18)]
+    assert blamed(*lines, entries=(NOBODY, IN, OUT)) == [
+        ("network_acl", "config", None, rule)
+    ] * 2  # fmt: skip
+
+
+@pytest.mark.parametrize("flags", [0, 1, 4, 18, 19])
+def test_no_group_is_blamed_for_what_does_not_open_a_conversation(blamed, flags):
+    found = blamed(refused(received(0), flags=flags))
+    assert found == [("undetermined", None, None, None)]
+
+
+def test_what_left_out_of_an_acl_in_answer_is_proved_twice(blamed):
+    ask = received(0)
+    reply = refused(sent(0, by="eni-2", to="10.0.0.1"), flags=18)
+    reply = reply.replace(" 40000 443 ", " 443 40000 ")
+    rule = "acl-2: outbound rule * denies what no rule allows"
+    found = blamed(ask, reply, entries=(IN,), rules=(HTTPS,))
+    assert found == [("network_acl", "both", None, rule)]
+
+
+def test_a_log_that_the_configuration_speaks_against_proves_nothing(blamed):
+    reply = refused(sent(0, by="eni-2", to="10.0.0.1"), flags=18)
+    reply = reply.replace(" 40000 443 ", " 443 40000 ")
+    found = blamed(received(0), reply, rules=(HTTPS,))
+    assert found == [("undetermined", None, None, None)]
+
+
+@pytest.mark.parametrize("settle", [False, True])
+def test_what_may_all_pass_has_no_cause(blamed, settle):
+    found = blamed(refused(received(0)), settle=settle, rules=(HTTPS,))
+    assert found == [("undetermined", None, None, None)]
+
+
+def test_udp_that_answers_is_not_the_groups_udp_that_asks_is(blamed):
+    ask = sent(0, by="eni-2", to="10.0.0.1").replace(" 443 6 ", " 443 17 ")
+    answer = refused(received(0.5), protocol=17)
+    answer = answer.replace(" 40000 443 ", " 443 40000 ")
+    fresh = refused(received(3, port=50_000), protocol=17)
+    causes = [cause for cause, *_ in blamed(ask, answer, fresh)]
+    assert sorted(causes) == ["security_group", "undetermined"]
+
+
+def test_rules_that_changed_between_two_looks_decide_nothing(blamed):
+    looks = {-600: documents(), 600: documents(rules=(HTTPS,))}
+    found = blamed(refused(received(0)), looks=looks)
+    assert found == [("undetermined", None, None, None)]
+
+
+@pytest.mark.parametrize(
+    ("minute", "seconds", "cause"),
+    [(-1, 50, "security_group"), (0, 50, "undetermined"), (-1, 130, "undetermined")],
+)
+def test_rules_that_changed_within_the_record_or_a_minute_of_it_decide_nothing(
+    blamed, minute, seconds, cause
+):
+    before, after = documents(), documents(rules=(HTTPS,))
+    looks = {-600: before, 1: before, 1.1: after, 600: after}
+    [(found, *_)] = blamed(refused(received(minute, seconds=seconds)), looks=looks)
+    assert found == cause
+
+
+def test_without_a_listing_nothing_is_named(blamed):
+    found = blamed(refused(received(0)), looks={-600: [], 600: []})
+    assert found == [("undetermined", None, None, None)]

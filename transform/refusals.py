@@ -1,0 +1,199 @@
+"""Why packets were rejected by what was configured at their time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from transform.addresses import Addresses
+from transform.codes import NONE, Coded
+from transform.enrich import Attributed
+from transform.identify import Identified
+from transform.policy.asked import ALLOWED, NOT_ASKED, UNKNOWN, Asked, Decided
+from transform.policy.policy import Policy
+from transform.policy.texts import acl_texts, group_texts
+from transform.records import ACK, BLUR, INGRESS, SYN, TCP, Records, numbers
+from transform.records import UNKNOWN as UNKNOWN_WAY
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """What configurations tell of rejected rows.
+
+    Attributes:
+        acl, group: Of each ``ALLOWED``, ``DENIED``, ``NOT_ASKED`` or ``UNKNOWN``.
+        found: What was decided; None: about none could be asked.
+    """
+
+    acl: Any
+    group: Any
+    found: _Found | None = None
+
+    @property
+    def acl_lets(self) -> Any:
+        """Which an ACL surely did not reject."""
+        return (self.acl == ALLOWED) | (self.acl == NOT_ASKED)
+
+    def rules(
+        self, by_acl: Any, by_group: Any, rows: Any, size: int
+    ) -> pa.DictionaryArray | None:
+        """Return the rule, or the absence of one, as a column; None: none has any.
+
+        Args:
+            by_acl: Which rows an ACL rejected.
+            by_group: Which security groups did, and no ACL.
+            rows: Where these rows are in the column.
+            size: How long that is.
+        """
+        if self.found is None or not (by_acl | by_group).any():
+            return None
+        codes = np.full(size, NONE, np.int32)
+        texts = self.found.rules(by_acl, by_group, rows, codes)
+        places = texts.indices.take(pa.array(codes, mask=codes < 0))
+        return pa.DictionaryArray.from_arrays(places, texts.dictionary)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """About which of the rejected rows what was asked, and decided.
+
+    Attributes:
+        some: Which of the rejected rows.
+        first: Of each distinct packet, a row that shows it.
+    """
+
+    attributed: Attributed
+    some: Any
+    first: Any
+    asked: Asked
+    decided: Decided
+
+    def rules(self, by_acl: Any, by_group: Any, rows: Any, codes: Any) -> Any:
+        """Return texts, and write into ``codes`` which is whose."""
+        parts: list[pa.Array] = []
+        size = 0
+        for which, texts in ((by_acl, self._acls), (by_group, self._groups)):
+            mine = np.flatnonzero(which[self.some])
+            cases, place = np.unique(self.decided.case[mine], return_inverse=True)
+            codes[rows[self.some[mine]]] = size + place
+            parts.append(texts(cases))
+            size += len(cases)
+        return pa.concat_arrays(parts).dictionary_encode()
+
+    def _acls(self, cases: Any) -> pa.Array:
+        return acl_texts(self.decided, cases)
+
+    def _groups(self, cases: Any) -> pa.Array:
+        inward = self.asked.inbound[self.decided.first[cases]]
+        peers = _peers(self.attributed, self.first[cases], inward)
+        return group_texts(self.decided, self.asked, cases, peers)
+
+
+def refusals(attributed: Attributed, policy: Policy, rows: Any) -> Refusals:
+    """Ask the configurations about rejected rows that interfaces tell of themselves.
+
+    Args:
+        attributed: Rows with both sides identified.
+        policy: What was configured, and when.
+        rows: Which of them are rejections.
+    """
+    acl, group = (np.full(len(rows), UNKNOWN, np.int8) for _ in range(2))
+    if policy.is_empty or len(rows) == 0:
+        return Refusals(acl, group)
+    records, direction = attributed.records, attributed.direction[rows]
+    inward = direction == INGRESS
+    own = np.where(inward, attributed.own_dst[rows], attributed.own_src[rows])
+    known = (own | attributed.is_nat[rows]) & (direction != UNKNOWN_WAY)
+    known &= ~attributed.is_transit[rows]
+    known &= np.where(inward, records.src.codes[rows], records.dst.codes[rows]) >= 0
+    some = np.flatnonzero(known)
+    if len(some) == 0:
+        return Refusals(acl, group)
+    asked = _asked(attributed, policy, rows[some], inward[some])
+    decided = policy.decide(asked)
+    acl[some], group[some] = decided.acl[decided.case], decided.group[decided.case]
+    first = rows[some[decided.first]]
+    return Refusals(acl, group, _Found(attributed, some, first, asked, decided))
+
+
+def can_open(attributed: Attributed, rows: Any) -> tuple[Any, Any]:
+    """Return which rows' packets open a conversation, and of which nothing tells.
+
+    A SYN without ACK opens one, what has known flags and no SYN does not. Neither flags
+    that were not logged nor protocols without any tell.
+    """
+    table = attributed.records.rows
+    flags = numbers(table, "tcp_flags")[rows]
+    told = (numbers(table, "protocol")[rows] == TCP) & (flags >= 0)
+    return told & ((flags & (SYN | ACK)) == SYN), ~told
+
+
+def _asked(attributed: Attributed, policy: Policy, rows: Any, inward: Any) -> Asked:
+    records = attributed.records
+    names = policy.interfaces(records.interface.words.to_pylist())
+    own = np.append(names, NONE)[records.interface.codes[rows]]
+    sides = attributed.src, attributed.dst
+    other = np.where(inward, *(_interfaces(attributed, policy, s, rows) for s in sides))
+    begin = records.begin[rows]
+    count = len(records.src.words)
+    peer = np.where(inward, records.src.codes[rows], records.dst.codes[rows] + count)
+    public = np.where(
+        inward, attributed.is_global_src[rows], attributed.is_global_dst[rows]
+    )
+    is_public = np.zeros(count + len(records.dst.words), bool)
+    is_public[peer[public]] = True
+    return Asked(
+        interface=own,
+        other=other,
+        inbound=inward,
+        peer=peer,
+        addresses=_together(records),
+        is_public=is_public,
+        protocol=numbers(records.rows, "protocol")[rows],
+        port=numbers(records.rows, "dstport")[rows],
+        begin=begin,
+        end=np.maximum(records.end[rows], begin + 2 * BLUR + 1),
+    )
+
+
+def _interfaces(
+    attributed: Attributed, policy: Policy, side: Identified, rows: Any
+) -> Any:
+    words = attributed.words["eni"]
+    codes, which = np.unique(side.eni[rows], return_inverse=True)
+    return policy.interfaces([words.text(code) for code in codes.tolist()])[which]
+
+
+def _together(records: Records) -> Addresses:
+    one, other = records.addresses
+    pairs = ((getattr(one, n), getattr(other, n)) for n in ("high", "low", "valid"))
+    return Addresses(*(np.concatenate(pair) for pair in pairs))
+
+
+def _peers(attributed: Attributed, rows: Any, inward: Any) -> pa.Array:
+    """Return the other end of some rows in words: its address, and who it was."""
+    records = attributed.records
+    source = _label(attributed.src, records.src, rows, inward)
+    target = _label(attributed.dst, records.dst, rows, ~inward)
+    return pc.coalesce(source, target)
+
+
+def _label(side: Identified, column: Coded, rows: Any, which: Any) -> pa.Array:
+    """Return one side of some rows in words; null where it is not which is meant."""
+    codes = np.where(which, column.codes[rows], NONE)
+    address = column.words.cast(pa.string()).take(pa.array(codes, mask=codes < 0))
+
+    def told(what: str) -> pa.Array:
+        found = side.columns.get(what)
+        if found is None:
+            return pa.nulls(len(rows), pa.string())
+        return found.take(pa.array(rows)).cast(pa.string())
+
+    pod = pc.binary_join_element_wise("pod ", told("namespace"), "/", told("pod"), "")
+    who = pc.coalesce(pod, told("name"))
+    named = pc.binary_join_element_wise(address, " (", who, ")", "")
+    return pc.coalesce(named, address)
