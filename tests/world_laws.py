@@ -28,11 +28,13 @@ from lake.schema import FLOW_FIELDS
 from lake.settings import Settings, load_settings
 from lake.tables import FLOWS
 from tests.lakes import open_lake
+from tests.world_rules import Reasons, check_reasons
 
 QUALITIES = ("watch", "gaps", "snapshots", "unseen")
 NAMES = ("kind", "pod", "workload", "namespace", "node", "instance", "eni", "subnet",
          "vpc")  # fmt: skip
 VAGUE = ("network_interface", "unknown_private")  # kinds that leave open what it is
+MOST_UNDETERMINED = 0.02  # share of rejected records
 FAR_S = 60  # seconds from a hand-over beyond which a watch must name
 KEYS = (
     "source_object", "srcaddr", "dstaddr", "srcport", "dstport", "protocol", "packets",
@@ -51,6 +53,7 @@ class Verdicts:
             (scenario, expected, counted as, streams).
         totals: By verdict, packets and bytes counted and sent.
         unjoined: Records of the lake that the truth does not know.
+        reasons: Why rejected records were.
     """
 
     wrong: dict[str, int] = field(default_factory=dict)
@@ -59,12 +62,14 @@ class Verdicts:
     uneven: list[tuple[Any, ...]] = field(default_factory=list)
     totals: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     unjoined: int = 0
+    reasons: Reasons = field(default_factory=Reasons)
 
     @property
     def hold(self) -> bool:
         """Whether nothing is named or counted wrongly."""
         even = all(counted == sent for counted, sent in self.totals.values())
-        return even and not (any(self.wrong.values()) or self.uneven or self.unjoined)
+        wrong = any(self.wrong.values()) or self.reasons.wrong
+        return even and not (wrong or self.uneven or self.unjoined)
 
     @property
     def share(self) -> float:
@@ -98,15 +103,15 @@ def check(settings: Settings, world: Path) -> Verdicts:
     """Hold a lake against the truth of its world."""
     with Lake(settings) as lake, duckdb.connect() as con:
         files = plan(FLOWS, lake.load(FLOWS)).files
-        joined(con, [f.removeprefix("file://") for f in files], world)
+        _define(con, [f.removeprefix("file://") for f in files], world)
         found = Verdicts()
         _check_names(con, found)
         _check_counts(con, found)
+        found.reasons = check_reasons(con, world)
     return found
 
 
-def joined(con: Any, files: list[str], world: Path) -> None:
-    """Join the rows of a lake to the records of the truth, as the table `joined`."""
+def _define(con: Any, files: list[str], world: Path) -> None:
     con.execute(
         "CREATE TABLE stored AS SELECT * FROM read_parquet($files, union_by_name=true)",
         {"files": files},
@@ -210,6 +215,7 @@ def main() -> None:
             shutil.rmtree(place / quality)
             _tell(quality, found)
             hold &= found.hold and (found.share >= 0.99 or quality != "watch")
+            hold &= found.reasons.undetermined <= MOST_UNDETERMINED
     finally:
         shutil.rmtree(place)
     sys.exit(0 if hold else 1)
@@ -222,6 +228,9 @@ def _tell(quality: str, found: Verdicts) -> None:
     print(f"  named wrongly: {sum(found.wrong.values())} {found.wrong}")
     far = f"{found.named} of {found.nameable} ({found.share:.2%})"
     print(f"  pods named beyond {FAR_S} s: {far}")
+    reasons = found.reasons
+    print(f"  rejected for: {dict(reasons.told)}")
+    print(f"  wrong: {reasons.wrong}, undetermined: {reasons.undetermined:.2%}")
     print(f"  streams counted otherwise than sent: {found.uneven}", flush=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from transform.addresses import Addresses
-from transform.codes import NONE, Coded
+from transform.codes import NONE, Coded, coded, distinct
 from transform.enrich import Attributed
 from transform.identify import Identified
 from transform.policy.asked import ALLOWED, NOT_ASKED, UNKNOWN, Asked, Decided
@@ -18,6 +19,8 @@ from transform.policy.policy import Policy
 from transform.policy.texts import acl_texts, group_texts
 from transform.records import ACK, BLUR, INGRESS, SYN, TCP, Records, numbers
 from transform.records import UNKNOWN as UNKNOWN_WAY
+
+NAMED = ("namespace", "pod", "name")  # what tells who an end was
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +66,10 @@ class _Found:
 
     Attributes:
         some: Which of the rejected rows.
-        first: Of each distinct packet, a row that shows it.
     """
 
     attributed: Attributed
     some: Any
-    first: Any
     asked: Asked
     decided: Decided
 
@@ -78,19 +79,24 @@ class _Found:
         size = 0
         for which, texts in ((by_acl, self._acls), (by_group, self._groups)):
             mine = np.flatnonzero(which[self.some])
-            cases, place = np.unique(self.decided.case[mine], return_inverse=True)
-            codes[rows[self.some[mine]]] = size + place
-            parts.append(texts(cases))
-            size += len(cases)
+            place = rows[self.some[mine]]
+            found, codes_of = texts(mine, place)
+            codes[place] = size + codes_of
+            parts.append(found)
+            size += len(found)
         return pa.concat_arrays(parts).dictionary_encode()
 
-    def _acls(self, cases: Any) -> pa.Array:
-        return acl_texts(self.decided, cases)
+    def _acls(self, mine: Any, rows: Any) -> tuple[pa.Array, Any]:
+        del rows
+        cases, which = np.unique(self.decided.case[mine], return_inverse=True)
+        return acl_texts(self.decided, cases), which
 
-    def _groups(self, cases: Any) -> pa.Array:
-        inward = self.asked.inbound[self.decided.first[cases]]
-        peers = _peers(self.attributed, self.first[cases], inward)
-        return group_texts(self.decided, self.asked, cases, peers)
+    def _groups(self, mine: Any, rows: Any) -> tuple[pa.Array, Any]:
+        """Return the texts: an address may be of one pod now, of another then."""
+        cases, inward = self.decided.case[mine], self.asked.inbound[mine]
+        first, which = distinct(cases, *_holders(self.attributed, rows))
+        peers = _peers(self.attributed, rows[first], inward[first])
+        return group_texts(self.decided, self.asked, cases[first], peers), which
 
 
 def refusals(attributed: Attributed, policy: Policy, rows: Any) -> Refusals:
@@ -116,8 +122,7 @@ def refusals(attributed: Attributed, policy: Policy, rows: Any) -> Refusals:
     asked = _asked(attributed, policy, rows[some], inward[some])
     decided = policy.decide(asked)
     acl[some], group[some] = decided.acl[decided.case], decided.group[decided.case]
-    first = rows[some[decided.first]]
-    return Refusals(acl, group, _Found(attributed, some, first, asked, decided))
+    return Refusals(acl, group, _Found(attributed, some, asked, decided))
 
 
 def can_open(attributed: Attributed, rows: Any) -> tuple[Any, Any]:
@@ -174,6 +179,14 @@ def _together(records: Records) -> Addresses:
     return Addresses(*(np.concatenate(pair) for pair in pairs))
 
 
+def _holders(attributed: Attributed, rows: Any) -> Iterator[Any]:
+    """Yield who is named in the rules of some rows, as codes."""
+    for side in (attributed.src, attributed.dst):
+        for name in NAMED:
+            if name in side.columns:
+                yield coded(side.columns[name]).codes[rows]
+
+
 def _peers(attributed: Attributed, rows: Any, inward: Any) -> pa.Array:
     """Return the other end of some rows in words: its address, and who it was."""
     records = attributed.records
@@ -193,7 +206,8 @@ def _label(side: Identified, column: Coded, rows: Any, which: Any) -> pa.Array:
             return pa.nulls(len(rows), pa.string())
         return found.take(pa.array(rows)).cast(pa.string())
 
-    pod = pc.binary_join_element_wise("pod ", told("namespace"), "/", told("pod"), "")
-    who = pc.coalesce(pod, told("name"))
+    namespace, pod, name = map(told, NAMED)
+    pod = pc.binary_join_element_wise("pod ", namespace, "/", pod, "")
+    who = pc.coalesce(pod, name)
     named = pc.binary_join_element_wise(address, " (", who, ")", "")
     return pc.coalesce(named, address)
