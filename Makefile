@@ -37,6 +37,7 @@ bench: setup ## Measure beside polars and DuckDB
 	$(BIN)/python -m tests.bench.bench_ingest
 	$(BIN)/python -m tests.bench.bench_inventory
 	$(BIN)/python -m tests.bench.bench_queries
+	$(BIN)/python -m tests.bench.bench_policy
 
 laws: setup ## Who, how often, what happened: against 5 M records' truth
 	$(BIN)/python -m tests.world_laws --records 5M

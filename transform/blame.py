@@ -12,7 +12,7 @@ from transform import outcome as o
 from transform.enrich import Attributed
 from transform.policy.asked import DENIED
 from transform.policy.policy import Policy
-from transform.records import is_text
+from transform.records import EGRESS, is_text
 from transform.refusals import refusals
 
 
@@ -47,7 +47,9 @@ def blame(
     free = told == o.NULL
     by_acl = free & (found.acl == DENIED)
     denied = opens & (found.group == DENIED)
-    by_group = free & denied & found.acl_lets
+    # What goes out meets the groups first.
+    first = attributed.direction[rows] == EGRESS
+    by_group = free & denied & (found.acl_lets | (first & ~by_acl))
     by_log = np.where((seen == o.NETWORK_ACL) & found.acl_lets, o.NULL, seen)
     cause = np.select(
         [~free, by_acl, by_group, by_log != o.NULL],

@@ -89,7 +89,7 @@ class Places:
     def _add_vpc(self, document: dict[str, Any]) -> None:
         vpc = self._vpc(document.get("VpcId"))
         if vpc is not None:
-            vpc.networks = tuple({*vpc.networks, *networks(_cidrs(document))})
+            vpc.networks = tuple({*vpc.networks, *networks(cidrs_of(document))})
             vpc.account = document.get("OwnerId") or vpc.account
 
     def _add_subnet(self, document: dict[str, Any]) -> None:
@@ -98,7 +98,7 @@ class Places:
             vpc.subnets.append(
                 Subnet(
                     id=document["SubnetId"],
-                    networks=networks(_cidrs(document)),
+                    networks=networks(cidrs_of(document)),
                     az=document.get("AvailabilityZoneId"),
                     account=document.get("OwnerId"),
                 )
@@ -112,7 +112,7 @@ class Places:
             return
         for vpc, end in zip(vpcs, ends, strict=True):
             if vpc is not None and not vpc.networks:  # of another account, say
-                vpc.networks = networks(_cidrs(end))
+                vpc.networks = networks(cidrs_of(end))
         until = document.get(OVER_BY, EVER)
         link = PEERING, document.get("VpcPeeringConnectionId")
         self._join(link, [(vpc.id, until) for vpc in vpcs if vpc is not None])
@@ -145,7 +145,7 @@ class Places:
         return self.vpcs.setdefault(id_, Vpc(id_)) if id_ else None
 
 
-def _cidrs(document: dict[str, Any]) -> Iterator[str]:
+def cidrs_of(document: dict[str, Any]) -> Iterator[str]:
     """Yield every CIDR that a VPC, a subnet or an end of a peering names."""
     for key in ("CidrBlock", "Ipv6CidrBlock"):
         yield from filter(None, [document.get(key)])

@@ -115,7 +115,15 @@ def refusals(attributed: Attributed, policy: Policy, rows: Any) -> Refusals:
     own = np.where(inward, attributed.own_dst[rows], attributed.own_src[rows])
     known = (own | attributed.is_nat[rows]) & (direction != UNKNOWN_WAY)
     known &= ~attributed.is_transit[rows]
-    known &= np.where(inward, records.src.codes[rows], records.dst.codes[rows]) >= 0
+    known &= np.where(
+        inward,
+        *(
+            _is_address(column, read, rows)
+            for column, read in zip(
+                (records.src, records.dst), records.addresses, strict=True
+            )
+        ),
+    )
     some = np.flatnonzero(known)
     if len(some) == 0:
         return Refusals(acl, group)
@@ -125,16 +133,21 @@ def refusals(attributed: Attributed, policy: Policy, rows: Any) -> Refusals:
     return Refusals(acl, group, _Found(attributed, some, asked, decided))
 
 
+def _is_address(column: Coded, read: Addresses, rows: Any) -> Any:
+    return np.append(read.valid, False)[column.codes[rows]]
+
+
 def can_open(attributed: Attributed, rows: Any) -> tuple[Any, Any]:
     """Return which rows' packets open a conversation, and of which nothing tells.
 
-    A SYN without ACK opens one, what has known flags and no SYN does not. Neither flags
-    that were not logged nor protocols without any tell.
+    A SYN without ACK opens one; TCP without SYN, or whose flags were not logged, is not
+    known to. Of other protocols no record tells.
     """
     table = attributed.records.rows
+    protocol = numbers(table, "protocol")[rows]
     flags = numbers(table, "tcp_flags")[rows]
-    told = (numbers(table, "protocol")[rows] == TCP) & (flags >= 0)
-    return told & ((flags & (SYN | ACK)) == SYN), ~told
+    syn = (protocol == TCP) & (flags >= 0) & ((flags & (SYN | ACK)) == SYN)
+    return syn, (protocol >= 0) & (protocol != TCP)
 
 
 def _asked(attributed: Attributed, policy: Policy, rows: Any, inward: Any) -> Asked:
@@ -146,18 +159,13 @@ def _asked(attributed: Attributed, policy: Policy, rows: Any, inward: Any) -> As
     begin = records.begin[rows]
     count = len(records.src.words)
     peer = np.where(inward, records.src.codes[rows], records.dst.codes[rows] + count)
-    public = np.where(
-        inward, attributed.is_global_src[rows], attributed.is_global_dst[rows]
-    )
-    is_public = np.zeros(count + len(records.dst.words), bool)
-    is_public[peer[public]] = True
     return Asked(
         interface=own,
         other=other,
         inbound=inward,
         peer=peer,
         addresses=_together(records),
-        is_public=is_public,
+        outside=np.where(inward, *(_is_outside(attributed, s, rows) for s in sides)),
         protocol=numbers(records.rows, "protocol")[rows],
         port=numbers(records.rows, "dstport")[rows],
         begin=begin,
@@ -171,6 +179,15 @@ def _interfaces(
     words = attributed.words["eni"]
     codes, which = np.unique(side.eni[rows], return_inverse=True)
     return policy.interfaces([words.text(code) for code in codes.tolist()])[which]
+
+
+def _is_outside(attributed: Attributed, side: Identified, rows: Any) -> Any:
+    """Return where a side is an IPv4 address of the internet, and of no VPC."""
+    is_src = side is attributed.src
+    of_all = attributed.is_global_src if is_src else attributed.is_global_dst
+    column = attributed.records.src if is_src else attributed.records.dst
+    is_v4 = attributed.records.addresses[0 if is_src else 1].is_v4
+    return of_all[rows] & (side.home[rows] < 0) & is_v4[column.codes[rows]]
 
 
 def _together(records: Records) -> Addresses:

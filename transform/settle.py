@@ -26,7 +26,7 @@ from transform.pairing import Pairs
 from transform.passing import Stops, passed, stops_on_the_way
 from transform.places import NOWHERE
 from transform.policy.policy import Policy
-from transform.records import EGRESS, TCP, UNKNOWN
+from transform.records import EGRESS, UNKNOWN
 from transform.refusals import can_open
 from transform.view import View, view_of
 
@@ -135,8 +135,9 @@ def _sent(view: View, pairs: Pairs, stops: Stops) -> list[tuple[Any, int]]:
 def _blame(view: View, initiator: Any, policy: Policy) -> Blame:
     """Return why each rejected row was.
 
-    Of packets whose flags do not tell it, those open no conversation that answer what
-    their interface has let pass; of TCP only those of the side that opened it do.
+    Of packets that do not tell it by flags, those open no conversation that answer what
+    their interface has let pass, may answer what it does not show, or come from whom
+    their ports tell to be the server.
     """
     attributed = view.attributed
     seen, answers = causes(
@@ -144,6 +145,7 @@ def _blame(view: View, initiator: Any, policy: Policy) -> Blame:
     )
     rows = np.flatnonzero(view.rejected)
     opens, vague = can_open(attributed, rows)
-    by_port = (view.streams.protocol != TCP) | (initiator == o.BY_SRC)
-    opens |= vague & (by_port & ~answers)[rows]
-    return blame(attributed, policy, rows, seen=seen[rows], opens=opens)
+    asks = view.shows_requests & ~answers & (initiator != o.BY_DST)
+    return blame(
+        attributed, policy, rows, seen=seen[rows], opens=opens | (vague & asks[rows])
+    )

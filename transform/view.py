@@ -19,11 +19,12 @@ from transform.judge import role_of
 from transform.logged import Logged, Silences, Skipped, flow_logs, logged
 from transform.presence import Presence
 from transform.public import public_ends
-from transform.records import BLUR, UNKNOWN, Records, is_text
+from transform.records import BLUR, EGRESS, INGRESS, UNKNOWN, Records, is_text
 from transform.streams import Streams, streams_of
 from transform.twins import Windows, windows_of
 from transform.words import Words
 
+REMEMBERED_S = 600  # for which groups remember what is not TCP, at most
 HOUR = 3600  # seconds; rows are settled with those of the hour before and after
 
 
@@ -37,6 +38,8 @@ class View:
         at_dst: Records at the destination's own interface.
         at_src: Records of accepted packets at the source's own interface.
         with_public: Records of packets of an interface that ever had a public address.
+        skipped_lately: Records whose interface may lack some of the time for which a
+            security group remembers what it let pass.
         skipped_src, skipped_dst: Records of a time of which AWS skipped some at that
             end's interface.
     """
@@ -52,6 +55,7 @@ class View:
     at_dst: Any
     at_src: Any
     with_public: Any
+    skipped_lately: Any
     skipped_src: Any
     skipped_dst: Any
 
@@ -93,6 +97,19 @@ class View:
     def public(self) -> tuple[Any, Any]:
         """Rows that show an interface of ours by its public address, on either side."""
         return public_ends(self.attributed)
+
+    @cached_property
+    def shows_requests(self) -> Any:
+        """Rows whose interface shows what it lets pass, and has shown it lately."""
+        found = np.zeros(len(self), bool)
+        for is_src, way in ((True, EGRESS), (False, INGRESS)):
+            mine = self.attributed.direction == way
+            place = self.place(is_src=is_src)
+            begin = self.begin - REMEMBERED_S
+            logs = self.logged.at(place, self.begin, rejects=False)
+            logs &= self.logged.at(place, begin, rejects=False)
+            found |= mine & logs
+        return found & ~self.skipped_lately
 
     def place(self, *, is_src: bool) -> dict[str, Any]:
         """Return interface, subnet and VPC of one side of each row, as far as known."""
@@ -136,6 +153,9 @@ def view_of(
         at_dst=end & attributed.own_dst,
         at_src=end & attributed.own_src & ~rejected,
         with_public=_with_public(attributed.src.eni, attributor.inventory),
+        skipped_lately=_within(
+            skips, enis.of(records.interface), records, REMEMBERED_S
+        ),
         skipped_src=_within(skips, attributed.src.eni, records),
         skipped_dst=_within(skips, attributed.dst.eni, records),
     )
@@ -152,6 +172,7 @@ def _skips(enis: Words, skipped: Sequence[Skipped]) -> Presence:
     return Presence(*np.array(spans, np.int64).reshape(-1, 3).T)
 
 
-def _within(skips: Presence, eni: Any, records: Records) -> Any:
+def _within(skips: Presence, eni: Any, records: Records, before: int = BLUR) -> Any:
     """Return which rows are of a time when records of an interface were skipped."""
-    return skips.near(eni, records.begin + BLUR, records.end - 1, before=BLUR)
+    begin, end = records.begin + BLUR, records.end - 1
+    return skips.near(eni, begin, end, before=before, after=BLUR)

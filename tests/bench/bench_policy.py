@@ -120,13 +120,14 @@ def _asked(random: Any, policy: Policy, count: int) -> tuple[Asked, pa.Array]:
     addresses = parse(texts)
     other = np.where(random.random(count) < 0.5, random.choice(own, count), -1)
     begin = NOON + random.integers(0, 1800, count)
+    peer = random.integers(0, PEERS, count)
     asked = Asked(
         interface=random.choice(own, count),
         other=other,
         inbound=random.random(count) < 0.9,
-        peer=random.integers(0, PEERS, count),
+        peer=peer,
         addresses=addresses,
-        is_public=is_global(addresses),
+        outside=is_global(addresses)[peer],
         protocol=np.full(count, 6),
         port=random.integers(1, 65_536, count),
         begin=begin - 60,

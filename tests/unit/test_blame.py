@@ -19,6 +19,9 @@ IN, OUT = ({**ANYBODY, "RuleNumber": 100, "Egress": e, "RuleAction": "allow"}
 NOBODY = {**IN, "RuleNumber": 90, "RuleAction": "deny"}
 HTTPS = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443,
          "IpRanges": [{"CidrIp": "10.0.0.1/32"}]}  # fmt: skip
+TCP = {"IpProtocol": "tcp", "FromPort": 0, "ToPort": 65_535,
+       "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}  # fmt: skip
+TCP_IN = {**IN, "Protocol": "6", "PortRange": {"From": 0, "To": 65_535}}
 NO_RULE = "sg-2 (web): no inbound rule allows tcp/443 from 10.0.0.1"
 
 
@@ -49,13 +52,13 @@ def documents(entries=(IN, OUT), rules=(), outbound=()):
 def blamed(tmp_path):
     """Return what says why rejected lines were, as ingested and as settled."""
 
-    def ask(*lines, looks=None, settle=True, **configured):
+    def ask(*lines, looks=None, settle=True, number=0, **configured):
         settings = load_settings(lake=str(tmp_path / "lake"))
         always = {at: documents(**configured) for at in (-600, 600)}
         with open_lake(settings) as lake:
             some = (always if looks is None else looks).items()
             record(lake, [listed(at, *told) for at, told in some])
-            place = put(tmp_path / "logs", 0, *lines)
+            place = put(tmp_path / "logs", number, *lines)
             Ingest(lake, Request((str(place),), roll_up=False, settle=settle)).run()
         with Lake(settings) as lake:
             rows = lake.load(FLOWS).scan("action = 'REJECT'").to_arrow().to_pylist()
@@ -134,8 +137,45 @@ def test_udp_that_answers_is_not_the_groups_udp_that_asks_is(blamed):
     answer = refused(received(0.5), protocol=17)
     answer = answer.replace(" 40000 443 ", " 443 40000 ")
     fresh = refused(received(3, port=50_000), protocol=17)
-    causes = [cause for cause, *_ in blamed(ask, answer, fresh)]
+    early = (sent(minute, by="eni-2") for minute in (-50, -40, -30, -20))
+    causes = [cause for cause, *_ in blamed(*early, ask, answer, fresh)]
     assert sorted(causes) == ["security_group", "undetermined"]
+
+
+@pytest.mark.parametrize("protocol", [1, 17])
+def test_what_may_answer_a_request_that_is_not_shown_is_not_the_groups(
+    blamed, protocol
+):
+    answer = refused(received(0), protocol=protocol)
+    answer = answer.replace(" 40000 443 ", " 443 40000 ")
+    assert blamed(answer) == [("undetermined", None, None, None)]
+
+
+def test_tcp_without_flags_is_never_the_groups(blamed):
+    found = blamed(refused(received(0), flags="-"))
+    assert found == [("undetermined", None, None, None)]
+
+
+@pytest.mark.parametrize("allowed", [{"rules": (TCP,)}, {"entries": (TCP_IN, OUT)}])
+@pytest.mark.parametrize("settle", [False, True])
+@pytest.mark.parametrize("lacks", ["protocol", "ports"])
+def test_what_was_not_logged_may_be_what_is_allowed(blamed, allowed, settle, lacks):
+    line = refused(received(0))
+    line = line.replace(" 40000 443 6 ", " 40000 443 - " if lacks == "protocol"
+                        else " - - 6 ")  # fmt: skip
+    assert blamed(line, settle=settle, **{"rules": (TCP,), **allowed}) == [
+        ("undetermined", None, None, None)
+    ]
+
+
+def test_what_goes_out_meets_the_groups_whatever_is_known_of_the_acl(blamed):
+    known = [one for one in documents() if one[1] != "acl-2"]
+    looks = {-600: known, 600: known}
+    rule = "sg-2 (web): no outbound rule allows tcp/443 to 10.0.0.1; there are none"
+    found = blamed(refused(sent(0, by="eni-2", to="10.0.0.1")), looks=looks)
+    assert found == [("security_group", "config", None, rule)]
+    found = blamed(refused(received(1)), looks=looks, number=1)
+    assert found[-1] == ("undetermined", None, None, None)
 
 
 def test_rules_that_changed_between_two_looks_decide_nothing(blamed):

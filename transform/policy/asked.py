@@ -26,8 +26,8 @@ class Asked:
         inbound: Whether they come in at the interface.
         peer: The other end's address, a position in ``addresses``.
         addresses: As they are in the packets.
-        is_public: Of each address, whether it is of the internet at large.
-        protocol: IANA number.
+        outside: Whether the other end is of the internet, and of no VPC.
+        protocol: IANA number; -1: none.
         port: Destination port; -1: none.
         begin, end: From when until before when it may have been; seconds since 1970.
     """
@@ -37,7 +37,7 @@ class Asked:
     inbound: Any
     peer: Any
     addresses: Addresses
-    is_public: Any
+    outside: Any
     protocol: Any
     port: Any
     begin: Any

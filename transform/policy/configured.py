@@ -10,11 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from transform.intervals import intervals_of
+from transform.places import cidrs_of
 from transform.policy.versions import Told, Versions
 
-READ = ("network_interface", "security_group", "network_acl", "prefix_list")
-COLUMNS = ("resource_type", "document", "valid_from", "valid_until", "last_seen",
-           "earliest", "latest")  # fmt: skip
+READ = ("network_interface", "security_group", "network_acl", "prefix_list",
+        "subnet")  # fmt: skip
+COLUMNS = ("resource_type", "resource_id", "document", "valid_from", "valid_until",
+           "last_seen", "earliest", "latest")  # fmt: skip
 
 
 class Configured:
@@ -24,10 +26,11 @@ class Configured:
         configurations: Rows of the table of that name.
 
     Attributes:
-        interfaces: By id: its subnet and its groups.
+        interfaces: By id: its subnet, its groups, its type.
         groups: By id: the document.
         acls: By the id of a subnet: the document of its network ACL.
         lists: By id: the CIDRs of a prefix list.
+        subnets: By id: its CIDRs.
         vpc_of_group: By id, the VPC of each group that anybody ever listed.
     """
 
@@ -37,10 +40,11 @@ class Configured:
         self.groups = Versions(told["security_group"], _group)
         self.acls = Versions(told["network_acl"], _acl)
         self.lists = Versions(told["prefix_list"], _prefix_list)
+        self.subnets = Versions(told["subnet"], _subnet)
         self.vpc_of_group = {
-            document["GroupId"]: document.get("VpcId")
-            for document, *_ in told["security_group"]
-            if document.get("GroupId")
+            name: one.document.get("VpcId")
+            for one in told["security_group"]
+            if (name := _text(one.document, "GroupId"))
         }
 
 
@@ -51,44 +55,60 @@ def _told(configurations: pa.Table) -> dict[str, list[Told]]:
     certain, possible = intervals_of(rows)
     spans = zip(*certain, *possible, strict=True)
     documents: dict[str, Any] = {}
-    for kind, text, (since, until, earliest, latest) in zip(
-        rows["resource_type"].to_pylist(),
-        rows["document"].to_pylist(),
-        spans,
-        strict=True,
+    texts = (rows[name].to_pylist() for name in COLUMNS[:3])
+    for kind, name, text, (since, until, earliest, latest) in zip(
+        *texts, spans, strict=True
     ):
         if text not in documents:
             documents[text] = json.loads(text)
-        span = (int(since), int(until)), (int(earliest), int(latest))
-        found[kind].append((documents[text], *span))
+        if isinstance(documents[text], dict):
+            span = (int(since), int(until)), (int(earliest), int(latest))
+            found[kind].append(Told(name, documents[text], *span))
     return found
 
 
 Content = Iterator[tuple[str, Any]]
 
 
+def _text(document: Any, name: str) -> str:
+    value = document.get(name) if isinstance(document, dict) else None
+    return value if isinstance(value, str) else ""
+
+
 def _interface(document: Mapping[str, Any]) -> Content:
-    name, groups = document.get("NetworkInterfaceId"), document.get("Groups")
-    if name and groups is not None:
-        ids = sorted(g["GroupId"] for g in groups if g.get("GroupId"))
-        yield name, {"subnet": document.get("SubnetId"), "groups": ids}
+    name, groups = _text(document, "NetworkInterfaceId"), document.get("Groups")
+    if name and isinstance(groups, list):
+        yield (
+            name,
+            {
+                "subnet": _text(document, "SubnetId"),
+                "groups": sorted(_text(group, "GroupId") for group in groups),
+                "type": _text(document, "InterfaceType"),
+            },
+        )
 
 
 def _group(document: Mapping[str, Any]) -> Content:
     kept = ("GroupId", "GroupName", "VpcId", "IpPermissions", "IpPermissionsEgress")
-    if document.get("GroupId"):
-        yield document["GroupId"], {name: document.get(name) for name in kept}
+    if name := _text(document, "GroupId"):
+        yield name, {name: document.get(name) for name in kept}
 
 
 def _acl(document: Mapping[str, Any]) -> Content:
     kept = {name: document.get(name) for name in ("NetworkAclId", "Entries")}
-    for association in document.get("Associations") or ():
-        if document.get("NetworkAclId") and association.get("SubnetId"):
-            yield association["SubnetId"], kept
+    associations = document.get("Associations")
+    for association in associations if isinstance(associations, list) else ():
+        subnet = _text(association, "SubnetId")
+        if subnet and _text(document, "NetworkAclId"):
+            yield subnet, kept
 
 
 def _prefix_list(document: Mapping[str, Any]) -> Content:
-    entries = document.get("Entries")
-    if document.get("PrefixListId") and entries is not None:
-        cidrs = sorted(e["Cidr"] for e in entries if e.get("Cidr"))
-        yield document["PrefixListId"], cidrs
+    name, entries = _text(document, "PrefixListId"), document.get("Entries")
+    if name and isinstance(entries, list):
+        yield name, sorted(_text(entry, "Cidr") for entry in entries)
+
+
+def _subnet(document: dict[str, Any]) -> Content:
+    if name := _text(document, "SubnetId"):
+        yield name, sorted({cidr for cidr in cidrs_of(document) if cidr})

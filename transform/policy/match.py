@@ -11,7 +11,15 @@ import numpy as np
 
 from transform.addresses import MAPPED, Addresses, Network, network
 from transform.policy.asked import ALLOWED, DENIED, UNKNOWN
-from transform.policy.rules import ANY, GROUP, LAST_PORT, PORTED, PREFIX_LIST, Rule
+from transform.policy.rules import (
+    ANY,
+    GROUP,
+    LAST_PORT,
+    PORTED,
+    PREFIX_LIST,
+    UNREAD,
+    Rule,
+)
 
 _WORD = (1 << 64) - 1
 NO, MAYBE, YES = 0, 1, 2
@@ -25,10 +33,11 @@ class Packets:
 
     Attributes:
         address: The other end's.
-        protocol: IANA number.
+        protocol: IANA number, -1 if none was logged.
         port: Destination port, -1 if none was logged.
         inbound: Whether they come in.
         within: Whether the other end may be an interface of ours.
+        lent: Groups that may be meant whoever the other end is.
         member: Says of some packets whether their other end carries a group: ``NO``,
             ``MAYBE`` or ``YES``.
     """
@@ -38,6 +47,7 @@ class Packets:
     port: Any
     inbound: Any
     within: Any
+    lent: frozenset[str]
     member: Callable[[Packets, Any, str], Any]
 
     def __len__(self) -> int:
@@ -95,9 +105,10 @@ class Compiled:
         """
         protocol = packets.protocol[rows][:, None]
         port = packets.port[rows][:, None]
-        alike = (self._protocol == ANY) | (self._protocol == protocol)
-        within = (port >= self._low) & (port <= self._high)
+        alike = (self._protocol == ANY) | (self._protocol == protocol) | (protocol < 0)
+        within = ((port >= self._low) & (port <= self._high)) | self._every
         vague = self._ported & ~self._every & (port < 0)
+        vague |= (self._protocol != ANY) & (protocol < 0)
         what = alike & (~self._ported | within | vague)
         what &= self._ported | (self._low <= self._high)
         who = self._peers(packets, rows)
@@ -117,9 +128,11 @@ class Compiled:
             inside &= address.valid[:, None] & (self._is_v4 == is_v4[:, None])
         who = np.where(inside, np.int8(YES), np.int8(NO))
         who[:, self._unread] = MAYBE
-        ours = np.flatnonzero(packets.within[rows]) if self._groups else ()
-        for column, rule in self._groups if len(ours) else ():
-            who[ours, column] = packets.member(packets, rows[ours], rule.peer)
+        ours = np.flatnonzero(packets.within[rows])
+        for column, rule in self._groups:
+            some = slice(None) if rule.peer in packets.lent else ours
+            if rule.peer in packets.lent or len(ours):
+                who[some, column] = packets.member(packets, rows[some], rule.peer)
         return who
 
 
@@ -182,6 +195,7 @@ def _networks(rule: Rule, entries: Entries) -> list[tuple[Network | None, bool]]
     if rule.kind == GROUP:
         return [(None, False)]
     cidrs = entries(rule.peer) if rule.kind == PREFIX_LIST else (rule.peer,)
-    if cidrs is None:
+    if cidrs is None or rule.kind == UNREAD:
         return [(None, True)]
-    return [(found, False) for cidr in cidrs if (found := _network(cidr))]
+    found = [_network(cidr) for cidr in cidrs]
+    return [(one, one is None) for one in found]

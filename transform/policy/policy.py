@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from transform.addresses import in_any
+from transform.addresses import in_any, networks
 from transform.codes import NONE, distinct
 from transform.places import Places
 from transform.policy.asked import (
@@ -33,11 +33,15 @@ from transform.policy.match import (
     first_match,
 )
 from transform.policy.rules import PREFIX_LIST, Rule, acl_entries, group_rules
+from transform.policy.versions import Versions
 
 # Beside a version's number: no more groups; one that is not known at that time.
 NO_MORE, LOST = -1, -2
 NOBODYS = -2  # the interface of an address of the internet: it carries no group
 COMPILED = 4096  # sets of rules that are kept
+MOST = 64  # groups of an interface; AWS allows 16
+# With a client's own address it sends on what is for those who let its group in.
+BALANCER = "network_load_balancer"
 
 
 class Policy:
@@ -56,11 +60,6 @@ class Policy:
     def __init__(self, configurations: pa.Table, places: Places) -> None:
         self.known = Configured(configurations)
         self._places = places
-        self._networks = {
-            subnet.id: subnet.networks
-            for vpc in places.vpcs.values()
-            for subnet in vpc.subnets
-        }
         self._group_of = lru_cache(COMPILED)(self._compiled_group)
         self._lists_of = lru_cache(COMPILED)(self._named_lists)
         self._rules_of = lru_cache(COMPILED)(self._read_rules)
@@ -70,10 +69,16 @@ class Policy:
         for place, one in enumerate(self.known.interfaces.contents):
             for name in one["groups"]:
                 self._carriers.setdefault(name, []).append(place)
+        self._lent = frozenset(
+            name
+            for one in self.known.interfaces.contents
+            if one["type"] == BALANCER
+            for name in one["groups"]
+        )
         subnets = [one["subnet"] for one in self.known.interfaces.contents]
         self._subnets = list(dict.fromkeys(subnets))
         codes = {name: code for code, name in enumerate(self._subnets)}
-        self._subnet = np.array([*(codes[name] for name in subnets), NONE], np.int64)
+        self._place = np.array([*(codes[name] for name in subnets), NONE], np.int64)
 
     @property
     def is_empty(self) -> bool:
@@ -93,12 +98,14 @@ class Policy:
         """
         own = self.known.interfaces.at(asked.interface, asked.begin, asked.end)
         other = self.known.interfaces.at(asked.other, asked.begin, asked.end)
-        other = np.where(np.take(asked.is_public, asked.peer), NOBODYS, other)
-        subnet = self._subnet[own]
-        acl = self.known.acls.at(self._acl_keys()[subnet], asked.begin, asked.end)
+        other = np.where(asked.outside, NOBODYS, other)
+        place, times = self._place[own], (asked.begin, asked.end)
+        acl = self.known.acls.at(self._keys_of(self.known.acls)[place], *times)
+        subnet = self.known.subnets.at(self._keys_of(self.known.subnets)[place], *times)
         groups = self._groups_at(own, asked)
-        columns = (own, other, acl, asked.inbound, asked.peer, asked.protocol,
-                   asked.port, *groups.T)  # fmt: skip
+        lists = self._state_of_lists(groups, asked)
+        columns = (own, other, acl, subnet, asked.inbound, asked.peer, asked.protocol,
+                   asked.port, lists, *groups.T)  # fmt: skip
         first, case = distinct(*columns)
         decided = Decided(case=case, first=first)
         packets = Packets(
@@ -107,27 +114,42 @@ class Policy:
             port=asked.port[first],
             inbound=asked.inbound[first],
             within=other[first] != NOBODYS,
+            lent=self._lent,
             member=self._membership(other[first]),
         )
         self._ask_acls(decided, packets, acl[first], subnet[first])
         self._ask_groups(decided, packets, groups[first], asked)
         return decided
 
+    def _keys_of(self, versions: Versions) -> Any:
+        """Return the keys of the interfaces' subnets, -1 behind them."""
+        found = [versions.keys.get(name, NONE) for name in self._subnets]
+        return np.array([*found, NONE], np.int64)
+
+    def _state_of_lists(self, groups: Any, asked: Asked) -> Any:
+        """Return what the prefix lists were that the groups of rows name, as a code."""
+        some = np.unique(groups[groups >= 0]).tolist()
+        ways = np.unique(asked.inbound).tolist()
+        named = (self._lists_of(version, way) for version in some for way in ways)
+        names = sorted({name for found in named for name in found})
+        columns = self._lists_at(names, asked, np.arange(len(asked)))
+        if not columns:
+            return np.zeros(len(asked), np.int64)
+        return distinct(*columns)[1]
+
     def _carried_groups(self) -> Any:
         """Return the codes of each interface version's groups; a row more for none."""
         some = [one["groups"] for one in self.known.interfaces.contents]
         keys = self.known.groups.keys
-        most = max(map(len, some), default=0)
+        most = max((len(names) for names in some if len(names) <= MOST), default=0)
         found = np.full((len(some) + 1, max(most, 1)), NO_MORE, np.int64)
         for place, names in enumerate(some):
-            found[place, : len(names)] = [keys.get(name, LOST) for name in names]
+            if len(names) > MOST:
+                found[place] = LOST
+            else:
+                found[place, : len(names)] = [keys.get(name, LOST) for name in names]
         found[-1] = LOST
         return found
-
-    def _acl_keys(self) -> Any:
-        keys = self.known.acls.keys
-        found = [keys.get(name, NONE) for name in self._subnets]
-        return np.array([*found, NONE], np.int64)
 
     def _groups_at(self, own: Any, asked: Asked) -> Any:
         """Return the versions of each row's groups, ``NO_MORE`` or ``LOST``."""
@@ -147,13 +169,16 @@ class Policy:
             found = np.full(len(self.known.interfaces.contents) + 2, NO, np.int8)
             found[self._carriers.get(group, [])] = YES
             found[NONE] = MAYBE
+            if group in self._lent:
+                found[found == NO] = MAYBE
             return found
 
         def member(packets: Packets, rows: Any, group: str) -> Any:
             found = carries(group)[other[rows]]
             vpc = self._places.vpcs.get(self.known.vpc_of_group.get(group) or "")
-            if vpc is not None and vpc.networks and (found == MAYBE).any():
-                away = ~in_any(packets.address.take(rows), vpc.networks)
+            ranges = () if vpc is None or group in self._lent else vpc.networks
+            if ranges and (found == MAYBE).any():
+                away = ~in_any(packets.address.take(rows), ranges)
                 found = np.where(away & (found == MAYBE), NO, found)
             return found
 
@@ -165,11 +190,10 @@ class Policy:
         """Ask the ACLs about what crosses the edge of a subnet of known ranges."""
         crosses = np.zeros(len(packets), bool)
         for rows in alike(np.flatnonzero(subnet >= 0), subnet):
-            ranges = self._networks.get(self._subnets[subnet[rows[0]]])
-            if ranges:
-                within = in_any(packets.address.take(rows), ranges)
-                decided.acl[rows[within]] = NOT_ASKED
-                crosses[rows[~within]] = True
+            ranges = networks(self.known.subnets.contents[subnet[rows[0]]])
+            within = in_any(packets.address.take(rows), ranges)
+            decided.acl[rows[within]] = NOT_ASKED
+            crosses[rows[~within]] = bool(ranges)
         wanted = np.flatnonzero(crosses & (acl >= 0))
         for rows in alike(wanted, acl, packets.inbound):
             version, inbound = int(acl[rows[0]]), bool(packets.inbound[rows[0]])

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from transform.addresses import network
 from transform.records import ICMP, ICMPV6, TCP, UDP
 
 ANY = -1  # protocol
 LAST_PORT = 65_535
 PORTED, TYPED = (TCP, UDP), (ICMP, ICMPV6)
 NAMES = {ANY: "all traffic", TCP: "tcp", UDP: "udp", ICMP: "icmp", ICMPV6: "icmpv6"}
-NUMBERS = {name: number for number, name in NAMES.items()} | {"-1": ANY}
+NUMBERS = {name: number for number, name in NAMES.items()} | {"-1": ANY, "all": ANY}
 LAST_NUMBER = 32_766  # of an entry that users can make; AWS's own follow
-CIDR, GROUP, PREFIX_LIST = "cidr", "group", "prefix_list"
+CIDR, GROUP, PREFIX_LIST, UNREAD = "cidr", "group", "prefix_list", "unread"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,9 @@ class Rule:
         low, high: Destination ports of TCP and UDP, both inclusive; none if ``low`` is
             the greater one.
         typed: Of one type of ICMP alone, which no flow log tells.
-        kind: What ``peer`` is: ``CIDR``, ``GROUP`` or ``PREFIX_LIST``.
+        kind: What ``peer`` is: ``CIDR``, ``GROUP`` or ``PREFIX_LIST``; ``UNREAD``: of
+            a rule that cannot be read and may be for anything.
         peer: A CIDR, or the id of a group or prefix list.
-        id: The rule's own, where it is known.
         number: Of an entry of a network ACL.
         allows: False: it denies.
     """
@@ -40,7 +40,6 @@ class Rule:
     typed: bool
     kind: str
     peer: str
-    id: str | None = None
     number: int | None = None
     allows: bool = True
 
@@ -57,10 +56,15 @@ class Rule:
         return f"{name} of one type" if self.typed else name
 
 
+ANYTHING = Rule(ANY, 0, LAST_PORT, False, UNREAD, "a rule that cannot be read")
+
+
+class _Unreadable(Exception):
+    """Something of a rule is not what AWS makes it."""
+
+
 def group_rules(document: Mapping[str, Any], *, inbound: bool) -> Iterator[Rule]:
     """Yield the rules of a security group, one for each peer.
-
-    A rule whose protocol cannot be read is none: AWS makes no such rule.
 
     Args:
         document: As ``DescribeSecurityGroups`` gives it.
@@ -69,16 +73,12 @@ def group_rules(document: Mapping[str, Any], *, inbound: bool) -> Iterator[Rule]
     Source:
         Amazon EC2 API Reference, "IpPermission".
     """
-    name = "IpPermissions" if inbound else "IpPermissionsEgress"
-    for permission in document.get(name) or ():
-        protocol = _protocol(permission.get("IpProtocol"))
-        if protocol is None:
-            continue
-        low, high, typed = _span(
-            protocol, permission.get("FromPort"), permission.get("ToPort")
-        )
-        for kind, peer in _peers(permission):
-            yield Rule(protocol, low, high, typed, kind, peer)
+    permissions = document.get("IpPermissions" if inbound else "IpPermissionsEgress")
+    for permission in permissions if isinstance(permissions, list) else [None]:
+        try:
+            yield from [*_permission(permission)]
+        except _Unreadable:
+            yield ANYTHING
 
 
 def acl_entries(document: Mapping[str, Any], *, inbound: bool) -> Iterator[Rule]:
@@ -91,56 +91,19 @@ def acl_entries(document: Mapping[str, Any], *, inbound: bool) -> Iterator[Rule]
     Source:
         Amazon EC2 API Reference, "NetworkAclEntry", "CreateNetworkAclEntry".
     """
-    entries = [e for e in document.get("Entries") or () if _is_inward(e) == inbound]
-    for entry in sorted(entries, key=lambda e: int(e.get("RuleNumber") or 0)):
-        protocol = _protocol(entry.get("Protocol"))
-        if protocol is None:
-            continue
-        ports = entry.get("PortRange") or {}
-        span = ports.get("From"), ports.get("To")
-        if protocol in TYPED:
-            icmp = entry.get("IcmpTypeCode") or {}
-            span = icmp.get("Type"), icmp.get("Code")
-        low, high, typed = _span(protocol, *span)
-        for name in ("CidrBlock", "Ipv6CidrBlock"):
-            if entry.get(name):
-                yield Rule(
-                    protocol, low, high, typed, CIDR, entry[name],
-                    number=int(entry.get("RuleNumber") or 0),
-                    allows=entry.get("RuleAction") == "allow",
-                )  # fmt: skip
+    entries = document.get("Entries")
+    if not isinstance(entries, list):
+        yield ANYTHING
+        return
+    read = [_entry(entry) for entry in entries if _is_of(entry, inbound=inbound)]
+    yield from sorted(read, key=lambda rule: rule.number or 0)
 
 
-def _is_inward(entry: Mapping[str, Any]) -> bool:
-    return not entry.get("Egress")
-
-
-def _protocol(text: Any) -> int | None:
-    word = str(text).lower()
-    if re.fullmatch(r"[0-9]{1,3}", word):
-        return int(word)
-    return NUMBERS.get(word)
-
-
-def _span(protocol: int, first: Any, last: Any) -> tuple[int, int, bool]:
-    """Return ports, and whether it is of one type of ICMP.
-
-    A code of ICMP without a type matches nothing; an end of -1 is open.
-    """
-    low, high = (None if end in (None, -1) else int(end) for end in (first, last))
-    if protocol in PORTED:
-        return (
-            0 if low is None else low,
-            LAST_PORT if high is None else high,
-            False,
-        )
-    if protocol in TYPED:
-        nothing = low is None and high is not None
-        return int(nothing), 0 if nothing else LAST_PORT, low is not None
-    return 0, LAST_PORT, False
-
-
-def _peers(permission: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _permission(permission: Any) -> Iterator[Rule]:
+    if not isinstance(permission, dict):
+        raise _Unreadable
+    protocol = _protocol(permission.get("IpProtocol"))
+    span = _span(protocol, permission.get("FromPort"), permission.get("ToPort"))
     for name, key, kind in (
         ("IpRanges", "CidrIp", CIDR),
         ("Ipv6Ranges", "CidrIpv6", CIDR),
@@ -148,5 +111,77 @@ def _peers(permission: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         ("UserIdGroupPairs", "GroupId", GROUP),
     ):
         for item in permission.get(name) or ():
-            if item.get(key):
-                yield kind, str(item[key])
+            peer = item.get(key) if isinstance(item, dict) else None
+            if not isinstance(peer, str) or (kind == CIDR and not network(peer)):
+                raise _Unreadable
+            yield Rule(protocol, *span, kind, peer)
+
+
+def _is_of(entry: Any, *, inbound: bool) -> bool:
+    """Whether an entry is of a direction, as far as it tells."""
+    out = entry.get("Egress") if isinstance(entry, dict) else None
+    return not isinstance(out, bool) or out != inbound
+
+
+def _entry(entry: Any) -> Rule:
+    """Return an entry; one without a number that can be read stands before all."""
+    number = entry.get("RuleNumber") if isinstance(entry, dict) else None
+    if not isinstance(number, int):
+        return ANYTHING
+    try:
+        return _read_entry(entry, number)
+    except _Unreadable:
+        return Rule(ANY, 0, LAST_PORT, False, UNREAD, ANYTHING.peer, number)
+
+
+def _read_entry(entry: Mapping[str, Any], number: int) -> Rule:
+    protocol = _protocol(entry.get("Protocol"))
+    ends = ("IcmpTypeCode", "Type", "Code") if protocol in TYPED else (
+        "PortRange", "From", "To")  # fmt: skip
+    span = entry.get(ends[0]) or {}
+    cidrs = [entry[n] for n in ("CidrBlock", "Ipv6CidrBlock") if entry.get(n)]
+    action = entry.get("RuleAction")
+    if (
+        not isinstance(span, dict)
+        or not isinstance(entry.get("Egress"), bool)
+        or action not in ("allow", "deny")
+        or len(cidrs) != 1
+        or not isinstance(cidrs[0], str)
+        or not network(cidrs[0])
+    ):
+        raise _Unreadable
+    low, high, typed = _span(protocol, span.get(ends[1]), span.get(ends[2]))
+    allows = action == "allow"
+    return Rule(protocol, low, high, typed, CIDR, cidrs[0], number, allows)
+
+
+def _protocol(text: Any) -> int:
+    word = str(text).lower()
+    number = NUMBERS.get(word, int(word) if word.isdecimal() else None)
+    if number is None or number > 255:
+        raise _Unreadable
+    return number
+
+
+def _span(protocol: int, first: Any, last: Any) -> tuple[int, int, bool]:
+    """Return ports, and whether it is of one type of ICMP.
+
+    A code of ICMP without a type matches nothing; an end of -1 is open.
+    """
+    low, high = _end(first), _end(last)
+    if protocol in PORTED:
+        return low or 0, LAST_PORT if high is None else high, False
+    if protocol in TYPED:
+        nothing = low is None and high is not None
+        return int(nothing), 0 if nothing else LAST_PORT, low is not None
+    return 0, LAST_PORT, False
+
+
+def _end(value: Any) -> int | None:
+    if value in (None, -1, "-1"):
+        return None
+    if isinstance(value, int) and 0 <= value <= LAST_PORT:
+        return value
+    if isinstance(value, str) and value.isdecimal() and int(value) <= LAST_PORT:
+        return int(value)
+    raise _Unreadable

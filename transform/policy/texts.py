@@ -73,14 +73,11 @@ def _what(protocol: Any, port: Any) -> pa.Array:
 
 def _nearest(decided: Decided, cases: Any) -> pa.Array:
     """Return the rule that comes nearest; where none does, whether there are any."""
-    texts = [f"; nearest: {_rule_text(*rule)}" for rule in decided.rules]
+    texts = [
+        f"; nearest: {rule.text(inbound=inbound)}" for rule, inbound in decided.rules
+    ]
     near = decided.nearest[cases]
     place = pa.array(np.where(near < 0, len(texts), near))
     found = pa.array([*texts, ""], pa.string()).take(place)
     none = pa.array(decided.is_bare[cases])
     return pc.if_else(none, "; there are none", found)
-
-
-def _rule_text(rule: Rule, inbound: bool) -> str:
-    own = f"{rule.id} allows " if rule.id else ""
-    return own + rule.text(inbound=inbound)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,23 @@ import numpy as np
 from transform.presence import EVER
 from transform.timeline import Spans, Timeline
 
-# A row of `configurations`: its document, when it surely was so, when it can have been.
-Told = tuple[dict[str, Any], tuple[int, int], tuple[int, int]]
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A row of `configurations`.
+
+    Attributes:
+        resource: Its id.
+        certain: From when until when it surely was so; seconds since 1970.
+        possible: From when until when it can have been.
+    """
+
+    resource: str
+    document: dict[str, Any]
+    certain: tuple[int, int]
+    possible: tuple[int, int]
+
+
 # What of a document counts, by key: everything that is the same makes one version.
 Reduce = Callable[[dict[str, Any]], Iterable[tuple[str, Any]]]
 
@@ -21,7 +37,7 @@ class Versions:
     """The versions of resources of one kind.
 
     What was seen as the same at two times, and as nothing else in between, is one
-    version.
+    version. What was seen once speaks against others, and for nothing.
 
     Args:
         told: Of the kind, in any order.
@@ -35,23 +51,26 @@ class Versions:
     def __init__(self, told: Sequence[Told], reduce: Reduce) -> None:
         self.keys: dict[str, int] = {}
         runs: list[_Run] = []
-        last: dict[int, _Run] = {}
-        for document, certain, possible in sorted(told, key=lambda one: one[1:]):
-            for key, content in reduce(document):
+        open_: dict[
+            str, dict[int, _Run]
+        ] = {}  # of each resource, those of its last row
+        for one in sorted(told, key=lambda one: (one.certain, one.possible)):
+            before, now = open_.get(one.resource, {}), {}
+            for key, content in reduce(one.document):
                 code = self.keys.setdefault(key, len(self.keys))
                 same = json.dumps(content, sort_keys=True)
-                before = last.get(code)
-                if before is None or not before.goes_on(same, certain):
-                    before = _Run(code, content, same, certain, possible)
-                    runs.append(before)
-                    last[code] = before
-                before.extend(certain, possible)
+                run = before.get(code)
+                if run is None or not run.goes_on(same, one):
+                    run = _Run(code, content, same, one)
+                    runs.append(run)
+                run.extend(one)
+                now[code] = run
+            open_[one.resource] = now
         self.contents = [run.content for run in runs]
-        self.key_of = np.array([run.key for run in runs], np.int64)
         nobody = np.full(len(runs), -1)
         none = np.zeros(0, np.int64)
         self._timeline = Timeline(
-            self.key_of,
+            np.array([run.key for run in runs], np.int64),
             _columns([run.certain for run in runs]),
             _columns([run.possible for run in runs]),
             watcher=nobody,
@@ -70,24 +89,31 @@ class Versions:
 
 
 class _Run:
-    def __init__(
-        self, key: int, content: Any, same: str, certain: tuple[int, int],
-        possible: tuple[int, int],
-    ) -> None:  # fmt: skip
+    def __init__(self, key: int, content: Any, same: str, first: Told) -> None:
         self.key = key
         self.content = content
         self.same = same
-        self.certain = certain
-        self.possible = possible
+        self.certain = _seen(first)
+        self.possible = first.possible
 
-    def goes_on(self, same: str, certain: tuple[int, int]) -> bool:
-        """Whether what is surely so then is this version still."""
-        return same == self.same and max(certain[0], self.certain[0]) < EVER
+    def goes_on(self, same: str, one: Told) -> bool:
+        """Whether what is told is this version still, and it was not gone before."""
+        known = max(one.certain[0], self.certain[0]) < EVER
+        met = self.certain[1] >= one.certain[0]
+        return (
+            same == self.same and known and (met or self.possible[1] > one.possible[0])
+        )
 
-    def extend(self, certain: tuple[int, int], possible: tuple[int, int]) -> None:
+    def extend(self, one: Told) -> None:
         """Be so then, too."""
-        self.certain = _both(self.certain, certain)
-        self.possible = _both(self.possible, possible)
+        self.certain = _both(self.certain, _seen(one))
+        self.possible = _both(self.possible, one.possible)
+
+
+def _seen(one: Told) -> tuple[int, int]:
+    """Return when it surely was so: a second at least, if it was seen at all."""
+    begin, end = one.certain
+    return (begin, max(end, begin + 1)) if begin < EVER else (begin, end)
 
 
 def _both(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
