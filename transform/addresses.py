@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 MAPPED = 0xFFFF << 32
+MAPPED_BITS = 96  # what IPv4 begins with, mapped into IPv6
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = rf"^{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}$"
 _WORD = (1 << 64) - 1
@@ -97,13 +99,15 @@ class Network:
     last: int
     length: int
 
+    @property
+    def is_v4(self) -> bool:
+        """Whether it is of IPv4."""
+        return self.length >= MAPPED_BITS and self.first >> 32 == MAPPED >> 32
+
     def holds(self, addresses: Addresses) -> Any:
         """Return which of the addresses lie in it."""
-        first_high, first_low = (
-            np.uint64(self.first >> 64),
-            np.uint64(self.first & _WORD),
-        )
-        last_high, last_low = np.uint64(self.last >> 64), np.uint64(self.last & _WORD)
+        first_high, first_low = halves(self.first)
+        last_high, last_low = halves(self.last)
         high, low = addresses.high, addresses.low
         if first_high == last_high:
             inside = (high == first_high) & (low >= first_low) & (low <= last_low)
@@ -112,10 +116,12 @@ class Network:
         return inside & addresses.valid
 
 
-def _halves(number: int) -> tuple[Any, Any]:
+def halves(number: int) -> tuple[Any, Any]:
+    """Return a number of 128 bits as its upper and its lower word."""
     return np.uint64(number >> 64), np.uint64(number & _WORD)
 
 
+@lru_cache(65_536)  # rules and routes of an estate name the same ones
 def network(text: str) -> Network | None:
     """Read a CIDR, or an address as its own network; None if it is neither."""
     try:

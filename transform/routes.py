@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,6 @@ ON, INTERNET, AWAY, LOST = ((n, None) for n in ("on", "internet", "away", "lost"
 # Ways out of a VPC, as bits. A transit gateway is reached by its interface within.
 WITHIN, PEERED, OUT = 1, 2, 4
 WAY_BY = {TRANSIT: WITHIN, PEERING: PEERED}
-MAPPED_BITS = 96  # what IPv4 begins with, mapped into IPv6
 KEPT = 0  # beside `NOWHERE` and `SEVERAL`
 Documents = Mapping[str, Sequence[dict[str, Any]]]
 
@@ -42,7 +40,6 @@ _TARGETS = (
 _GATEWAYS = {"igw": INTERNET, "eigw": INTERNET, "vgw": AWAY, "lgw": AWAY, "cagw": AWAY}
 _BLACKHOLE, _FILTERED = "blackhole", "filtered"  # `State` of a route
 _PROPAGATED = "EnableVgwRoutePropagation"  # `Origin` of one
-_network = lru_cache(4096)(network)  # the tables of an estate name the same ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +162,7 @@ class Sent:
 def _holds(one: Network, addresses: Addresses) -> Any:
     """Return which addresses a route is for: one of IPv6 never for IPv4, as mapped."""
     found = one.holds(addresses)
-    return found & ~addresses.is_v4 if one.length < MAPPED_BITS else found
+    return found if one.is_v4 else found & ~addresses.is_v4
 
 
 def _is_one_of(links: Sequence[Link], target: Link) -> bool:
@@ -235,7 +232,7 @@ def _table(
         own = (route.get(f"Destination{n}CidrBlock") for n in ("", "Ipv6"))
         rank = (route.get("Origin") != _PROPAGATED, not listed)
         cidrs = lists[listed] if listed else filter(None, own)
-        read = filter(None, map(_network, cidrs))
+        read = filter(None, map(network, cidrs))
         routes += [(one.length, rank, one, target) for one in read]
     routes.sort(key=lambda item: item[:2])
     return Table(

@@ -145,7 +145,7 @@ def _blame(view: View, initiator: Any, policy: Policy) -> Blame:
     )
     rows = np.flatnonzero(view.rejected)
     opens, vague = can_open(attributed, rows)
-    asks = view.shows_requests & ~answers & (initiator != o.BY_DST)
-    return blame(
-        attributed, policy, rows, seen=seen[rows], opens=opens | (vague & asks[rows])
-    )
+    if vague.any():
+        asks = view.shows_requests & ~answers & (initiator != o.BY_DST)
+        opens |= vague & asks[rows]
+    return blame(attributed, policy, rows, seen=seen[rows], opens=opens)

@@ -29,7 +29,7 @@ SEED = 5
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    return make_world(tmp_path_factory.mktemp("world"), records=9_000, seed=SEED)
+    return make_world(tmp_path_factory.mktemp("world"), records=12_000, seed=SEED)
 
 
 @pytest.fixture(scope="module", params=QUALITIES)
@@ -53,7 +53,7 @@ def test_nobody_is_ever_named_wrongly(verdicts):
 
 def test_a_watch_names_all_but_what_is_near_a_hand_over(verdicts):
     quality, found = verdicts
-    assert found.nameable > 4_000
+    assert found.nameable > 5_000
     if quality == "watch":
         assert found.share >= 0.989  # more than 0.99 where it is watched for longer
     else:  # a worse inventory names fewer, and still most

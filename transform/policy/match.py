@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from transform.addresses import MAPPED, Addresses, Network, network
+from transform.addresses import Addresses, Network, halves, network
 from transform.policy.asked import ALLOWED, DENIED, UNKNOWN
 from transform.policy.rules import (
     ANY,
@@ -21,9 +20,7 @@ from transform.policy.rules import (
     Rule,
 )
 
-_WORD = (1 << 64) - 1
 NO, MAYBE, YES = 0, 1, 2
-_network = lru_cache(65_536)(network)  # rules of an account name the same ones
 Entries = Callable[[str], Sequence[str] | None]  # a prefix list's CIDRs, if known
 
 
@@ -82,10 +79,10 @@ class Compiled:
         self._unread = np.array([c[3] for c in columns], bool)
         ranges = [c[2] for c in columns]
         self._is_range = np.array([r is not None for r in ranges], bool)
-        self._is_v4 = np.array([r is not None and _is_v4(r) for r in ranges], bool)
+        self._is_v4 = np.array([r is not None and r.is_v4 for r in ranges], bool)
         ends = [(r.first, r.last) if r else (1, 0) for r in ranges]
         self._first, self._last = (
-            (_words([e[n] >> 64 for e in ends]), _words([e[n] & _WORD for e in ends]))
+            np.array([halves(end[n]) for end in ends], np.uint64).reshape(-1, 2).T
             for n in (0, 1)
         )
 
@@ -182,14 +179,6 @@ def _reaches(one: Any, other: Any) -> Any:
     return (one[0] > other[0]) | ((one[0] == other[0]) & (one[1] >= other[1]))
 
 
-def _is_v4(one: Network) -> bool:
-    return one.first >> 32 == MAPPED >> 32
-
-
-def _words(numbers: list[int]) -> Any:
-    return np.array(numbers, np.uint64)
-
-
 def _networks(rule: Rule, entries: Entries) -> list[tuple[Network | None, bool]]:
     """Return the networks of a rule; none and whether it may match all the same."""
     if rule.kind == GROUP:
@@ -197,5 +186,5 @@ def _networks(rule: Rule, entries: Entries) -> list[tuple[Network | None, bool]]
     cidrs = entries(rule.peer) if rule.kind == PREFIX_LIST else (rule.peer,)
     if cidrs is None or rule.kind == UNREAD:
         return [(None, True)]
-    found = [_network(cidr) for cidr in cidrs]
+    found = [network(cidr) for cidr in cidrs]
     return [(one, one is None) for one in found]

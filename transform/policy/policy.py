@@ -33,7 +33,6 @@ from transform.policy.match import (
     first_match,
 )
 from transform.policy.rules import PREFIX_LIST, Rule, acl_entries, group_rules
-from transform.policy.versions import Versions
 
 # Beside a version's number: no more groups; one that is not known at that time.
 NO_MORE, LOST = -1, -2
@@ -76,9 +75,9 @@ class Policy:
             for name in one["groups"]
         )
         subnets = [one["subnet"] for one in self.known.interfaces.contents]
-        self._subnets = list(dict.fromkeys(subnets))
-        codes = {name: code for code, name in enumerate(self._subnets)}
-        self._place = np.array([*(codes[name] for name in subnets), NONE], np.int64)
+        # Of each version of an interface; one more for none.
+        self._acl = np.append(self.known.acls.codes(subnets), NONE)
+        self._subnet = np.append(self.known.subnets.codes(subnets), NONE)
 
     @property
     def is_empty(self) -> bool:
@@ -87,8 +86,7 @@ class Policy:
 
     def interfaces(self, names: Sequence[str | None]) -> Any:
         """Return the codes of interfaces, -1 of those that are not known."""
-        keys = self.known.interfaces.keys
-        return np.array([keys.get(name or "", NONE) for name in names], np.int64)
+        return self.known.interfaces.codes(names)
 
     def decide(self, asked: Asked) -> Decided:
         """Decide about packets, each distinct one once.
@@ -99,9 +97,8 @@ class Policy:
         own = self.known.interfaces.at(asked.interface, asked.begin, asked.end)
         other = self.known.interfaces.at(asked.other, asked.begin, asked.end)
         other = np.where(asked.outside, NOBODYS, other)
-        place, times = self._place[own], (asked.begin, asked.end)
-        acl = self.known.acls.at(self._keys_of(self.known.acls)[place], *times)
-        subnet = self.known.subnets.at(self._keys_of(self.known.subnets)[place], *times)
+        acl = self.known.acls.at(self._acl[own], asked.begin, asked.end)
+        subnet = self.known.subnets.at(self._subnet[own], asked.begin, asked.end)
         groups = self._groups_at(own, asked)
         lists = self._state_of_lists(groups, asked)
         columns = (own, other, acl, subnet, asked.inbound, asked.peer, asked.protocol,
@@ -120,11 +117,6 @@ class Policy:
         self._ask_acls(decided, packets, acl[first], subnet[first])
         self._ask_groups(decided, packets, groups[first], asked)
         return decided
-
-    def _keys_of(self, versions: Versions) -> Any:
-        """Return the keys of the interfaces' subnets, -1 behind them."""
-        found = [versions.keys.get(name, NONE) for name in self._subnets]
-        return np.array([*found, NONE], np.int64)
 
     def _state_of_lists(self, groups: Any, asked: Asked) -> Any:
         """Return what the prefix lists were that the groups of rows name, as a code."""
@@ -254,8 +246,7 @@ class Policy:
     def _lists_at(self, names: Sequence[str], asked: Asked, rows: Any) -> list[Any]:
         """Return the versions of prefix lists at the time of some rows."""
         told, times = self.known.lists, (asked.begin[rows], asked.end[rows])
-        codes = (told.keys.get(name, NONE) for name in names)
-        return [told.at(np.full(len(rows), code), *times) for code in codes]
+        return [told.at(np.full(len(rows), code), *times) for code in told.codes(names)]
 
     def _compiled_group(
         self, version: int, inbound: bool, lists: tuple[tuple[str, int], ...]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from transform.codes import NONE
 from transform.presence import EVER
 from transform.timeline import Spans, Timeline
 
@@ -51,9 +52,7 @@ class Versions:
     def __init__(self, told: Sequence[Told], reduce: Reduce) -> None:
         self.keys: dict[str, int] = {}
         runs: list[_Run] = []
-        open_: dict[
-            str, dict[int, _Run]
-        ] = {}  # of each resource, those of its last row
+        open_: dict[str, dict[int, _Run]] = {}  # of the last row of each resource
         for one in sorted(told, key=lambda one: (one.certain, one.possible)):
             before, now = open_.get(one.resource, {}), {}
             for key, content in reduce(one.document):
@@ -76,6 +75,10 @@ class Versions:
             watcher=nobody,
             spans=Spans(none, none, none),
         )
+
+    def codes(self, names: Iterable[str | None]) -> Any:
+        """Return the codes of keys, -1 of what is not known."""
+        return np.array([self.keys.get(name or "", NONE) for name in names], np.int64)
 
     def at(self, key: Any, begin: Any, end: Any) -> Any:
         """Return the version of each key throughout ``[begin, end)``; -1: not known.
