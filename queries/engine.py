@@ -38,6 +38,7 @@ from queries.views import columns_of, engine_path, rows_within
 PLANS_KEPT = 256
 FACTS_KEPT = 1024
 DAYS_KEPT = 4096
+POLICIES_KEPT = 1  # they are large
 ORIENTED = "oriented"
 OVER_FLOWS = (ORIENTED, "traffic")  # views that come with `flows`
 
@@ -97,6 +98,7 @@ class Engine:
         self._manifests = Manifests()
         self.facts: Kept[Any] = Kept(FACTS_KEPT)  # of `queries.known`
         self.hours: Kept[Any] = Kept(DAYS_KEPT)  # of `queries.hours`
+        self.policies: Kept[Any] = Kept(POLICIES_KEPT)  # of `queries.policies`
         with ExitStack() as opened:
             self.lake = opened.enter_context(Lake(settings))
             self._database = Database(settings)

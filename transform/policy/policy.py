@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from transform.addresses import in_any, networks
 from transform.codes import NONE, distinct
-from transform.places import Places
+from transform.places import Places, documents_of
 from transform.policy.asked import (
     ALLOWED,
     DENIED,
@@ -78,6 +78,11 @@ class Policy:
         # Of each version of an interface; one more for none.
         self._acl = np.append(self.known.acls.codes(subnets), NONE)
         self._subnet = np.append(self.known.subnets.codes(subnets), NONE)
+
+    @classmethod
+    def of(cls, configurations: pa.Table) -> Policy:
+        """Return the policy of an inventory that is not made ready otherwise."""
+        return cls(configurations, Places(documents_of(configurations)))
 
     @property
     def is_empty(self) -> bool:
