@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from transform.codes import NONE, distinct
 from transform.policy.rules import Rule
 
 UNKNOWN, ALLOWED, DENIED, NOT_ASKED = -1, 0, 1, 2
+NOBODYS = -2  # the interface of an address of the internet: it carries no group
 CELLS = 2_000_000  # of a matrix of packets by rules, at a time
 
 
@@ -45,6 +46,28 @@ class Asked:
 
     def __len__(self) -> int:
         return len(self.interface)
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What was configured when packets passed: versions, -1 where none surely was.
+
+    Attributes:
+        own, other: Of the interface that records, and of the other end's; ``NOBODYS``
+            where that is of the internet.
+        acl, subnet: Of the recording interface's.
+        groups: Those that it carries, a row a packet; see `Policy`.
+    """
+
+    own: Any
+    other: Any
+    acl: Any
+    subnet: Any
+    groups: Any
+
+    def take(self, rows: Any) -> Looked:
+        """Return what was at the time of some of the packets."""
+        return Looked(*(getattr(self, f.name)[rows] for f in fields(self)))
 
 
 @dataclass(slots=True)

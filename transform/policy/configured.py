@@ -11,10 +11,13 @@ import pyarrow.compute as pc
 
 from transform.intervals import intervals_of
 from transform.places import cidrs_of
+from transform.policy.rule_ids import RuleIds
 from transform.policy.versions import Told, Versions
 
-READ = ("network_interface", "security_group", "network_acl", "prefix_list",
-        "subnet")  # fmt: skip
+READ = ("network_interface", "security_group", "network_acl",
+        "prefix_list", "subnet", "route_table", "transit_gateway",
+        "transit_gateway_attachment")  # fmt: skip
+MAIN = "main:"  # before a VPC, in place of a subnet: its main route table
 COLUMNS = ("resource_type", "resource_id", "document", "valid_from", "valid_until",
            "last_seen", "earliest", "latest")  # fmt: skip
 
@@ -31,7 +34,12 @@ class Configured:
         acls: By the id of a subnet: the document of its network ACL.
         lists: By id: the CIDRs of a prefix list.
         subnets: By id: its CIDRs.
+        tables: By the id of a subnet that has one of its own, and by ``MAIN`` and a
+            VPC: the document of the route table.
         vpc_of_group: By id, the VPC of each group that anybody ever listed.
+        rule_ids: What rules of groups are called.
+        referencing: By transit gateway, and by that and a VPC that is attached to it,
+            what was told of whether groups may be referred to: ``enable``, ``disable``.
     """
 
     def __init__(self, configurations: pa.Table) -> None:
@@ -41,6 +49,11 @@ class Configured:
         self.acls = Versions(told["network_acl"], _acl)
         self.lists = Versions(told["prefix_list"], _prefix_list)
         self.subnets = Versions(told["subnet"], _subnet)
+        self.tables = Versions(told["route_table"], _routes)
+        self.rule_ids = RuleIds(configurations)
+        self.referencing = _referencing(
+            told["transit_gateway"] + told["transit_gateway_attachment"]
+        )
         self.vpc_of_group = {
             name: one.document.get("VpcId")
             for one in told["security_group"]
@@ -84,6 +97,7 @@ def _interface(document: Mapping[str, Any]) -> Content:
                 "subnet": _text(document, "SubnetId"),
                 "groups": sorted(_text(group, "GroupId") for group in groups),
                 "type": _text(document, "InterfaceType"),
+                "vpc": _text(document, "VpcId"),
             },
         )
 
@@ -103,10 +117,34 @@ def _acl(document: Mapping[str, Any]) -> Content:
             yield subnet, kept
 
 
+def _routes(document: Mapping[str, Any]) -> Content:
+    kept = {name: document.get(name) for name in ("RouteTableId", "Routes")}
+    associations = document.get("Associations")
+    for one in associations if isinstance(associations, list) else ():
+        subnet, state = _text(one, "SubnetId"), one.get("AssociationState") or {}
+        if state.get("State") in ("disassociated", "failed"):
+            continue
+        if subnet:
+            yield subnet, kept
+        elif one.get("Main"):
+            yield f"{MAIN}{_text(document, 'VpcId')}", kept
+
+
 def _prefix_list(document: Mapping[str, Any]) -> Content:
     name, entries = _text(document, "PrefixListId"), document.get("Entries")
     if name and isinstance(entries, list):
         yield name, sorted(_text(entry, "Cidr") for entry in entries)
+
+
+def _referencing(told: list[Told]) -> dict[tuple[str, str], set[str]]:
+    found: dict[tuple[str, str], set[str]] = {}
+    for one in told:
+        vpc = _text(one.document, "VpcId") or _text(one.document, "ResourceId")
+        key = _text(one.document, "TransitGatewayId"), vpc
+        options = one.document.get("Options")
+        support = _text(options, "SecurityGroupReferencingSupport")
+        found.setdefault(key, set()).add(support)
+    return found
 
 
 def _subnet(document: dict[str, Any]) -> Content:

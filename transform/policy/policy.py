@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cache, lru_cache
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,32 +16,29 @@ from transform.places import Places, documents_of
 from transform.policy.asked import (
     ALLOWED,
     DENIED,
+    NOBODYS,
     NOT_ASKED,
     UNKNOWN,
     Asked,
     Decided,
+    Looked,
     alike,
     chunks,
 )
 from transform.policy.configured import Configured
 from transform.policy.match import (
-    MAYBE,
-    NO,
-    YES,
     Compiled,
     Packets,
     any_match,
     first_match,
 )
+from transform.policy.members import Members
 from transform.policy.rules import PREFIX_LIST, Rule, acl_entries, group_rules
 
 # Beside a version's number: no more groups; one that is not known at that time.
 NO_MORE, LOST = -1, -2
-NOBODYS = -2  # the interface of an address of the internet: it carries no group
 COMPILED = 4096  # sets of rules that are kept
 MOST = 64  # groups of an interface; AWS allows 16
-# With a client's own address it sends on what is for those who let its group in.
-BALANCER = "network_load_balancer"
 
 
 class Policy:
@@ -58,22 +56,12 @@ class Policy:
 
     def __init__(self, configurations: pa.Table, places: Places) -> None:
         self.known = Configured(configurations)
-        self._places = places
         self._group_of = lru_cache(COMPILED)(self._compiled_group)
         self._lists_of = lru_cache(COMPILED)(self._named_lists)
         self._rules_of = lru_cache(COMPILED)(self._read_rules)
         self._acl_of = lru_cache(COMPILED)(self._compiled_acl)
         self._carried = self._carried_groups()
-        self._carriers: dict[str, list[int]] = {}
-        for place, one in enumerate(self.known.interfaces.contents):
-            for name in one["groups"]:
-                self._carriers.setdefault(name, []).append(place)
-        self._lent = frozenset(
-            name
-            for one in self.known.interfaces.contents
-            if one["type"] == BALANCER
-            for name in one["groups"]
-        )
+        self._members = Members(self.known, places)
         subnets = [one["subnet"] for one in self.known.interfaces.contents]
         # Of each version of an interface; one more for none.
         self._acl = np.append(self.known.acls.codes(subnets), NONE)
@@ -99,29 +87,48 @@ class Policy:
         An answer is given only where all that it rests on is known of all the time
         from ``begin`` to ``end``.
         """
-        own = self.known.interfaces.at(asked.interface, asked.begin, asked.end)
-        other = self.known.interfaces.at(asked.other, asked.begin, asked.end)
-        other = np.where(asked.outside, NOBODYS, other)
-        acl = self.known.acls.at(self._acl[own], asked.begin, asked.end)
-        subnet = self.known.subnets.at(self._subnet[own], asked.begin, asked.end)
-        groups = self._groups_at(own, asked)
-        lists = self._state_of_lists(groups, asked)
-        columns = (own, other, acl, subnet, asked.inbound, asked.peer, asked.protocol,
-                   asked.port, lists, *groups.T)  # fmt: skip
+        looked = self.look_up(asked)
+        lists = self._state_of_lists(looked.groups, asked)
+        columns = (looked.own, looked.other, looked.acl, looked.subnet, asked.inbound,
+                   asked.peer, asked.protocol, asked.port, lists,
+                   *looked.groups.T)  # fmt: skip
         first, case = distinct(*columns)
         decided = Decided(case=case, first=first)
-        packets = Packets(
-            address=asked.addresses.take(asked.peer[first]),
-            protocol=asked.protocol[first],
-            port=asked.port[first],
-            inbound=asked.inbound[first],
-            within=other[first] != NOBODYS,
-            lent=self._lent,
-            member=self._membership(other[first]),
-        )
-        self._ask_acls(decided, packets, acl[first], subnet[first])
-        self._ask_groups(decided, packets, groups[first], asked)
+        one_each = looked.take(first)
+        packets = self.packets(asked, one_each, first)
+        self._ask_acls(decided, packets, one_each)
+        self._ask_groups(decided, packets, one_each.groups, asked)
         return decided
+
+    def look_up(self, asked: Asked) -> Looked:
+        """Return what was configured throughout the time of each row."""
+        own = self.known.interfaces.at(asked.interface, asked.begin, asked.end)
+        other = self.known.interfaces.at(asked.other, asked.begin, asked.end)
+        return Looked(
+            own=own,
+            other=np.where(asked.outside, NOBODYS, other),
+            acl=self.known.acls.at(self._acl[own], asked.begin, asked.end),
+            subnet=self.known.subnets.at(self._subnet[own], asked.begin, asked.end),
+            groups=self._groups_at(own, asked),
+        )
+
+    def packets(self, asked: Asked, looked: Looked, rows: Any) -> Packets:
+        """Return some of the rows as rules see them.
+
+        Args:
+            asked: All rows.
+            looked: What was configured at the time of the some.
+            rows: Which they are.
+        """
+        return Packets(
+            address=asked.addresses.take(asked.peer[rows]),
+            protocol=asked.protocol[rows],
+            port=asked.port[rows],
+            inbound=asked.inbound[rows],
+            within=looked.other != NOBODYS,
+            lent=self._members.lent,
+            member=self._members.of(looked.own, looked.other),
+        )
 
     def _state_of_lists(self, groups: Any, asked: Asked) -> Any:
         """Return what the prefix lists were that the groups of rows name, as a code."""
@@ -158,33 +165,9 @@ class Policy:
             found[:, place] = np.where(lost, LOST, version)
         return found
 
-    def _membership(self, other: Any) -> Any:
-        """Return what says which of the other ends carry a group."""
-
-        @cache
-        def carries(group: str) -> Any:
-            found = np.full(len(self.known.interfaces.contents) + 2, NO, np.int8)
-            found[self._carriers.get(group, [])] = YES
-            found[NONE] = MAYBE
-            if group in self._lent:
-                found[found == NO] = MAYBE
-            return found
-
-        def member(packets: Packets, rows: Any, group: str) -> Any:
-            found = carries(group)[other[rows]]
-            vpc = self._places.vpcs.get(self.known.vpc_of_group.get(group) or "")
-            ranges = () if vpc is None or group in self._lent else vpc.networks
-            if ranges and (found == MAYBE).any():
-                away = ~in_any(packets.address.take(rows), ranges)
-                found = np.where(away & (found == MAYBE), NO, found)
-            return found
-
-        return member
-
-    def _ask_acls(
-        self, decided: Decided, packets: Packets, acl: Any, subnet: Any
-    ) -> None:
+    def _ask_acls(self, decided: Decided, packets: Packets, looked: Looked) -> None:
         """Ask the ACLs about what crosses the edge of a subnet of known ranges."""
+        acl, subnet = looked.acl, looked.subnet
         crosses = np.zeros(len(packets), bool)
         for rows in alike(np.flatnonzero(subnet >= 0), subnet):
             ranges = networks(self.known.subnets.contents[subnet[rows[0]]])
@@ -260,7 +243,12 @@ class Policy:
         return Compiled(self._rules_of(version, inbound), cidrs.get)
 
     def _read_rules(self, version: int, inbound: bool) -> list[Rule]:
-        return [*group_rules(self.known.groups.contents[version], inbound=inbound)]
+        document = self.known.groups.contents[version]
+        ids = self.known.rule_ids.of(str(document["GroupId"]))
+        return [
+            replace(rule, id=ids.get((inbound, rule)))
+            for rule in group_rules(document, inbound=inbound)
+        ]
 
     def _named_lists(self, version: int, inbound: bool) -> list[str]:
         rules = self._rules_of(version, inbound)

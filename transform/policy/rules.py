@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from transform.addresses import network
@@ -32,6 +32,7 @@ class Rule:
         peer: A CIDR, or the id of a group or prefix list.
         number: Of an entry of a network ACL.
         allows: False: it denies.
+        id: Of a group's rule, if that is known; it tells no two apart.
     """
 
     protocol: int
@@ -42,6 +43,7 @@ class Rule:
     peer: str
     number: int | None = None
     allows: bool = True
+    id: str | None = field(default=None, compare=False)
 
     def text(self, *, inbound: bool) -> str:
         """Return what it is for: ``tcp/5432 from sg-0b1c``."""
@@ -79,6 +81,30 @@ def group_rules(document: Mapping[str, Any], *, inbound: bool) -> Iterator[Rule]
             yield from [*_permission(permission)]
         except _Unreadable:
             yield ANYTHING
+
+
+def single_rule(document: Mapping[str, Any]) -> Iterator[tuple[bool, Rule]]:
+    """Yield whether a rule with an id of its own is inbound, and what it is for.
+
+    Args:
+        document: As ``DescribeSecurityGroupRules`` gives it. Nothing is yielded of one
+            that cannot be read.
+    """
+    out = document.get("IsEgress")
+    referenced = document.get("ReferencedGroupInfo") or {}
+    peers = {
+        "IpRanges": ("CidrIp", document.get("CidrIpv4")),
+        "Ipv6Ranges": ("CidrIpv6", document.get("CidrIpv6")),
+        "PrefixListIds": ("PrefixListId", document.get("PrefixListId")),
+        "UserIdGroupPairs": ("GroupId", referenced.get("GroupId")),
+    }
+    same = {n: document.get(n) for n in ("IpProtocol", "FromPort", "ToPort")}
+    some = {n: [{key: peer}] for n, (key, peer) in peers.items() if peer}
+    try:
+        for rule in _permission({**same, **some}) if isinstance(out, bool) else ():
+            yield not out, rule
+    except _Unreadable:
+        return
 
 
 def acl_entries(document: Mapping[str, Any], *, inbound: bool) -> Iterator[Rule]:

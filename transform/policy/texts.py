@@ -71,11 +71,15 @@ def _what(protocol: Any, port: Any) -> pa.Array:
     return pc.if_else(ported, with_port, name)
 
 
+def named(rule: Rule, inbound: bool) -> str:
+    """Return a group's rule with its id, if that is known."""
+    what = rule.text(inbound=inbound)
+    return f"{rule.id} allows {what}" if rule.id else what
+
+
 def _nearest(decided: Decided, cases: Any) -> pa.Array:
     """Return the rule that comes nearest; where none does, whether there are any."""
-    texts = [
-        f"; nearest: {rule.text(inbound=inbound)}" for rule, inbound in decided.rules
-    ]
+    texts = [f"; nearest: {named(rule, inbound)}" for rule, inbound in decided.rules]
     near = decided.nearest[cases]
     place = pa.array(np.where(near < 0, len(texts), near))
     found = pa.array([*texts, ""], pa.string()).take(place)
