@@ -59,7 +59,7 @@ class Policy:
         self._group_of = lru_cache(COMPILED)(self._compiled_group)
         self._lists_of = lru_cache(COMPILED)(self._named_lists)
         self._rules_of = lru_cache(COMPILED)(self._read_rules)
-        self._acl_of = lru_cache(COMPILED)(self._compiled_acl)
+        self.acl_of = lru_cache(COMPILED)(self._compiled_acl)
         self._carried = self._carried_groups()
         self._members = Members(self.known, places)
         subnets = [one["subnet"] for one in self.known.interfaces.contents]
@@ -177,7 +177,7 @@ class Policy:
         wanted = np.flatnonzero(crosses & (acl >= 0))
         for rows in alike(wanted, acl, packets.inbound):
             version, inbound = int(acl[rows[0]]), bool(packets.inbound[rows[0]])
-            compiled, base = self._acl_of(version, inbound), len(decided.entries)
+            compiled, base = self.acl_of(version, inbound), len(decided.entries)
             name = self.known.acls.contents[version]["NetworkAclId"]
             decided.entries += [(name, r, inbound) for r in (*compiled.rules, None)]
             for some in chunks(rows, len(compiled)):
@@ -198,7 +198,7 @@ class Policy:
         for group in groups.T:
             for lot in alike(rows[group[rows] >= 0], group, packets.inbound):
                 version, inbound = int(group[lot[0]]), bool(packets.inbound[lot[0]])
-                for part, compiled in self._compiled(version, inbound, asked,
+                for part, compiled in self.compiled(version, inbound, asked,
                                                      decided.first, lot):  # fmt: skip
                     base = len(decided.rules)
                     decided.rules += [(rule, inbound) for rule in compiled.rules]
@@ -212,13 +212,21 @@ class Policy:
         decided.is_bare = open_ & (count == 0)
         for lot in alike(rows, *groups.T):
             decided.set[lot] = len(decided.sets)
-            names = [self._title(int(v)) for v in groups[lot[0]] if v >= 0]
+            names = [self.title(int(v)) for v in groups[lot[0]] if v >= 0]
             decided.sets.append(", ".join(names))
 
-    def _compiled(
+    def compiled(
         self, version: int, inbound: bool, asked: Asked, first: Any, lot: Any
     ) -> Iterator[tuple[Any, Compiled]]:
-        """Yield a group's rules with the rows for which prefix lists are like that."""
+        """Yield a group's rules with the rows for which prefix lists are like that.
+
+        Args:
+            version: Of the group.
+            inbound: Whether it is asked about what comes in.
+            asked: All rows.
+            first: Of each distinct packet, one of the rows.
+            lot: Some of the distinct packets.
+        """
         names = self._lists_of(version, inbound)
         held = self._lists_at(names, asked, first[lot])
         for part in alike(np.arange(len(lot)), *held):
@@ -226,7 +234,8 @@ class Policy:
             known = tuple(zip(names, lists, strict=True))
             yield lot[part], self._group_of(version, inbound, known)
 
-    def _title(self, version: int) -> str:
+    def title(self, version: int) -> str:
+        """Return a version of a group as it is shown: its id and its name."""
         document = self.known.groups.contents[version]
         name = document.get("GroupName")
         return f"{document['GroupId']} ({name})" if name else str(document["GroupId"])

@@ -1,0 +1,199 @@
+"""Who is meant by an end of a question: ``pod/back/orders-0``, an interface."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from lake.errors import UsageError
+from queries.session import Session
+from queries.spelling import iso
+from queries.statements import statement
+from queries.whois import canonical_address
+from transform.policy.way import End, is_private
+
+FORMS = (
+    "pod/NAME, pod/NAMESPACE/NAME or pod/CLUSTER/NAMESPACE/NAME, so too workload/… and "
+    "node/NAME, load_balancer/NAME …; i-…, eni-…, an address, or address@vpc-…"
+)
+_EMPTY = dict.fromkeys(
+    ("address", "eni", "instance", "kind", "workload", "name", "namespace",
+     "cluster", "vpc")
+)  # fmt: skip
+MOST = 20  # ends of one name that are looked at
+_KIND = re.compile(r"[a-z_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An end, and what more is known of it.
+
+    Attributes:
+        node: The node that it runs on; None: on none that is known.
+        is_pod: It is a pod.
+        others: How many others were meant as well.
+    """
+
+    end: End
+    node: str | None = None
+    is_pod: bool = False
+    others: int = 0
+
+    @property
+    def is_v4(self) -> bool:
+        """Whether its address is one of IPv4."""
+        return ":" not in self.end.address
+
+
+def find_ends(
+    session: Session, source: str, target: str, at: datetime
+) -> tuple[Found, Found]:
+    """Return who two ends are at a time, both by addresses of one kind.
+
+    Args:
+        session: Over `identities` and `configurations`.
+        source: As users write it; see ``FORMS``.
+        target: So too.
+        at: When; UTC.
+
+    Raises:
+        UsageError: Nobody is meant, or several in different VPCs.
+    """
+    some, others = (find(session, text, at) for text in (source, target))
+    pairs = [
+        (one, other) for one in some for other in others if one.is_v4 == other.is_v4
+    ]
+    if not pairs:
+        raise UsageError(
+            f"{source} and {target} have no addresses of one kind, IPv4 or IPv6"
+        )
+    # Of a workload's pods those tell most that are not on one node.
+    apart = (pair for pair in pairs if pair[0].node != pair[1].node)
+    return next(apart, pairs[0])
+
+
+def find(session: Session, text: str, at: datetime) -> list[Found]:
+    """Return who is meant, the newest first: all pods of a workload, say.
+
+    Raises:
+        UsageError: Nobody is, or several in different VPCs.
+    """
+    given = read(text)
+    rows = session.query(statement("explain/ends"), {**given, "at": at}).to_pylist()
+    if not rows and given["address"]:
+        return [_unheld(session, str(given["address"]), given["vpc"])]
+    if not rows:
+        raise UsageError(
+            f"{text}: nobody of that name had an address at {iso(at)}; pods on the "
+            "host's network have none of their own, ask of node/NAME"
+        )
+    return _candidates(text, rows)
+
+
+def read(text: str) -> dict[str, str | None]:
+    """Read what users write for an end into what is asked of `identities`.
+
+    Raises:
+        UsageError: It is no such thing.
+    """
+    word, _, rest = text.strip().partition("/")
+    address, _, vpc = word.partition("@")
+    if rest and _KIND.fullmatch(word):
+        return _EMPTY | _named(text, word, rest.split("/"))
+    if word.startswith("eni-") and not rest:
+        return _EMPTY | {"eni": word}
+    if word.startswith("i-") and not rest:
+        return _EMPTY | {"instance": word}
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        raise UsageError(f"{text!r} names no end: {FORMS}") from None
+    return _EMPTY | {"address": canonical_address(address), "vpc": vpc or None}
+
+
+def _named(text: str, kind: str, names: Sequence[str]) -> dict[str, str | None]:
+    if not all(names) or len(names) > 3:
+        raise UsageError(f"{text!r} names no end: {FORMS}")
+    name, namespace, cluster = [*reversed(names), None, None][:3]
+    what: dict[str, str | None] = {"kind": kind, "name": name}
+    if kind == "workload":
+        what = {"workload": name}
+    return {**what, "namespace": namespace, "cluster": cluster}
+
+
+def _candidates(text: str, rows: Sequence[Mapping[str, Any]]) -> list[Found]:
+    """Return those that are meant, all in one VPC.
+
+    A pod has its address by an interface, which is listed too.
+    """
+    places = sorted({r["vpc"] for r in rows if r["vpc"]})
+    if len(places) > 1:
+        raise UsageError(
+            f"{text} is somebody in each of {', '.join(places)}: say which, such as "
+            f"{_narrowed(rows[0])}"
+        )
+    pods = [r for r in rows if r["kind"] == "pod"]
+    carriers = {r["address"]: r for r in rows if r["eni"]}
+    names = {_name(row) for row in pods}
+    return [
+        _found(row, carriers.get(row["address"], row), others=max(len(names) - 1, 0))
+        for row in {r["address"]: r for r in reversed(pods or rows)}.values()
+    ][::-1][:MOST]
+
+
+def _found(row: Mapping[str, Any], carrier: Mapping[str, Any], *, others: int) -> Found:
+    end = End(
+        address=row["address"],
+        interface=row["eni"] or carrier["eni"],
+        subnet=row["subnet"] or carrier["subnet"],
+        vpc=row["vpc"] or carrier["vpc"],
+        name=_name(row),
+        has_public=None if row["kind"] == "pod" else row["has_public"],
+    )
+    return Found(end, row["node"], row["kind"] == "pod", others)
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    if row["kind"] == "pod":
+        return f"pod {row['namespace']}/{row['pod']}"
+    named = row["name"] or row["node"] or row["instance"]
+    return str(named or f"{row['kind']} {row['eni'] or ''}").strip()
+
+
+def _narrowed(row: Mapping[str, Any]) -> str:
+    """Return what names one of several: by its cluster, or by its VPC."""
+    if row["cluster"] and row["namespace"]:
+        names = row["cluster"], row["namespace"], row["workload"] or row["pod"]
+        return f"workload/{'/'.join(map(str, names))}"
+    return f"{row['address']}@{row['vpc']}"
+
+
+def _unheld(session: Session, address: str, vpc: str | None) -> Found:
+    """Return an address that nobody holds: where it lies, if anywhere."""
+    end = End(address)
+    if not is_private(address) and vpc is None:
+        return Found(end)
+    given = {"addresses": [address], "vpc": vpc}
+    homes = session.query(statement("meta/homes"), given).to_pylist()
+    places = _distinct(h["vpc"] for h in homes)
+    if len(places) > 1:
+        raise UsageError(
+            f"{address} lies in each of {', '.join(places)}: say which, such as "
+            f"{address}@{places[0]}"
+        )
+    subnets = [h["resource_id"] for h in homes if h["resource_type"] == "subnet"]
+    return Found(
+        replace(
+            end,
+            vpc=places[0] if places else None,
+            subnet=subnets[0] if subnets else None,
+        )
+    )
+
+
+def _distinct(texts: Iterable[str | None]) -> list[str]:
+    return sorted({text for text in texts if text})
