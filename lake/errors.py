@@ -26,6 +26,7 @@
     │  │  └─ FilterError                   says where in the filter, and what is wrong
     │  ├─ NotBrought                       it needs a file of the user's
     │  ├─ SnapshotGone                     it has expired since a page was read of it
+    │  ├─ NothingToExplain         exit 3   no record fits
     │  ├─ ResultTooLarge
     │  ├─ QueryTimeout
     │  ├─ MemoryExceeded
@@ -288,6 +289,18 @@ class NotBrought(QueryError):
     def __init__(self, report: str, how: str) -> None:
         self.report = report
         super().__init__(f"{report} needs a list of yours: {how}")
+
+
+class NothingToExplain(QueryError):
+    """No record fits what is to be explained."""
+
+    exit_code = 3
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no record fits: widen since and until, or leave a filter out; the report "
+            "`records` with the same filters shows what is there"
+        )
 
 
 class ResultTooLarge(QueryError):

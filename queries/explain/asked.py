@@ -9,9 +9,10 @@ from typing import Any
 
 from lake.errors import BadParameter, UsageError
 from queries.engine import Engine
-from queries.explain.hypothetical import Wanted, would_pass
+from queries.explain.hypothetical import TABLES, Wanted, would_pass
 from queries.explain.recorded import flow_report, why
 from queries.limits import UNLIMITED, Limits
+from queries.scoped import check_may_read
 from queries.spelling import PROTOCOLS, iso
 from queries.values import parse_moment
 
@@ -46,11 +47,12 @@ def explain(
         limits: Of the principal.
 
     Raises:
-        BadParameter: A parameter is unknown or not allowed.
-        UsageError: No record fits, or an end is nobody.
+        BadParameter: A parameter is unknown or not allowed, or an end is nobody.
+        NothingToExplain: No record fits.
         UnlimitedOnly: There are limits.
     """
     if given.keys() & set(ENDS):
+        check_may_read(TABLES, limits)
         return _would(engine, given, now)
     return why(engine, _around(given, now), now=now, limits=limits)
 

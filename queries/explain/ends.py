@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from lake.errors import UsageError
+from lake.errors import BadParameter
 from queries.session import Session
 from queries.spelling import iso
 from queries.statements import statement
@@ -26,6 +26,22 @@ _EMPTY = dict.fromkeys(
 )  # fmt: skip
 MOST = 20  # ends of one name that are looked at
 _KIND = re.compile(r"[a-z_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """What users write for an end.
+
+    Attributes:
+        parameter: ``from`` or ``to``.
+    """
+
+    parameter: str
+    text: str
+
+    def refused(self, allowed: str) -> BadParameter:
+        """Return the error that says what would have been right."""
+        return BadParameter(self.parameter, self.text, allowed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,49 +77,51 @@ def find_ends(
         at: When; UTC.
 
     Raises:
-        UsageError: Nobody is meant, or several in different VPCs.
+        BadParameter: Nobody is meant, or several in different VPCs.
     """
-    some, others = (find(session, text, at) for text in (source, target))
+    some, others = (
+        find(session, Name(name, text), at)
+        for name, text in (("from", source), ("to", target))
+    )
     pairs = [
         (one, other) for one in some for other in others if one.is_v4 == other.is_v4
     ]
     if not pairs:
-        raise UsageError(
-            f"{source} and {target} have no addresses of one kind, IPv4 or IPv6"
-        )
+        allowed = f"somebody with an address of the kind that {source} has"
+        raise BadParameter("to", target, allowed)
     # Of a workload's pods those tell most that are not on one node.
     apart = (pair for pair in pairs if pair[0].node != pair[1].node)
     return next(apart, pairs[0])
 
 
-def find(session: Session, text: str, at: datetime) -> list[Found]:
+def find(session: Session, name: Name, at: datetime) -> list[Found]:
     """Return who is meant, the newest first: all pods of a workload, say.
 
     Raises:
-        UsageError: Nobody is, or several in different VPCs.
+        BadParameter: Nobody is, or several in different VPCs.
     """
-    given = read(text)
+    given = read(name)
     rows = session.query(statement("explain/ends"), {**given, "at": at}).to_pylist()
     if not rows and given["address"]:
-        return [_unheld(session, str(given["address"]), given["vpc"])]
+        return [_unheld(session, name, str(given["address"]), given["vpc"])]
     if not rows:
-        raise UsageError(
-            f"{text}: nobody of that name had an address at {iso(at)}; pods on the "
-            "host's network have none of their own, ask of node/NAME"
+        raise name.refused(
+            f"nobody of that name had an address at {iso(at)}; pods on the host's "
+            "network have none of their own, ask of node/NAME"
         )
-    return _candidates(text, rows)
+    return _candidates(name, rows)
 
 
-def read(text: str) -> dict[str, str | None]:
+def read(name: Name) -> dict[str, str | None]:
     """Read what users write for an end into what is asked of `identities`.
 
     Raises:
-        UsageError: It is no such thing.
+        BadParameter: It is no such thing.
     """
-    word, _, rest = text.strip().partition("/")
+    word, _, rest = name.text.strip().partition("/")
     address, _, vpc = word.partition("@")
     if rest and _KIND.fullmatch(word):
-        return _EMPTY | _named(text, word, rest.split("/"))
+        return _EMPTY | _named(name, word, rest.split("/"))
     if word.startswith("eni-") and not rest:
         return _EMPTY | {"eni": word}
     if word.startswith("i-") and not rest:
@@ -111,13 +129,13 @@ def read(text: str) -> dict[str, str | None]:
     try:
         ipaddress.ip_address(address)
     except ValueError:
-        raise UsageError(f"{text!r} names no end: {FORMS}") from None
+        raise name.refused(FORMS) from None
     return _EMPTY | {"address": canonical_address(address), "vpc": vpc or None}
 
 
-def _named(text: str, kind: str, names: Sequence[str]) -> dict[str, str | None]:
+def _named(given: Name, kind: str, names: Sequence[str]) -> dict[str, str | None]:
     if not all(names) or len(names) > 3:
-        raise UsageError(f"{text!r} names no end: {FORMS}")
+        raise given.refused(FORMS)
     name, namespace, cluster = [*reversed(names), None, None][:3]
     what: dict[str, str | None] = {"kind": kind, "name": name}
     if kind == "workload":
@@ -125,15 +143,15 @@ def _named(text: str, kind: str, names: Sequence[str]) -> dict[str, str | None]:
     return {**what, "namespace": namespace, "cluster": cluster}
 
 
-def _candidates(text: str, rows: Sequence[Mapping[str, Any]]) -> list[Found]:
+def _candidates(name: Name, rows: Sequence[Mapping[str, Any]]) -> list[Found]:
     """Return those that are meant, all in one VPC.
 
     A pod has its address by an interface, which is listed too.
     """
     places = sorted({r["vpc"] for r in rows if r["vpc"]})
     if len(places) > 1:
-        raise UsageError(
-            f"{text} is somebody in each of {', '.join(places)}: say which, such as "
+        raise name.refused(
+            f"somebody in each of {', '.join(places)}: say which, such as "
             f"{_narrowed(rows[0])}"
         )
     pods = [r for r in rows if r["kind"] == "pod"]
@@ -172,7 +190,7 @@ def _narrowed(row: Mapping[str, Any]) -> str:
     return f"{row['address']}@{row['vpc']}"
 
 
-def _unheld(session: Session, address: str, vpc: str | None) -> Found:
+def _unheld(session: Session, name: Name, address: str, vpc: str | None) -> Found:
     """Return an address that nobody holds: where it lies, if anywhere."""
     end = End(address)
     if not is_private(address) and vpc is None:
@@ -181,8 +199,8 @@ def _unheld(session: Session, address: str, vpc: str | None) -> Found:
     homes = session.query(statement("meta/homes"), given).to_pylist()
     places = _distinct(h["vpc"] for h in homes)
     if len(places) > 1:
-        raise UsageError(
-            f"{address} lies in each of {', '.join(places)}: say which, such as "
+        raise name.refused(
+            f"it lies in each of {', '.join(places)}: say which, such as "
             f"{address}@{places[0]}"
         )
     subnets = [h["resource_id"] for h in homes if h["resource_type"] == "subnet"]

@@ -64,7 +64,7 @@ def would_pass(engine: Engine, wanted: Wanted, at: datetime) -> dict[str, Any]:
         at: When; UTC.
 
     Raises:
-        UsageError: An end is nobody, or somebody in several VPCs.
+        BadParameter: An end is nobody, or somebody in several VPCs.
     """
     begun = time.perf_counter()
     pinned = engine.pin(list(TABLES))

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lake.errors import UsageError
+from lake.errors import NothingToExplain
 from lake.tables import CONFIGURATIONS, FLOWS
 from queries.answers import answer, pose
 from queries.catalogue import load_report
@@ -46,10 +46,6 @@ CONTRADICTED = (
     "what was configured denies what was accepted: the log holds, and the inventory of "
     "then is not whole"
 )
-NONE_FOUND = (
-    "no record fits: widen since and until, or leave a filter out; the report "
-    "`records` with the same filters shows what is there"
-)
 
 
 @cache
@@ -76,7 +72,7 @@ def why(
         limits: Of the principal; what was configured is for nobody with limits.
 
     Raises:
-        UsageError: No record fits.
+        NothingToExplain: No record fits.
         BadParameter: A parameter is unknown or not allowed.
         UnlimitedOnly: There are limits.
     """
@@ -85,7 +81,7 @@ def why(
     found = answer(engine, question)
     rows = found.rows.to_pylist()
     if not rows:
-        raise UsageError(NONE_FOUND)
+        raise NothingToExplain
     row = rows[0]
     window = _conversation(row)
     pinned = engine.pin([FLOWS.name, CONFIGURATIONS.name])
