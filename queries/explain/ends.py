@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from lake.errors import BadParameter
+from queries.explain.holders import Found, ends_of, placed
 from queries.session import Session
 from queries.spelling import iso
 from queries.statements import statement
@@ -42,27 +43,6 @@ class Name:
     def refused(self, allowed: str) -> BadParameter:
         """Return the error that says what would have been right."""
         return BadParameter(self.parameter, self.text, allowed)
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """An end, and what more is known of it.
-
-    Attributes:
-        node: The node that it runs on; None: on none that is known.
-        is_pod: It is a pod.
-        others: How many others were meant as well.
-    """
-
-    end: End
-    node: str | None = None
-    is_pod: bool = False
-    others: int = 0
-
-    @property
-    def is_v4(self) -> bool:
-        """Whether its address is one of IPv4."""
-        return ":" not in self.end.address
 
 
 def find_ends(
@@ -101,15 +81,21 @@ def find(session: Session, name: Name, at: datetime) -> list[Found]:
         BadParameter: Nobody is, or several in different VPCs.
     """
     given = read(name)
+    vpc = given.pop("vpc")
     rows = session.query(statement("explain/ends"), {**given, "at": at}).to_pylist()
     if not rows and given["address"]:
-        return [_unheld(session, name, str(given["address"]), given["vpc"])]
+        return [_unheld(session, name, str(given["address"]), vpc)]
     if not rows:
         raise name.refused(
             f"nobody of that name had an address at {iso(at)}; pods on the host's "
             "network have none of their own, ask of node/NAME"
         )
-    return _candidates(name, rows)
+    known = placed(session, rows, at)
+    if vpc:
+        known = [row for row in known if row["vpc"] == vpc]
+    if not known:
+        raise name.refused(f"nobody has it in {vpc}")
+    return _in_one_vpc(name, known)
 
 
 def read(name: Name) -> dict[str, str | None]:
@@ -143,48 +129,19 @@ def _named(given: Name, kind: str, names: Sequence[str]) -> dict[str, str | None
     return {**what, "namespace": namespace, "cluster": cluster}
 
 
-def _candidates(name: Name, rows: Sequence[Mapping[str, Any]]) -> list[Found]:
-    """Return those that are meant, all in one VPC.
-
-    A pod has its address by an interface, which is listed too.
-    """
-    places = sorted({r["vpc"] for r in rows if r["vpc"]})
+def _in_one_vpc(name: Name, rows: Sequence[Mapping[str, Any]]) -> list[Found]:
+    places = _distinct(row["vpc"] for row in rows)
     if len(places) > 1:
         raise name.refused(
             f"somebody in each of {', '.join(places)}: say which, such as "
-            f"{_narrowed(rows[0])}"
+            f"{_narrowed(name, rows[0])}"
         )
-    pods = [r for r in rows if r["kind"] == "pod"]
-    carriers = {r["address"]: r for r in rows if r["eni"]}
-    names = {_name(row) for row in pods}
-    return [
-        _found(row, carriers.get(row["address"], row), others=max(len(names) - 1, 0))
-        for row in {r["address"]: r for r in reversed(pods or rows)}.values()
-    ][::-1][:MOST]
+    return ends_of(rows)[:MOST]
 
 
-def _found(row: Mapping[str, Any], carrier: Mapping[str, Any], *, others: int) -> Found:
-    end = End(
-        address=row["address"],
-        interface=row["eni"] or carrier["eni"],
-        subnet=row["subnet"] or carrier["subnet"],
-        vpc=row["vpc"] or carrier["vpc"],
-        name=_name(row),
-        has_public=None if row["kind"] == "pod" else row["has_public"],
-    )
-    return Found(end, row["node"], row["kind"] == "pod", others)
-
-
-def _name(row: Mapping[str, Any]) -> str:
-    if row["kind"] == "pod":
-        return f"pod {row['namespace']}/{row['pod']}"
-    named = row["name"] or row["node"] or row["instance"]
-    return str(named or f"{row['kind']} {row['eni'] or ''}").strip()
-
-
-def _narrowed(row: Mapping[str, Any]) -> str:
+def _narrowed(name: Name, row: Mapping[str, Any]) -> str:
     """Return what names one of several: by its cluster, or by its VPC."""
-    if row["cluster"] and row["namespace"]:
+    if "/" in name.text and row["cluster"] and row["namespace"]:
         names = row["cluster"], row["namespace"], row["workload"] or row["pod"]
         return f"workload/{'/'.join(map(str, names))}"
     return f"{row['address']}@{row['vpc']}"

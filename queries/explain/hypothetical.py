@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 from lake.tables import CONFIGURATIONS, IDENTITIES
 from queries.engine import Engine
 from queries.explain.configured import around
-from queries.explain.ends import Found, find_ends
+from queries.explain.ends import find_ends
+from queries.explain.holders import Found
 from queries.explain.plain import (
     DEPENDS,
     NEVER_SHOWN,

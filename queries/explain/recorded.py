@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -10,8 +11,10 @@ from typing import Any
 
 from lake.errors import NothingToExplain
 from lake.tables import CONFIGURATIONS, FLOWS
-from queries.answers import answer, pose
+from queries.answers import Question, pose
 from queries.catalogue import load_report
+from queries.compose import TRAFFIC
+from queries.computed import rows_of
 from queries.contract import Report
 from queries.engine import Engine
 from queries.explain.configured import around
@@ -25,7 +28,9 @@ from queries.explain.plain import (
 )
 from queries.explain.proof import proofs, tried
 from queries.explain.says import what_of
+from queries.known import facts_for
 from queries.limits import UNLIMITED, Limits
+from queries.meta import meta_of
 from queries.scoped import check_may_read
 from queries.session import Session
 from queries.spelling import iso
@@ -77,26 +82,34 @@ def why(
         UnlimitedOnly: There are limits.
     """
     check_may_read([CONFIGURATIONS.name], limits)
+    begun = time.perf_counter()
     question = pose(engine, flow_report(), given, now=now, limits=limits)
-    found = answer(engine, question)
-    rows = found.rows.to_pylist()
-    if not rows:
-        raise NothingToExplain
-    row = rows[0]
-    window = _conversation(row)
-    pinned = engine.pin([FLOWS.name, CONFIGURATIONS.name])
-    plans = [engine.plan(pinned[FLOWS.name], window),
-             engine.plan(pinned[CONFIGURATIONS.name])]  # fmt: skip
-    with engine.session(plans) as session:
-        seen = _seen(session, row, window)
-        names = (row["interface"], row["src_eni"], row["dst_eni"])
-        policy, _ = around(session, names)
+    [configured] = engine.pin([CONFIGURATIONS.name]).values()
+    flows = engine.plan(question.pinned[FLOWS.name], _with_conversations(question))
+    with engine.session([flows, engine.plan(configured)]) as session:
+        rows = rows_of(session, question, TRAFFIC, {}, None).to_pylist()
+        if not rows:
+            raise NothingToExplain
+        row, *others = rows
+        seen = _seen(session, row)
+        policy, _ = around(session, (row["interface"], row["src_eni"], row["dst_eni"]))
+    facts = facts_for(engine, question)
+    meta = meta_of(question, [flows], flows.snapshot, facts)
+    elapsed = round((time.perf_counter() - begun) * 1000, 1)
     return {
         **_explained(policy, row, seen),
-        "others": [_other(one) for one in rows[1:]],
+        "others": [_other(one) for one in others],
         "never_shown": list(NEVER_SHOWN),
-        "meta": found.meta,
+        "meta": {**meta, "elapsed_ms": elapsed},
     }
+
+
+def _with_conversations(question: Question) -> Window | None:
+    """Return the window with what was said before and after it."""
+    window = question.window
+    if window is None:
+        return None
+    return Window(window.since - CONVERSATION, window.until + CONVERSATION)
 
 
 def _explained(
@@ -155,23 +168,17 @@ def _second(time: datetime) -> int:
     return int(time.timestamp())
 
 
-def _conversation(row: Mapping[str, Any]) -> Window:
-    first, last = (row[n].astimezone(UTC) for n in ("first_seen", "last_seen"))
-    return Window(first - CONVERSATION, last + CONVERSATION)
-
-
-def _seen(
-    session: Session, row: Mapping[str, Any], window: Window
-) -> list[dict[str, Any]]:
+def _seen(session: Session, row: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return what interfaces recorded of the conversation, either way."""
+    first, last = (row[n].astimezone(UTC) for n in ("first_seen", "last_seen"))
     client, server = ("dst", "src") if row["is_request"] is False else ("src", "dst")
     given = {
         "protocol": row["protocol"],
         "client": row[f"{client}_address"],
         "server": row[f"{server}_address"],
         "port": row[f"{server}port"],
-        "since": window.since,
-        "until": window.until,
+        "since": first - CONVERSATION,
+        "until": last + CONVERSATION,
     }
     found = session.query(statement("explain/seen"), given)
     return [_plain(one) for one in found.to_pylist()]

@@ -26,5 +26,5 @@ def service_of(way: Way) -> str:
 def decided(steps: Iterable[Step]) -> str:
     """Return where a packet is stopped, and by which rule."""
     step = next(step for step in steps if step.decision == FAILS)
-    by = _WHAT.get(step.kind, "by its route table")
+    by = _WHAT.get(step.kind, "by routing")
     return f"{_WHERE[step.at]}, {by}: {step.rule}"
