@@ -221,16 +221,15 @@ def _lacks(
 def route(policy: Policy, way: Way) -> Step:
     """Return where the route table of the source's subnet sends a packet."""
     own = way.source
-    if own.interface is None or own.subnet is None or own.vpc is None:
-        lack = Lack(own.address, "no inventory tells in which subnet it is")
-        return Step("source", ROUTES, None, own.interface, UNKNOWN, None, lacks=(lack,))
+    if own.subnet is None or own.vpc is None:
+        return _without_table(way)
     asked = asked_about(policy, [way], inbound=False)
     span = {"begin": int(asked.begin[0]), "end": int(asked.end[0])}
     found = routed(policy.known, subnet=own.subnet, vpc=own.vpc,
                    address=way.target.address, **span)  # fmt: skip
     decision, rule = _routed(found, way)
     if found.table is None and own.vpc == way.target.vpc:
-        decision, rule = PASSES, f"{own.vpc}: its local route"
+        return _without_table(way)
     return Step(
         at="source",
         kind=ROUTES,
@@ -241,6 +240,16 @@ def route(policy: Policy, way: Way) -> Step:
         considered=tuple(_considered(found)),
         lacks=tuple(_unrouted(found, own.subnet)) if decision == UNKNOWN else (),
     )
+
+
+def _without_table(way: Way) -> Step:
+    """Return what holds where no route table is known: within a VPC all is routed."""
+    own, vpc = way.source, way.source.vpc
+    if vpc is not None and vpc == way.target.vpc:
+        return Step("source", ROUTES, None, own.interface, PASSES,
+                    f"{vpc}: its local route")  # fmt: skip
+    lack = Lack(own.address, "no inventory tells in which subnet it is")
+    return Step("source", ROUTES, None, own.interface, UNKNOWN, None, lacks=(lack,))
 
 
 def _routed(found: Routed, way: Way) -> tuple[str, str | None]:
