@@ -27,8 +27,9 @@ KINDS = """
 
 def rows(world: Path, condition: str) -> list[dict[str, Any]]:
     """Return a true record of each kind: scenario, cause, direction, action."""
-    found = duckdb.sql(KINDS.format(world, condition)).to_arrow_table()
-    return list(found.to_pylist())
+    with duckdb.connect() as reader:
+        found: Any = reader.execute(KINDS.format(world, condition))
+        return list(found.to_arrow_table().to_pylist())
 
 
 def moment(second: int) -> str:

@@ -17,6 +17,7 @@ from queries.engine import Engine
 from queries.explain.asked import explain as explained
 from queries.explain.asked import of_row
 from queries.explain.shown import text_of
+from queries.explain.trail import events_in, with_events
 from queries.output import opened
 
 
@@ -57,6 +58,10 @@ def explain(
         Path | None,
         typer.Option(help="A report's JSON, or a row of it; - is stdin"),
     ] = None,
+    cloudtrail: Annotated[
+        Path | None,
+        typer.Option(help="Events, to say who made a change: a file or a directory"),
+    ] = None,
     number: Annotated[int, typer.Option(min=0, help="Which row of --row")] = 0,
     format_: Annotated[
         str | None, typer.Option("--format", help="table or json; table on a terminal")
@@ -88,8 +93,11 @@ def explain(
             "what is to be explained? --src, --dst, --port, --where, --filter or --row "
             "for records; --from and --to for packets that nobody has sent"
         )
+    events = events_in(cloudtrail) if cloudtrail else None
     with Engine(load_settings()) as engine:
         found = explained(engine, given, now=datetime.now(UTC))
+    if events is not None and "changes" in found:
+        found["changes"] = with_events(found["changes"], events)
     with opened(None) as out:
         text = text_of(found) if kind == "table" else formats.json_text(found) + "\n"
         out.write(text.encode())

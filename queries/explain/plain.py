@@ -56,7 +56,7 @@ def change_of(changed: Changed) -> dict[str, Any]:
     """Return a change, its times as ISO 8601."""
     found = asdict(changed)
     found |= {"after": moment(changed.after), "by": moment(changed.by)}
-    found |= {"removed": list(changed.removed), "added": list(changed.added)}
+    found |= {n: list(found[n]) for n in ("names", "removed", "added")}
     return found
 
 

@@ -25,7 +25,7 @@ def _lines(found: Values) -> Iterator[str]:
         ports = reply["client_ports"]
         to = "" if not ports else f" to port {_span(ports)}"
         yield from _steps(f"its reply{to}: {reply['verdict']}", reply["steps"])
-    yield from _section("changed before", map(_change, found.get("changes", ())))
+    yield from _section("changed before", _changes(found.get("changes", ())))
     yield from _section("missing to be sure", map(_lack, found["missing"]))
     yield from _section("others that fit", map(_other, found.get("others", ())))
     if found.get("configuration_seen"):
@@ -76,6 +76,13 @@ def _match(one: Values) -> str:
     if one["matches"] == "no":
         return f"no, other {' and '.join(one['differs'])}"
     return str(one["matches"] if one["why"] is None else f"maybe, {one['why']}")
+
+
+def _changes(changes: Iterable[Values]) -> Iterator[str]:
+    for one in changes:
+        yield _change(one)
+        for event in one.get("events", ()):
+            yield f"  {event['time']} {event['event']} by {event['by']}"
 
 
 def _change(one: Values) -> str:

@@ -279,7 +279,7 @@ def test_packets_would_pass_as_those_did_that_were_sent(held, world):
     quality, settings = held
     if quality != "watch":
         return
-    told = Counter()
+    told: Counter[str] = Counter()
     with Engine(settings) as engine:
         for row, found in sendable(engine, world):
             wanted = "fails" if row["action"] == "REJECT" else "passes"

@@ -1,5 +1,6 @@
 """`flowlake explain` and `/v1/explain`: one flow, rule by rule."""
 
+import gzip
 import json
 from datetime import UTC, datetime
 
@@ -86,11 +87,47 @@ def test_what_the_log_proves_is_said_apart_from_what_was_configured(settings):
 def test_the_change_before_it_is_shown_with_its_difference(settings):
     [change] = run(settings, "--port", "443", *DAY)["changes"]
     assert change == {
-        "kind": "security_group", "resource": "sg-2",
+        "kind": "security_group", "resource": "sg-2", "names": ["sg-2"],
         "after": "2026-01-01T11:30:00Z", "by": "2026-01-01T11:50:00Z",
         "removed": ["inbound tcp/443 from 10.0.0.1/32"],
         "added": ["inbound tcp/22 from 10.0.0.1/32"], "explains": True,
     }  # fmt: skip
+
+
+def event(name, at, *, group="sg-2", **more):
+    return {"eventName": name, "eventTime": at, "eventID": name, "readOnly": False,
+            "userIdentity": {"arn": "arn:aws:iam::1:user/ann"},
+            "requestParameters": {"groupId": group}, **more}  # fmt: skip
+
+
+def test_events_of_cloudtrail_say_who_made_a_change(settings, tmp_path):
+    revoked = "RevokeSecurityGroupIngress"
+    told = [
+        event(revoked, "2026-01-01T11:40:00Z"),
+        event("AuthorizeSecurityGroupIngress", "2026-01-01T11:41:00Z", group="sg-9"),
+        event("DescribeSecurityGroups", "2026-01-01T11:42:00Z", readOnly=True),
+        event("RevokeSecurityGroupEgress", "2026-01-01T12:40:00Z"),
+        event("ModifySecurityGroupRules", "2026-01-01T11:43:00Z",
+              errorCode="UnauthorizedOperation"),
+    ]  # fmt: skip
+    trail = tmp_path / "trail"
+    trail.mkdir()
+    (trail / "a.json.gz").write_bytes(
+        gzip.compress(json.dumps({"Records": told}).encode())
+    )
+    looked_up = {"Events": [{"CloudTrailEvent": json.dumps(told[0])}]}
+    (tmp_path / "b.json").write_text(json.dumps(looked_up))
+    for path in (trail, tmp_path / "b.json"):
+        found = run(settings, "--port", "443", *DAY, "--cloudtrail", str(path))
+        [change] = found["changes"]
+        assert [(e["event"], e["by"]) for e in change["events"]] == [
+            (revoked, "arn:aws:iam::1:user/ann")]  # fmt: skip
+        assert f"{revoked} by arn" in text_of(found)
+    (tmp_path / "c.json").write_text("[]")
+    error = run(
+        settings, "--port", "443", "--cloudtrail", str(tmp_path / "c.json"), code=2
+    )
+    assert "neither Records nor Events" in error
 
 
 def test_a_row_of_a_report_is_explained(settings, tmp_path):

@@ -30,6 +30,7 @@ class Changed:
     Attributes:
         kind: Of the resource: ``INTERFACE``, ``GROUP``, ``ACL`` or ``LIST``.
         resource: Its id; of a network ACL that of its subnet.
+        names: All ids that it is known by.
         after, by: It happened after the one and by the other; seconds since 1970.
         removed, added: The difference, in words.
         explains: Whether the packet would have passed here before, and not since;
@@ -38,6 +39,7 @@ class Changed:
 
     kind: str
     resource: str
+    names: tuple[str, ...]
     after: int
     by: int
     removed: tuple[str, ...]
@@ -77,6 +79,7 @@ def changes_before(
             Changed(
                 kind=kind,
                 resource=name,
+                names=_names(kind, name, one, other),
                 after=one.certain[1],
                 by=other.certain[0],
                 removed=removed,
@@ -85,6 +88,13 @@ def changes_before(
             )
         )
     return sorted(found, key=lambda c: (c.explains is not True, -c.by, c.resource))
+
+
+def _names(kind: str, name: str, one: Version, other: Version) -> tuple[str, ...]:
+    if kind != ACL:
+        return (name,)
+    acls = dict.fromkeys(v.content["NetworkAclId"] for v in (one, other))
+    return (name, *acls)
 
 
 def _concerned(
