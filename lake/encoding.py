@@ -6,9 +6,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from lake.tables import Table
+from lake.tables import ROW_GROUP_ROWS, Table
 
-ROW_GROUP_ROWS = 262_144
 BLOOM_FALSE_POSITIVES = 0.02
 NEVER_REPEATING = {"bytes", "srcport", "dstport", "service_port"}
 WRITE_BATCH_ROWS = 16_384  # a tenth less time than with Arrow's 1,024

@@ -40,8 +40,13 @@ def around(
     wanted = sorted(filter(None, interfaces))
     own = session.query(statement("explain/interfaces"), {"interfaces": wanted})
     named = _named(own)
-    groups = _begin(named, "sg-")
-    given = {"interfaces": wanted, "groups": groups, "vpcs": _begin(named, "vpc-")}
+    groups, subnets = _begin(named, "sg-"), _begin(named, "subnet-")
+    given = {
+        "interfaces": wanted,
+        "groups": groups,
+        "subnets": subnets,
+        "subnet_of": "|".join(f'"{re.escape(name)}"' for name in subnets) or "^$",
+    }
     beside = session.query(statement("explain/around"), given)
     referred = _named(beside)
     more = session.query(

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from transform.policy.changed import Changed
 from transform.policy.lacks import Lack, moment
+from transform.policy.preceding import Changed
 from transform.policy.reply import Replied
 from transform.policy.way import FAILS, UNKNOWN, End, Step
 

@@ -36,8 +36,8 @@ from queries.session import Session
 from queries.spelling import iso
 from queries.statements import statement
 from queries.values import Window
-from transform.policy.changed import changes_before
 from transform.policy.policy import Policy
+from transform.policy.preceding import changes_before
 from transform.policy.reply import replies
 from transform.policy.way import End, Step, Way, steps
 

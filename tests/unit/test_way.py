@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tests.policies import HOUR, NOON, acl_of, group, interface, network, policy_of, row
 from transform.policy.asked import ALLOWED, DENIED, NOT_ASKED, UNKNOWN
-from transform.policy.changed import changes_before
 from transform.policy.lacks import lacking
+from transform.policy.preceding import changes_before
 from transform.policy.reply import is_tracked, replies
 from transform.policy.way import ACL, GROUPS, ROUTES, End, Way, asked_about, steps
 
