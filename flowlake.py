@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "ingest": ("ingest.cli", "ingest", "Read every new flow-log object, each once."),
     "report": ("queries.cli", "report", "Answer a question; no name: the catalogue."),
     "sql": ("queries.cli", "sql", "Ask in SQL, once or in a shell; read-only."),
+    "backtest": ("queries.backtest_cli", "backtest", "What changed rules would do."),
     "whois": ("queries.whois", "whois", "Who an address was, and how that is known."),
     "doctor": ("queries.checkup", "doctor", "What is wrong, its cost, what to do."),
     "status": ("queries.cli", "status", "What the lake holds and how fresh it is."),
