@@ -29,6 +29,7 @@ from transform.policy.changed import resolved
 LIMIT = 100
 CONFIGURATIONS = "configurations"
 DAY = timedelta(days=1)
+MOST_PORTS = 20  # of rows alike that stand for themselves, as in reports
 LIKE = "accepted_traffic"  # a report whose window has what is known of this one's
 NAMES = ("client", "client_namespace", "client_owner", "server", "server_namespace",
          "server_owner", "service_port", "protocol", "effect", "why",
@@ -36,6 +37,9 @@ NAMES = ("client", "client_namespace", "client_owner", "server", "server_namespa
 _FOLD = [("records", "sum"), ("packets", "sum"), ("bytes", "sum"),
          ("first_seen", "min"), ("last_seen", "max")]  # fmt: skip
 _ORDER = [(name, "ascending") for name in NAMES]
+COLUMNS = ("effect", *NAMES[:7], "many_ports", "protocol", "stage", "why",
+           "interface", "interfaces", "records", "packets", "bytes", "first_seen",
+           "last_seen")  # fmt: skip
 _RANK = {"broken": 0, "allowed": 1, "undetermined": 2}
 
 
@@ -90,10 +94,11 @@ def backtested(
         now: What relative times count from; UTC.
 
     Returns:
-        A row for each client, server, their owners, service port, protocol, effect
-        (``broken``, ``allowed``, ``undetermined``), reason and stage, with records,
-        packets and bytes; and `meta`, as every answer has it, with the ``changes`` in
-        words and the sums of each effect (``effects``).
+        A row for each client, server, their owners, service port (one row for more
+        than 20 ports), protocol, effect (``broken``, ``allowed``, ``undetermined``),
+        reason and stage, with records, packets and bytes. `meta` is as of every answer,
+        with the ``changes`` in words, the sums of each effect (``effects``) and how many
+        ``interfaces`` the changes reach, and were heard of.
 
     Raises:
         UsageError: No change is given, or one does not fit what is configured.
@@ -183,17 +188,37 @@ def _folded(rows: pa.Table) -> pa.Table:
 
 def _ranked(rows: pa.Table) -> pa.Table:
     """Return one row for all interfaces, what breaks first, then by records."""
+    rows = _ports_folded(rows)
     fold = [*_FOLD, ("interface", "min"), ("interface", "count_distinct")]
-    grouped = rows.group_by(list(NAMES)).aggregate(fold)
+    grouped = rows.group_by([*NAMES, "many_ports"]).aggregate(fold)
     names = {f"{name}_{how}": name for name, how in [*_FOLD, ("interface", "min")]}
     names["interface_count_distinct"] = "interfaces"
     grouped = grouped.rename_columns([names.get(n, n) for n in grouped.column_names])
     kinds = pc.index_in(grouped["effect"], pa.array(list(_RANK)))
     ranked = grouped.append_column("rank", kinds)
     order = [("rank", "ascending"), ("records", "descending"), *_ORDER]
-    shown = ("effect", *NAMES[:8], "stage", "why", "interface", "interfaces", "records",
-             "packets", "bytes", "first_seen", "last_seen")  # fmt: skip
-    return ranked.sort_by(order).select(shown)
+    return ranked.sort_by(order).select(COLUMNS)
+
+
+def _ports_folded(rows: pa.Table) -> pa.Table:
+    """Return rows without the ports of those alike that have more than `MOST_PORTS`.
+
+    As in reports, ``many_ports`` then tells it from a port that nobody knows.
+    """
+    port = rows["service_port"]
+    alike = [name for name in NAMES if name != "service_port"]
+    numbered = rows.append_column("row", pa.array(range(len(rows)), pa.int64()))
+    grouped = numbered.group_by(alike).aggregate(
+        [("service_port", "count_distinct"), ("row", "list")]
+    )
+    is_many = pc.greater(grouped["service_port_count_distinct"], MOST_PORTS)
+    places = pc.list_flatten(grouped.filter(is_many)["row_list"])
+    many = pc.is_in(numbered["row"], places)
+    place = rows.schema.get_field_index("service_port")
+    port = pc.if_else(many, pa.scalar(None, port.type), port)
+    return rows.set_column(place, "service_port", port).append_column(
+        "many_ports", many
+    )
 
 
 def _meta(engine: Engine, posed: Posed, rows: pa.Table) -> dict[str, Any]:

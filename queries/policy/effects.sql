@@ -2,17 +2,18 @@
 --
 -- What passes a gateway is asked there too: network ACLs stop it. Copies by a second
 -- flow log are left out, and so is what a NAT gateway drops in any case.
-WITH shown AS (
+WITH reached AS (
+  SELECT unnest($inward) AS interface_id, 'ingress' AS direction
+  UNION ALL
+  SELECT unnest($outward), 'egress'
+),
+shown AS (
   SELECT
     *,
     CASE direction WHEN 'ingress' THEN dst_eni ELSE src_eni END AS own_interface
-  FROM oriented
+  FROM oriented SEMI JOIN reached USING (interface_id, direction)
   WHERE start_time >= $since AND start_time < $until
     AND action IN $actions
-    AND (
-      (direction = 'ingress' AND interface_id IN $inward)
-      OR (direction = 'egress' AND interface_id IN $outward)
-    )
     AND ($protocols IS NULL OR protocol IS NULL OR protocol IN $protocols)
     AND (dstport IS NULL OR dstport BETWEEN $low AND $high OR protocol NOT IN (6, 17))
     AND ($replies OR initiator IS DISTINCT FROM 'dst')

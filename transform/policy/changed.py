@@ -266,8 +266,9 @@ def _without(permission: Any, change: Change) -> Any:
         return any(_is_same(rule, change.rule) for rule in rules)
 
     kept = {
-        peers: [item for item in permission.get(peers) or () if not is_it(peers, item)]
+        peers: [item for item in items if not is_it(peers, item)]
         for peers, _ in _PEERS
+        if isinstance(items := permission.get(peers), list)
     }
     return {**plain, **kept}
 
