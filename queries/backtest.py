@@ -96,7 +96,7 @@ def backtested(
     Returns:
         A row for each client, server, their owners, service port (one row for more
         than 20 ports), protocol, effect (``broken``, ``allowed``, ``undetermined``),
-        reason and stage, with records, packets and bytes. `meta` is as of every answer,
+        reason and stage, with records, packets, bytes. `meta` is as of every answer,
         with the ``changes`` in words, the sums of each effect (``effects``) and how many
         ``interfaces`` the changes reach, and were heard of.
 
