@@ -96,9 +96,9 @@ def backtested(
     Returns:
         A row for each client, server, their owners, service port (one row for more
         than 20 ports), protocol, effect (``broken``, ``allowed``, ``undetermined``),
-        reason and stage, with records, packets, bytes. `meta` is as of every answer,
-        with the ``changes`` in words, the sums of each effect (``effects``) and how many
-        ``interfaces`` the changes reach, and were heard of.
+        reason and stage, with records, packets and bytes. `meta` has, beside what it
+        always has, the ``changes`` in words, the sums of each effect (``effects``) and
+        how many ``interfaces`` the changes reach, and were heard of.
 
     Raises:
         UsageError: No change is given, or one does not fit what is configured.

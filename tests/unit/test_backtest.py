@@ -208,12 +208,20 @@ def test_what_is_no_longer_let_out_is_shown_there_and_not_where_it_came_in():
     assert judged([came], *texts, **rules) == [BROKEN]  # who sent it is not logged
 
 
+def test_what_goes_out_is_stopped_by_groups_first_what_comes_in_by_the_acl():
+    texts = ("-acl-1 inbound 100", "-acl-1 outbound 100", NOT_IN, NOT_OUT)
+    rules = {"rules": (WEB,), "outbound": (WEB,)}
+    found = judged([accepted(), accepted(inbound=False)], *texts, **rules)
+    assert [stage for *_, stage in found] == ["network_acl", "security_group"]
+
+
 def test_what_was_not_configured_as_long_as_the_hour_decides_nothing():
     times = {"since": NOON + 20, "seen": NOON + HOUR}
     assert judged([packet()], LET_IN, **times) == [open_(UNCONFIGURED)]
     assert judged([accepted()], NOT_IN, rules=(WEB,), **times) == [open_(UNCONFIGURED)]
     assert judged([accepted()], LET_IN, **times) == []  # a rule more breaks nothing
     assert judged([packet(port=80)], LET_IN, **times) == []  # and is not for others
+    assert judged([packet()], "+sg-1 inbound tcp/443 from sg-1", **times) == []
     away = packet(peer_address="203.0.113.5", peer_interface=None, peer_vpc=None)
     assert judged([away], "+sg-1 inbound tcp/443 from sg-2", **times) == []
 

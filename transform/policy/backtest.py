@@ -196,12 +196,8 @@ class Backtest:
         inbound = _truth(some["inbound"])
         far, is_known = self._far_ends(some)
         verdict = self._ask(self._after, far).state
-        names = self.concerned.interfaces(inbound=False, relaxes=False)
-        kept = _truth(pc.is_in(some["peer_interface"], _names(names)))
-        touched = kept & inbound
-        if touched.any():
-            asked = asked_of(self._after, far)
-            touched &= self.concerned.touched(asked, far, relaxes=False)
+        asked = asked_of(self._after, far)
+        touched = inbound & self.concerned.touched(asked, far, relaxes=False)
         out = ~inbound & (is_known | _truth(pc.is_valid(some["peer_vpc"])))
         ask = out | touched
         state[ask] = np.where(is_known, verdict, UNKNOWN)[ask]
@@ -276,10 +272,6 @@ class Backtest:
 
 def _passes(state: Any) -> Any:
     return (state == ALLOWED) | (state == NOT_ASKED)
-
-
-def _names(some: set[str]) -> pa.Array:
-    return pa.array(sorted(some), pa.string())
 
 
 def _truth(column: Any) -> Any:

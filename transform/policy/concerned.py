@@ -46,21 +46,14 @@ class Concerned:
                 self._interfaces.setdefault(acl, set()).add(name)
         self._cidrs = _lists(configurations, changes)
 
-    def interfaces(self, *, inbound: bool, relaxes: bool | None = None) -> set[str]:
+    def interfaces(self, *, inbound: bool) -> set[str]:
         """Return the interfaces that changes of a direction reach at any time.
 
         Args:
             inbound: Of what comes in there; else of what goes out.
-            relaxes: Of changes that let more pass, or less; None: of all.
         """
-        some = (c for c in self.changes if c.inbound == inbound)
-        return set().union(
-            *(
-                self._interfaces.get(c.resource, ())
-                for c in some
-                if relaxes in (None, c.relaxes)
-            )
-        )
+        some = (c.resource for c in self.changes if c.inbound == inbound)
+        return set().union(*(self._interfaces.get(name, ()) for name in some))
 
     @property
     def protocols(self) -> list[int] | None:
