@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import typer
 
 from lake.errors import UsageError, reason
@@ -62,10 +64,17 @@ def backtest(
 
 
 def _brief(answer: Answer) -> Answer:
-    """Return what fits a screen: no column that is null in all rows, no interfaces."""
+    """Return what fits a screen: no column that says nothing, no interfaces."""
     rows = answer.rows
-    kept = [n for n in rows.column_names if rows[n].null_count < rows.num_rows]
-    return Answer(answer.meta, rows.select([n for n in kept if n not in ASIDE]))
+    says = [n for n in rows.column_names if n not in ASIDE and _says(rows[n])]
+    return Answer(answer.meta, rows.select(says or rows.column_names))
+
+
+def _says(column: pa.ChunkedArray) -> bool:
+    """Whether any row has a value there, and not just false."""
+    if pa.types.is_boolean(column.type):
+        return bool(pc.any(column).as_py())
+    return bool(column.null_count < len(column))
 
 
 def _read(file: Path) -> list[Change]:
