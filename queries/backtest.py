@@ -24,7 +24,7 @@ from queries.statements import statement
 from queries.values import Window
 from transform.policy.backtest import Backtest
 from transform.policy.change import Change
-from transform.policy.changed import resolved
+from transform.policy.resolved import resolved
 
 LIMIT = 100
 CONFIGURATIONS = "configurations"

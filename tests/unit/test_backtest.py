@@ -19,8 +19,8 @@ from tests.policies import ALL, HOUR, NOON, OPEN, group, interface, network, row
 from tests.processes import flowlake
 from tests.unit.test_blame import HTTPS, documents, refused
 from transform.policy.backtest import WHY, Backtest
-from transform.policy.changed import resolved
 from transform.policy.policy import Policy
+from transform.policy.resolved import resolved
 from transform.policy.written import read_change
 
 OUT = {**ALL, "Egress": True}

@@ -9,7 +9,8 @@ from lake.errors import UsageError
 from lake.tables import CONFIGURATIONS, arrow_schema
 from tests.policies import ALL, HOUR, NOON, group, interface, network, row
 from transform.policy.change import Change
-from transform.policy.changed import changed, documents_of, resolved
+from transform.policy.changed import changed, documents_of
+from transform.policy.resolved import resolved
 from transform.policy.written import read_change, read_changes
 
 SSH = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22,

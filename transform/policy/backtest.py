@@ -90,7 +90,7 @@ class Backtest:
 
     Args:
         configurations: Rows of the table of that name.
-        changes: With what they name written out, see `changed.resolved`.
+        changes: With what they name written out, see `resolved.resolved`.
         before: The policy of the configurations.
     """
 

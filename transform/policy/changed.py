@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
-from difflib import get_close_matches
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lake.errors import UsageError
 from transform.addresses import network
-from transform.policy.change import ACL, OWN_ID, Change, change_of
+from transform.policy.change import ACL, Change
 from transform.policy.rules import (
     ANY,
     CIDR,
@@ -32,7 +29,6 @@ _PEERS = (
     ("PrefixListIds", "PrefixListId"),
     ("UserIdGroupPairs", "GroupId"),
 )
-_MOST_NAMED = 5
 Document = dict[str, Any]
 
 
@@ -44,101 +40,17 @@ def changed(configurations: pa.Table, changes: Sequence[Change]) -> pa.Table:
 
     Args:
         configurations: Rows of the table of that name.
-        changes: As `resolved` gives them.
+        changes: As `resolved.resolved` gives them.
     """
     table = configurations
     for resource in dict.fromkeys(change.resource for change in changes):
         mine = [change for change in changes if change.resource == resource]
         mine.sort(key=lambda change: change.adds)
-        places = _places(table, _kind(resource), resource)
+        places = _places(table, kind_of(resource), resource)
         texts = table["document"].take(places).to_pylist()
-        edited = [json.dumps(_edited(json.loads(text), mine)) for text in texts]
+        edited = [json.dumps(applied(json.loads(text), mine)) for text in texts]
         table = _with_documents(table, places, edited)
     return table
-
-
-def resolved(
-    configurations: pa.Table, changes: Sequence[Change]
-) -> tuple[list[Change], list[str]]:
-    """Return changes with what they name written out, and what to know of them.
-
-    Args:
-        configurations: Rows of the table of that name.
-        changes: As they were read.
-
-    Raises:
-        UsageError: A group, ACL or rule is not there, or a number is taken; the
-            message says what is there.
-    """
-    found = [_resolved(configurations, change) for change in changes]
-    notes: list[str] = []
-    before = [change for change in found if not change.adds]
-    for change in found:
-        if change.adds:
-            notes += _checked_addition(configurations, change, before)
-            before.append(change)
-    return found, notes
-
-
-def _resolved(configurations: pa.Table, change: Change) -> Change:
-    if change.resource.startswith(OWN_ID):
-        return _by_id(configurations, change)
-    documents = documents_of(configurations, _kind(change.resource), change.resource)
-    if not documents:
-        raise UsageError(_unlisted(configurations, change.resource))
-    if change.adds:
-        return change
-    for document in documents:  # the newest first
-        for rule in _rules(document, change):
-            if _is_same(rule, change.rule):
-                return replace(change, rule=rule)
-    raise UsageError(_absent(documents[0], change))
-
-
-def _by_id(configurations: pa.Table, change: Change) -> Change:
-    documents = documents_of(configurations, "security_group_rule", change.resource)
-    if not documents:
-        raise UsageError(
-            f"no inventory has listed {change.resource}: `flowlake inventory aws` "
-            'lists rules; or write it out, such as "sg-0a inbound tcp/22 from ::/0"'
-        )
-    document = documents[0]
-    group = (document.get("ReferencedGroupInfo") or {}).get("GroupId")
-    names = ("CidrIpv4", "CidrIpv6", "PrefixListId")
-    found = change_of(
-        str(document.get("GroupId")),
-        inbound=document.get("IsEgress") is not True,
-        adds=False,
-        protocol=document.get("IpProtocol"),
-        from_port=document.get("FromPort"),
-        to_port=document.get("ToPort"),
-        peer=next(filter(None, map(document.get, names)), group),
-    )
-    return _resolved(configurations, found)
-
-
-def _checked_addition(
-    configurations: pa.Table, change: Change, before: Sequence[Change]
-) -> Iterator[str]:
-    """Yield what to know of a rule that is added after other changes."""
-    rule = change.rule
-    kinds = {GROUP: "security_group", PREFIX_LIST: "prefix_list"}
-    if rule.kind in kinds and not documents_of(
-        configurations, kinds[rule.kind], rule.peer
-    ):
-        raise UsageError(_unlisted(configurations, rule.peer))
-    document = documents_of(configurations, _kind(change.resource), change.resource)[0]
-    document = _edited(document, [c for c in before if c.resource == change.resource])
-    for known in _rules(document, change):
-        if rule.number is not None and known.number == rule.number:
-            way = "inbound" if change.inbound else "outbound"
-            raise UsageError(
-                f"{change.resource} has an {way} rule {rule.number} already, "
-                f"{known.text(inbound=change.inbound)}: choose another number, or "
-                f'remove it too with --remove "{change.resource} {way} {rule.number}"'
-            )
-        if rule.number is None and _is_same(known, rule):
-            yield f"{change.text()}: the rule is there already"
 
 
 def documents_of(configurations: pa.Table, kind: str, name: str) -> list[Document]:
@@ -167,17 +79,19 @@ def _with_documents(table: pa.Table, places: pa.Array, texts: list[str]) -> pa.T
     )
 
 
-def _kind(resource: str) -> str:
+def kind_of(resource: str) -> str:
+    """Return the resource type of a group or ACL, by its id."""
     return "network_acl" if resource.startswith(ACL) else "security_group"
 
 
-def _rules(document: Document, change: Change) -> Iterable[Rule]:
+def rules_of(document: Document, change: Change) -> Iterable[Rule]:
+    """Return the rules of a document that are of a change's direction."""
     read: Callable[..., Iterator[Rule]]
     read = acl_entries if change.is_of_acl else group_rules
     return read(document, inbound=change.inbound)
 
 
-def _is_same(known: Rule, wanted: Rule) -> bool:
+def is_same(known: Rule, wanted: Rule) -> bool:
     """Whether a rule is the one meant: an entry that is but named, by its number."""
     if wanted.number is not None and wanted.kind == UNREAD:
         return known.number == wanted.number
@@ -190,7 +104,8 @@ def _essence(rule: Rule) -> tuple[Any, ...]:
             rule.number, rule.allows)  # fmt: skip
 
 
-def _edited(document: Any, changes: Sequence[Change]) -> Any:
+def applied(document: Any, changes: Sequence[Change]) -> Any:
+    """Return a document after some changes, in their order."""
     if not isinstance(document, dict):
         return document
     for change in changes:
@@ -263,7 +178,7 @@ def _without(permission: Any, change: Change) -> Any:
     def is_it(peers: str, item: Any) -> bool:
         alone = {name: [{**plain, peers: [item]}]}
         rules = group_rules(alone, inbound=change.inbound)
-        return any(_is_same(rule, change.rule) for rule in rules)
+        return any(is_same(rule, change.rule) for rule in rules)
 
     kept = {
         peers: [item for item in items if not is_it(peers, item)]
@@ -271,35 +186,3 @@ def _without(permission: Any, change: Change) -> Any:
         if isinstance(items := permission.get(peers), list)
     }
     return {**plain, **kept}
-
-
-def _unlisted(configurations: pa.Table, name: str) -> str:
-    known = pc.unique(configurations["resource_id"]).to_pylist()
-    prefix = name.partition("-")[0] + "-"
-    near = get_close_matches(name, [k for k in known if k and k.startswith(prefix)])
-    meant = f" (near it: {', '.join(near)})" if near else ""
-    return (
-        f"no inventory has listed {name}{meant}: is it spelled right? Else list its "
-        "account and Region with `flowlake inventory aws`"
-    )
-
-
-def _absent(document: Document, change: Change) -> str:
-    """Return that a rule is not there, and which come near it."""
-    way = "inbound" if change.inbound else "outbound"
-    rules = [*_rules(document, change)]
-    if change.rule.number is not None:
-        texts = [f"{rule.number}" for rule in rules]
-        what = f"rule {change.rule.number}"
-        if change.rule.kind != UNREAD:
-            what += f" as written ({change.rule.text(inbound=change.inbound)})"
-    else:
-        wanted = change.rule
-        rules.sort(key=lambda r: (r.protocol, r.low, r.high) != (
-            wanted.protocol, wanted.low, wanted.high))  # fmt: skip
-        texts = [rule.text(inbound=change.inbound) for rule in rules]
-        what = f"rule {wanted.text(inbound=change.inbound)}"
-    shown = ", ".join(dict.fromkeys(texts[:_MOST_NAMED])) or "none at all"
-    more = len(texts) - _MOST_NAMED
-    shown += f" and {more} more" if more > 0 else ""
-    return f"{change.resource} has no {way} {what} to remove; it has {shown}"
