@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "explain",
         "Why rejected, and would it pass.",
     ),
+    "backtest": ("queries.backtest_cli", "backtest", "What changed rules would do."),
     "whois": ("queries.whois", "whois", "Who an address was, and how that is known."),
     "doctor": ("queries.checkup", "doctor", "What is wrong, its cost, what to do."),
     "status": ("queries.cli", "status", "What the lake holds and how fresh it is."),
