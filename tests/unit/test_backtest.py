@@ -13,11 +13,10 @@ from lake.settings import load_settings
 from lake.tables import CONFIGURATIONS, arrow_schema
 from queries.backtest import backtested
 from queries.engine import Engine
-from tests.estate import listed, put, received, sent
+from tests.estate import HTTPS, documents, listed, put, received, refused, sent
 from tests.lakes import open_lake
 from tests.policies import ALL, HOUR, NOON, OPEN, group, interface, network, row
 from tests.processes import flowlake
-from tests.unit.test_blame import HTTPS, documents, refused
 from transform.policy.backtest import WHY, Backtest
 from transform.policy.policy import Policy
 from transform.policy.resolved import resolved

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from transform.policy.asked import Asked
 from transform.policy.change import Change
 from transform.policy.match import MAYBE, NO, Compiled, Packets
-from transform.policy.policy import BALANCER
+from transform.policy.members import BALANCER
 from transform.policy.rules import ANY, GROUP, PORTED, PREFIX_LIST
 
 Document = dict[str, Any]
