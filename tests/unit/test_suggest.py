@@ -1,73 +1,39 @@
 """What is suggested lets the observed pass, and nothing else that it does not tell."""
 
 import json
+import re
 from dataclasses import replace
-from datetime import UTC, datetime
 from itertools import product
 
-import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lake.tables import CONFIGURATIONS, arrow_schema
 from tests.policies import (
     ALL,
     OPEN,
     ask,
     group,
-    interface,
-    network,
     policy_of,
     row,
 )
+from tests.suggestions import (
+    CLIENTS,
+    ENDS,
+    EPHEMERAL,
+    ICMP,
+    OUT,
+    PORTS,
+    TCP,
+    edge,
+    end,
+    latest_of,
+    of,
+    world,
+)
 from transform.policy.asked import ALLOWED, NOT_ASKED
-from transform.policy.edges import Edge, End
-from transform.policy.latest import Latest
+from transform.policy.edges import End
 from transform.policy.suggest import suggest, to_json
-
-TCP, UDP, ICMP = 6, 17, 1
-NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
-ENDS = {"eni-a": "10.0.0.4", "eni-b": "10.0.0.5", "eni-c": "10.0.0.6",
-        "eni-d": "10.0.1.7"}  # fmt: skip
-PORTS = (80, 81, 443)
-OUT = {**ALL, "Egress": True}
-EPHEMERAL = 50_000
-
-
-def end(name, **more):
-    vpc = None if name not in ENDS else "vpc-1"
-    kind = "network_interface" if vpc else None
-    own = name if vpc else None
-    return replace(End(own, ENDS.get(name, name), vpc, kind), **more)
-
-
-def edge(client, server, port=80, *, protocol=TCP, cause="security_group", records=1):
-    ends = (one if isinstance(one, End) else end(one) for one in (client, server))
-    return Edge(
-        *ends, protocol, port, (EPHEMERAL, EPHEMERAL), (cause,), ("rejected",),
-        records, 40 * records, NOON, NOON.replace(minute=5),
-    )  # fmt: skip
-
-
-def latest_of(rows):
-    schema = pa.schema([f.with_nullable(True) for f in arrow_schema(CONFIGURATIONS)])
-    return Latest(pa.Table.from_pylist(rows, schema=schema))
-
-
-def world(carried, rules=(), acl=None, outbound=(OPEN,)):
-    """Return rows: interfaces that carry groups; of groups the inbound rules."""
-    rules = dict(rules)
-    names = sorted({g for some in carried.values() for g in some} | {*rules})
-    subnets = {"eni-d": "subnet-0"}
-    return [
-        *network(acl),
-        row("network_acl", "acl-0", {
-            "NetworkAclId": "acl-0", "VpcId": "vpc-1", "Entries": [ALL, OUT],
-            "Associations": [{"SubnetId": "subnet-0"}]}),
-        *(interface(name, *some, subnet=subnets.get(name, "subnet-1"))
-          for name, some in carried.items()),
-        *(group(name, *rules.get(name, ()), outbound=outbound) for name in names),
-    ]  # fmt: skip
 
 
 def applied(rows, changes):
@@ -169,7 +135,7 @@ OUTBOUND = st.sampled_from([(OPEN,), ()])
 PREFER = st.sampled_from(["least", "groups", "addresses"])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(CARRIED, RULES, ACL, EDGES, OUTBOUND, PREFER)
 def test_what_was_observed_passes_and_else_only_what_is_told(
     carried, rules, acl, pairs, outbound, prefer
@@ -200,7 +166,7 @@ def test_what_was_observed_passes_and_else_only_what_is_told(
             assert (client, server) in named, pair
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(CARRIED, RULES, ACL, EDGES, OUTBOUND, PREFER)
 def test_no_rule_can_be_left_out(carried, rules, acl, pairs, outbound, prefer):
     rows = world(carried, rules, [*acl], outbound)
@@ -211,3 +177,248 @@ def test_no_rule_can_be_left_out(carried, rules, acl, pairs, outbound, prefer):
         without = changes[:place] + changes[place + 1 :]
         left = passes(applied(rows, without), pairs)
         assert sum(left) < sum(whole) or not all(whole)
+
+
+# -- groups -------------------------------------------------------------------------
+
+
+def test_a_group_is_named_if_all_who_carry_it_were_seen():
+    found = of(world(CLIENTS), edge("eni-a", "eni-d"), edge("eni-b", "eni-d"))
+    assert texts(found) == ["sg-3: add inbound tcp/80 from sg-1"]
+    (one,) = found.suggestions
+    assert (one.opened.count, len(one.edges)) == (0, 2)
+
+
+def test_a_group_that_others_carry_is_named_only_if_wanted_and_then_it_is_told():
+    rows = world({**CLIENTS, "eni-c": ["sg-1"]})
+    edges = edge("eni-a", "eni-d"), edge("eni-b", "eni-d")
+    assert texts(of(rows, *edges)) == ["sg-3: add inbound tcp/80 from 10.0.0.4/31"]
+    found = of(rows, *edges, prefer="groups")
+    assert texts(found) == ["sg-3: add inbound tcp/80 from sg-1"]
+    opened = found.suggestions[0].opened
+    assert (opened.targets, opened.sources, opened.count) == (0, 1, 1)
+    assert opened.pairs == {("eni-d", "eni-c")}
+
+
+def test_a_group_of_which_one_client_was_seen_is_no_evidence_of_a_group():
+    rows = world({**CLIENTS, "eni-c": ["sg-1"]})
+    found = of(rows, edge("eni-a", "eni-d"), prefer="groups")
+    assert texts(found) == ["sg-3: add inbound tcp/80 from 10.0.0.4/32"]
+
+
+def test_the_rule_stands_in_the_group_that_fewest_others_carry():
+    rows = world({**CLIENTS, "eni-c": ["sg-4"], "eni-d": ["sg-4", "sg-3"]})
+    found = of(rows, edge("eni-a", "eni-d"), prefer="addresses")
+    assert texts(found) == ["sg-3: add inbound tcp/80 from 10.0.0.4/32"]
+    rows = world({**CLIENTS, "eni-c": ["sg-4"], "eni-d": ["sg-4"]})
+    (one,) = of(rows, edge("eni-a", "eni-d"), prefer="addresses").suggestions
+    assert (one.opened.targets, one.opened.count) == (1, 1)
+
+
+def test_adjacent_ports_are_a_range_and_others_are_not():
+    edges = [edge("eni-c", "eni-d", port) for port in (443, 81, 80)]
+    assert texts(of(world(CLIENTS), *edges)) == [
+        "sg-3: add inbound tcp/80-81 from sg-2",
+        "sg-3: add inbound tcp/443 from sg-2",
+    ]
+
+
+def test_addresses_are_put_together_only_if_all_between_were_seen():
+    rows = world(CLIENTS)
+    few = [edge(end(f"10.9.0.{n}"), "eni-d") for n in (4, 5, 6)]
+    assert texts(of(rows, *few)) == [
+        "sg-3: add inbound tcp/80 from 10.9.0.4/31",
+        "sg-3: add inbound tcp/80 from 10.9.0.6/32",
+    ]
+    found = of(rows, *few, edge(end("10.9.0.7"), "eni-d"))
+    assert texts(found) == ["sg-3: add inbound tcp/80 from 10.9.0.4/30"]
+
+
+def test_if_both_ends_deny_both_get_a_rule():
+    found = of(world(CLIENTS, outbound=()), edge("eni-c", "eni-d"))
+    assert texts(found) == [
+        "sg-2: add outbound tcp/80 to sg-3",
+        "sg-3: add inbound tcp/80 from sg-2",
+    ]
+
+
+@pytest.mark.parametrize("kind", ["load_balancer", "nat_gateway", "transit_gateway"])
+def test_what_hands_packets_on_is_named_by_its_address(kind):
+    found = of(world(CLIENTS), edge(end("eni-c", kind=kind), "eni-d"))
+    assert texts(found) == ["sg-3: add inbound tcp/80 from 10.0.0.6/32"]
+
+
+@pytest.mark.parametrize(
+    ("status", "peer"), [("active", "sg-9"), ("expired", "10.7.0.4/32"), (None, None)]
+)
+def test_a_group_of_another_vpc_is_named_only_through_an_active_peering(status, peer):
+    away = {"NetworkInterfaceId": "eni-x", "SubnetId": "subnet-x", "VpcId": "vpc-2",
+            "Groups": [{"GroupId": "sg-9"}]}  # fmt: skip
+    other = {"GroupId": "sg-9", "VpcId": "vpc-2", "IpPermissions": [],
+             "IpPermissionsEgress": [OPEN]}  # fmt: skip
+    rows = [
+        *world(CLIENTS),
+        row("vpc", "vpc-2", {"VpcId": "vpc-2", "CidrBlock": "10.7.0.0/16"}),
+        row("network_interface", "eni-x", away),
+        row("security_group", "sg-9", other),
+    ]
+    if status:
+        peering = {"VpcPeeringConnectionId": "pcx-1", "Status": {"Code": status},
+                   "RequesterVpcInfo": {"VpcId": "vpc-1"},
+                   "AccepterVpcInfo": {"VpcId": "vpc-2"}}  # fmt: skip
+        rows.append(row("vpc_peering_connection", "pcx-1", peering))
+    client = End("eni-x", "10.7.0.4", "vpc-2", "network_interface")
+    found = texts(of(rows, edge(client, "eni-d")))
+    assert f"sg-3: add inbound tcp/80 from {peer or '10.7.0.4/32'}" in found
+
+
+def test_other_protocols_have_no_ports_and_icmp_no_type():
+    rows = world(CLIENTS)
+    found = of(rows, edge("eni-c", "eni-d", None, protocol=ICMP),
+               edge("eni-c", "eni-d", None, protocol=47))  # fmt: skip
+    assert texts(found) == [
+        "sg-3: add inbound icmp from sg-2",
+        "sg-3: add inbound protocol 47 from sg-2",
+    ]
+    assert [(c["from_port"], c["to_port"]) for c in made(found)] == [(None, None)] * 2
+
+
+def test_an_address_of_ipv6_is_a_cidr_of_its_own():
+    found = of(world(CLIENTS), edge(end("2001:db8::9"), "eni-d"))
+    assert texts(found) == [  # an entry for 0.0.0.0/0 is none for it
+        "acl-0: add inbound rule 110 allows tcp/80 from 2001:db8::9/128",
+        "acl-0: add outbound rule 110 allows tcp/1024-65535 to 2001:db8::9/128",
+        "sg-3: add inbound tcp/80 from 2001:db8::9/128",
+    ]
+
+
+# -- network ACLs ---------------------------------------------------------------------
+
+DENY = {**ALL, "RuleAction": "deny"}
+
+
+def crossing(acl, *, client="eni-d", server="eni-a", port=80):
+    """Return what is suggested for an edge into the subnet that has the ACL."""
+    rows = world(CLIENTS, {"sg-1": [OPEN]}, acl)
+    return of(rows, edge(client, server, port, cause="network_acl"))
+
+
+def test_an_entry_stands_right_before_the_one_that_denies():
+    found = crossing([{**DENY, "RuleNumber": 90}, ALL, OUT])
+    assert texts(found) == ["acl-1: add inbound rule 89 allows tcp/80 from 10.0.1.7/32"]
+
+
+def test_an_entry_that_finds_no_number_there_stands_before_others_and_says_so():
+    other = {**DENY, "CidrBlock": "192.0.2.0/24"}
+    few = [{**other, "RuleNumber": n} for n in (88, 89)]
+    (one,) = crossing([*few, {**DENY, "RuleNumber": 90}, ALL, OUT]).suggestions
+    assert one.change.rule.number == 87
+    assert "88, 89" in one.notes[0]
+
+
+def test_without_any_number_before_the_one_that_denies_there_is_no_entry():
+    found = crossing([{**DENY, "RuleNumber": 1}, ALL, OUT])
+    assert not found.suggestions
+    assert reasons(found) == ["no_room"]
+
+
+def test_at_the_end_of_a_list_an_entry_stands_behind_all_others():
+    other = {**ALL, "CidrBlock": "192.0.2.0/24", "RuleNumber": 104}
+    assert texts(crossing([other, OUT])) == [
+        "acl-1: add inbound rule 110 allows tcp/80 from 10.0.1.7/32"
+    ]
+    last = {**other, "RuleNumber": 32_766}
+    assert texts(crossing([last, OUT])) == [
+        "acl-1: add inbound rule 32765 allows tcp/80 from 10.0.1.7/32"
+    ]
+
+
+def test_replies_are_let_out_to_any_port_of_the_client():
+    (one,) = crossing([ALL]).suggestions
+    assert one.change.text() == (
+        "acl-1: add outbound rule 10 allows tcp/1024-65535 to 10.0.1.7/32"
+    )
+    assert one.is_reply
+    assert any("replies" in note for note in one.notes)
+    assert one.opened.pairs == {("eni-b", "10.0.1.7"), ("eni-c", "10.0.1.7")}
+
+
+def test_an_acl_and_a_group_that_both_deny_both_change():
+    found = of(world(CLIENTS, acl=[OUT]), edge("eni-d", "eni-c"))
+    assert texts(found) == [
+        "acl-1: add inbound rule 10 allows tcp/80 from 10.0.1.7/32",
+        "sg-2: add inbound tcp/80 from sg-3",
+    ]
+
+
+def test_more_entries_than_aws_allows_are_said():
+    rows = world(CLIENTS, {"sg-1": [OPEN]}, [OUT])
+    clients = [end(f"192.0.2.{2 * n}", vpc="vpc-9") for n in range(21)]
+    edges = [edge(one, "eni-a", cause="network_acl") for one in clients]
+    found = of(rows, *edges)
+    assert len(found.suggestions) == 21
+    assert all("21 entries" in one.notes[0] for one in found.suggestions)
+
+
+# -- what is not suggested ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"client": End(None, None, None, "internet")}, "client_outside"),
+        ({"client": End(None, "198.51.100.1", None, "internet")}, "client_outside"),
+        ({"cause": "undetermined"}, "cause"),
+        ({"cause": "late_packet"}, "cause"),
+        ({"cause": "block_public_access"}, "cause"),
+        ({"cause": None}, "cause"),
+        ({"is_opener_known": False}, "opener_unknown"),
+        ({"port": None}, "no_service_port"),
+        ({"server": End("eni-z", "10.0.1.9", "vpc-1")}, "configuration_unknown"),
+        ({"server": End(None, "10.0.1.9", "vpc-1")}, "configuration_unknown"),
+    ],
+)
+def test_without_evidence_there_is_no_rule_but_a_reason(changes, reason):
+    found = of(world(CLIENTS), replace(edge("eni-c", "eni-d"), **changes))
+    assert not found.suggestions
+    assert reasons(found) == [reason]
+
+
+def test_what_is_allowed_by_now_is_not_suggested_again():
+    rows = world(CLIENTS, {"sg-3": [OPEN]})
+    (one,) = of(rows, edge("eni-c", "eni-d")).not_suggested
+    assert one.reason == "already_allowed"
+    assert one.says.endswith("configuration seen at 2026-01-05T11:00:00Z")
+    found = of(rows, edge("eni-c", "eni-d"), anew=True)
+    assert texts(found) == [
+        "sg-2: add outbound tcp/80 to sg-3",
+        "sg-3: add inbound tcp/80 from sg-2",
+    ]
+
+
+def test_the_last_word_of_each_resource_counts():
+    old = group("sg-3", OPEN, outbound=(OPEN,), until=1_767_614_000)
+    found = of([*world(CLIENTS), old], edge("eni-c", "eni-d"))
+    assert texts(found) == ["sg-3: add inbound tcp/80 from sg-2"]
+    early = group("sg-3", OPEN, outbound=(OPEN,), seen=1_767_614_000)
+    assert texts(of([*world(CLIENTS), early], edge("eni-c", "eni-d"))) == texts(found)
+    later = group("sg-3", OPEN, outbound=(OPEN,), seen=1_767_624_000)
+    assert not of([*world(CLIENTS), later], edge("eni-c", "eni-d")).suggestions
+
+
+def test_what_is_known_of_one_end_is_suggested_and_the_other_named():
+    rows = [r for r in world(CLIENTS) if r["resource_id"] != "eni-c"]
+    found = of(rows, edge("eni-c", "eni-d"))
+    assert texts(found) == ["sg-3: add inbound tcp/80 from 10.0.0.6/32"]
+    (one,) = found.not_suggested
+    assert "eni-c" in one.says
+    assert "may be denied there too" in one.says
+
+
+def test_labels_say_on_how_much_a_rule_rests_in_what_aws_lets_stand():
+    edges = [edge("eni-c", "eni-d", records=n) for n in (2, 3)]
+    (one,) = of(world(CLIENTS), *edges).suggestions
+    assert one.label == (
+        "observed only: 5 records, 2026-01-05T12:00:00Z..2026-01-05T12:05:00Z"
+    )
+    assert re.fullmatch(r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{1,255}", one.label)

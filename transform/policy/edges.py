@@ -49,8 +49,10 @@ class Edge:
         protocol: IANA number.
         port: The server's; None: of none, or not known.
         replies: The lowest and highest port of the client's.
-        causes: Of rejections, each once.
-        verdicts: What became of the packets, each once.
+        is_opener_known: Whether it is known that the client opened it; else the client
+            is who sent.
+        verdict: What became of the packets.
+        cause: Of rejections.
         first, last: Times of the records; UTC.
     """
 
@@ -59,8 +61,9 @@ class Edge:
     protocol: int
     port: int | None
     replies: tuple[int, int] | None
-    causes: tuple[str, ...]
-    verdicts: tuple[str, ...]
+    is_opener_known: bool
+    verdict: str | None
+    cause: str | None
     records: int
     bytes: int
     first: datetime
@@ -73,6 +76,8 @@ class Edge:
             "server": self.server.text(),
             "protocol": self.protocol,
             "port": self.port,
+            "verdict": self.verdict,
+            "cause": self.cause,
             "records": self.records,
             "bytes": self.bytes,
             "first": self.first,
@@ -94,8 +99,9 @@ def edges_of(rows: pa.Table) -> Iterator[Edge]:
             protocol=row["protocol"],
             port=row["port"],
             replies=None if low is None else (low, high),
-            causes=tuple(sorted(row["causes"] or ())),
-            verdicts=tuple(sorted(row["verdicts"] or ())),
+            is_opener_known=row["is_opener_known"],
+            verdict=row["verdict"],
+            cause=row["cause"],
             records=row["records"],
             bytes=row["bytes"],
             first=row["first_seen"],

@@ -24,6 +24,7 @@ class Entry:
         number: Its own; None: there is no room.
         passed: Numbers of entries between it and the one that denies.
         needs: Positions of what it lets pass.
+        total: How many entries its ACL then has in that direction.
     """
 
     acl: str
@@ -36,6 +37,7 @@ class Entry:
     needs: frozenset[int]
     number: int | None = None
     passed: tuple[int, ...] = ()
+    total: int = 0
 
     @property
     def place(self) -> int:
@@ -157,4 +159,5 @@ def _numbered(taken: set[int], some: Sequence[Entry]) -> Iterator[Entry]:
             continue
         made.add(number)
         passed = tuple(sorted(n for n in own if number < n < entry.place))
-        yield replace(entry, number=number, passed=passed)
+        total = len(own) + len(some)
+        yield replace(entry, number=number, passed=passed, total=total)

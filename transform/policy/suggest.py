@@ -17,7 +17,9 @@ from transform.policy.needs import PORTLESS, Need, Stance, port_of, stances
 from transform.policy.rules import CIDR, GROUP, LAST_PORT, NAMES, PORTED, Rule
 
 BY_RULES = frozenset({"security_group", "network_acl"})  # causes that rules can change
-ACCEPTED = "accepted"
+ACCEPTED, POD = "accepted", "pod"
+OF_PODS = "pods' addresses change: --prefer groups names the groups of their interfaces"
+USUAL_ENTRIES = 20  # of a network ACL, a direction; AWS's quota unless it is raised
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +103,14 @@ def suggest(
             rest += [NotSuggested(edge, *_no_room(entry)) for edge in some]
         else:
             made.append(_of_acl(latest, entry, some, needs))
-    made.sort(key=lambda one: json.dumps(to_json(one.change), sort_keys=True))
+    made.sort(key=_order)
     return Suggested(tuple(made), tuple(rest))
+
+
+def _order(one: Suggestion) -> tuple[Any, ...]:
+    change, rule = one.change, one.change.rule
+    what = rule.protocol, rule.low, rule.high, rule.peer
+    return change.resource, not change.inbound, rule.number or 0, *what
 
 
 def label(edges: Sequence[Edge]) -> str:
@@ -113,8 +121,9 @@ def label(edges: Sequence[Edge]) -> str:
     first = min(edge.first for edge in edges)
     last = max(edge.last for edge in edges)
     records = sum(edge.records for edge in edges)
+    word = "record" if records == 1 else "records"
     return (
-        f"observed only: {records} records, {first:%Y-%m-%dT%H:%M:%SZ}.."
+        f"observed only: {records} {word}, {first:%Y-%m-%dT%H:%M:%SZ}.."
         f"{last:%Y-%m-%dT%H:%M:%SZ}"
     )
 
@@ -145,9 +154,11 @@ def no_evidence(edge: Edge) -> tuple[str, str] | None:
             "the client is of the internet: which of it may come in is no question of "
             "what was seen"
         )
-    if ACCEPTED not in edge.verdicts and not BY_RULES & {*edge.causes}:
-        causes = ", ".join(edge.causes) or "unknown"
-        return "cause", f"its cause is {causes}: no rule is known to have denied it"
+    if edge.verdict != ACCEPTED and edge.cause not in BY_RULES:
+        cause = edge.cause or "unknown"
+        return "cause", f"its cause is {cause}: no rule is known to have denied it"
+    if not edge.is_opener_known:
+        return "opener_unknown", "which end opened the conversation is not known"
     if edge.port is None and edge.protocol in PORTED:
         return "no_service_port", "at which port the server listens is not known"
     return None
@@ -201,10 +212,12 @@ def _of_group(
     kind = GROUP if grant.is_group else CIDR
     low, high = (0, LAST_PORT) if grant.ports[0] == PORTLESS else grant.ports
     rule = Rule(grant.protocol, low, high, False, kind, grant.peer)
+    is_pods = any(needs[place].peer.kind == POD for place in grant.needs)
     return Suggestion(
         change=Change(grant.group, grant.inbound, rule),
         edges=_edges(grant.needs, needs, edges),
         opened=grant.opened,
+        notes=() if grant.is_group or not is_pods else (OF_PODS,),
         peer_account=latest.accounts.get(grant.peer) if grant.is_group else None,
     )
 
@@ -220,6 +233,11 @@ def _of_acl(
         notes.append(
             f"no number is left right before rule {entry.before}: it stands before "
             f"{passed} too"
+        )
+    if entry.total > USUAL_ENTRIES:
+        notes.append(
+            f"{entry.total} entries a direction: AWS allows {USUAL_ENTRIES} unless the "
+            "quota is raised"
         )
     if entry.is_reply:
         notes.append("replies, to any port that a client may have: ACLs are stateless")

@@ -121,14 +121,13 @@ def pod_policies(
         The policies, ingress before egress; and edges that are in none, and why.
     """
     found: list[PodPolicy] = []
-    rest: list[NotSuggested] = []
-    kept = []
-    for edge in edges:
-        why = _why_not(edge)
-        if why is not None:
-            rest.append(NotSuggested(edge, *why))
-        else:
-            kept.append(edge)
+    kept = [edge for edge in edges if _why_not(edge) is None]
+    there = {_what(edge) for edge in kept}
+    rest = [
+        NotSuggested(edge, *why)
+        for edge in edges
+        if (why := _why_not(edge)) and _what(edge) not in there
+    ]
     for inbound in (True, False):
         mine = [e for e in kept if _own(e, inbound=inbound).kind == "pod"]
         rest += [
@@ -138,6 +137,11 @@ def pod_policies(
         ]
         found += _policies(selectors, mine, inbound=inbound)
     return found, rest
+
+
+def _what(edge: Edge) -> tuple[object, ...]:
+    """Return what a policy tells apart: it does not matter what became of it."""
+    return edge.client, edge.server, edge.protocol, edge.port
 
 
 def _own(edge: Edge, *, inbound: bool) -> End:
