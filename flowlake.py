@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "report": ("queries.cli", "report", "Answer a question; no name: the catalogue."),
     "sql": ("queries.cli", "sql", "Ask in SQL, once or in a shell; read-only."),
     "whois": ("queries.whois", "whois", "Who an address was, and how that is known."),
+    "suggest": ("queries.suggest", "suggest", "The least rules for what was seen."),
     "doctor": ("queries.checkup", "doctor", "What is wrong, its cost, what to do."),
     "status": ("queries.cli", "status", "What the lake holds and how fresh it is."),
     "serve": ("api.cli", "serve", "REST over the same reports."),
