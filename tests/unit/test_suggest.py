@@ -215,10 +215,32 @@ def test_the_rule_stands_in_the_group_that_fewest_others_carry():
     assert (one.opened.targets, one.opened.count) == (1, 1)
 
 
+def test_where_addresses_open_as_much_a_group_is_named():
+    carried = {"eni-a": ["sg-1"], "eni-b": ["sg-1"], "eni-c": ["sg-3"],
+               "eni-d": ["sg-3"]}  # fmt: skip
+    rows = world(carried)
+    found = of(rows, edge("eni-a", "eni-d"), edge("eni-b", "eni-d"))
+    assert texts(found) == ["sg-3: add inbound tcp/80 from sg-1"]
+    assert found.suggestions[0].opened.count == 2  # from either to eni-c
+    alone = of(rows, edge("eni-a", "eni-d"))
+    assert texts(alone) == ["sg-3: add inbound tcp/80 from 10.0.0.4/32"]
+
+
+def test_a_rule_that_others_make_needless_is_left_out():
+    carried = {"eni-a": ["sg-2"], "eni-b": ["sg-1", "sg-2"], "eni-c": ["sg-1", "sg-3"],
+               "eni-d": ["sg-3"]}  # fmt: skip
+    edges = [edge(end("10.9.0.4"), server) for server in carried]
+    assert texts(of(world(carried), *edges)) == [
+        "sg-2: add inbound tcp/80 from 10.9.0.4/32",
+        "sg-3: add inbound tcp/80 from 10.9.0.4/32",
+    ]
+
+
 def test_adjacent_ports_are_a_range_and_others_are_not():
-    edges = [edge("eni-c", "eni-d", port) for port in (443, 81, 80)]
+    edges = [edge("eni-c", "eni-d", port) for port in (443, 83, 81, 80)]
     assert texts(of(world(CLIENTS), *edges)) == [
         "sg-3: add inbound tcp/80-81 from sg-2",
+        "sg-3: add inbound tcp/83 from sg-2",
         "sg-3: add inbound tcp/443 from sg-2",
     ]
 
@@ -341,6 +363,12 @@ def test_replies_are_let_out_to_any_port_of_the_client():
     assert one.is_reply
     assert any("replies" in note for note in one.notes)
     assert one.opened.pairs == {("eni-b", "10.0.1.7"), ("eni-c", "10.0.1.7")}
+
+
+def test_replies_to_the_ports_that_a_client_was_seen_to_have_need_no_entry():
+    some = {**OUT, "Protocol": "6", "PortRange": {"From": 32_768, "To": 65_535}}
+    (one,) = crossing([ALL, some]).not_suggested
+    assert one.reason == "already_allowed"
 
 
 def test_an_acl_and_a_group_that_both_deny_both_change():

@@ -2,20 +2,20 @@
 
 A rule stands in a group that others may carry, and may name a group that others carry:
 each candidate opens the pairs of all these carriers. Candidates are taken greedily: the
-one first that opens least beyond what was observed, of these the one that lets most
-pass. What the others let pass as well is left out at the end.
+one first that opens least beyond what was observed, for each need that it meets, of
+these the one that meets most. What the others let pass as well is left out at the end.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from transform.policy.latest import Latest
 from transform.policy.needs import Need
-from transform.policy.spans import cidrs, grouped, holds, ranges
+from transform.policy.spans import by_cidr, grouped, ranges
 
 LEAST, GROUPS, ADDRESSES = PREFERENCES = ("least", "groups", "addresses")
 PAIRS_TOLD = 10_000
@@ -25,6 +25,7 @@ BETWEEN = frozenset({
     "gateway_load_balancer_endpoint", "vpc_endpoint", "internet", "elastic_ip",
 })  # fmt: skip
 
+Candidate = tuple[str, str, bool]  # a group, whom it names, whether that is one too
 Pair = tuple[str, str]  # an interface and its peer's, else its peer's address
 
 
@@ -82,11 +83,11 @@ class _Class:
     latest: Latest
     observed: dict[str, set[str]]  # peers' interfaces or addresses by own interface
     needs: Sequence[tuple[int, Need]]
-    opened: dict[tuple[str, str, bool], Opened] = field(default_factory=dict)
+    opened: dict[Candidate, Opened] = field(default_factory=dict)
 
-    def candidates(self) -> dict[tuple[str, str, bool], set[int]]:
+    def candidates(self) -> dict[Candidate, set[int]]:
         """Return groups with groups or addresses, and which needs they meet."""
-        found: dict[tuple[str, str, bool], set[int]] = {}
+        found: dict[Candidate, set[int]] = {}
         for place, need in self.needs:
             for group in self.latest.groups.get(need.interface, ()):
                 if need.peer.address is not None:
@@ -104,21 +105,27 @@ class _Class:
             if self.latest.may_refer(group, name):
                 yield name
 
-    def clients(self, key: tuple[str, str, bool]) -> int:
+    def clients(self, key: Candidate) -> int:
         """Return how many observed peers carry the group that a candidate names."""
         seen = set().union(*(self.observed.get(i, set()) for i in self._targets(key)))
         return len(seen & self.latest.carriers.get(key[1], frozenset()))
 
-    def _targets(self, key: tuple[str, str, bool]) -> frozenset[str]:
+    def is_free(self, key: Candidate, places: Iterable[int]) -> bool:
+        """Whether to name a group opens no more than its carriers' addresses would."""
+        by_place = dict(self.needs)
+        peers = {by_place[place].peer.interface for place in places}
+        return self.excess(key).count == 0 or self.latest.carriers[key[1]] <= peers
+
+    def _targets(self, key: Candidate) -> frozenset[str]:
         return self.latest.carriers.get(key[0], frozenset())
 
-    def excess(self, key: tuple[str, str, bool]) -> Opened:
+    def excess(self, key: Candidate) -> Opened:
         """Return what a candidate opens that was not observed."""
         if key not in self.opened:
             self.opened[key] = self._excess(key)
         return self.opened[key]
 
-    def _excess(self, key: tuple[str, str, bool]) -> Opened:
+    def _excess(self, key: Candidate) -> Opened:
         _, peer, is_group = key
         targets = self._targets(key)
         carriers = self.latest.carriers.get(peer, frozenset())
@@ -156,8 +163,8 @@ def grants(
         observed: All that was observed: whether inbound, protocol, port, interface,
             and peer, once by its interface and once by its address.
         prefer: ``LEAST``: a group is named only where that opens nothing that was not
-            observed; ``GROUPS``: also where several observed peers carry it;
-            ``ADDRESSES``: never.
+            observed, or no more than addresses would; ``GROUPS``: also where several
+            observed peers carry it; ``ADDRESSES``: never.
 
     Returns:
         The rules, and the positions of needs for which there is none.
@@ -182,23 +189,27 @@ def _class_of(item: tuple[int, Need]) -> tuple[bool, int, int]:
 def _covered(one: _Class, key: tuple[bool, int, int], prefer: str) -> Iterator[Grant]:
     """Yield units for one port: greedily, what opens least first."""
     candidates = one.candidates()
-    rank = _ranking(one, prefer)
     open_ = {place for place, _ in one.needs}
-    heap = [
-        (worth, -len(some), not c[2], c)
-        for c, some in candidates.items()
-        if (worth := rank(c)) is not None
-    ]
-    heapq.heapify(heap)
-    picked: list[tuple[str, str, bool]] = []
-    while heap and open_:
-        worth, told, is_address, candidate = heapq.heappop(heap)
+    allowed = [c for c, some in candidates.items() if _is_allowed(one, c, some, prefer)]
+
+    def rank(candidate: Candidate) -> tuple[Any, ...]:
+        """Return how bad one is now: worse and worse while others meet its needs."""
         left = len(candidates[candidate] & open_)
-        if left == -told:
+        last = prefer == GROUPS and not candidate[2]
+        return last, one.excess(candidate).count / left, -left, not candidate[2]
+
+    heap = [(rank(candidate), candidate) for candidate in allowed]
+    heapq.heapify(heap)
+    picked: list[Candidate] = []
+    while heap and open_:
+        told, candidate = heapq.heappop(heap)
+        if not candidates[candidate] & open_:
+            continue
+        if (now := rank(candidate)) == told:
             picked.append(candidate)
             open_ -= candidates[candidate]
-        elif left:  # less than when it was put there
-            heapq.heappush(heap, (worth, -left, is_address, candidate))
+        else:
+            heapq.heappush(heap, (now, candidate))
     inbound, protocol, port = key
     for candidate in _needed(picked, candidates):
         group, peer, is_group = candidate
@@ -208,23 +219,21 @@ def _covered(one: _Class, key: tuple[bool, int, int], prefer: str) -> Iterator[G
         )  # fmt: skip
 
 
-def _ranking(one: _Class, prefer: str) -> Callable[[Any], tuple[Any, ...] | None]:
-    """Return what tells how good a candidate is; None: it is none."""
-
-    def rank(candidate: tuple[str, str, bool]) -> tuple[Any, ...] | None:
-        excess, is_group = one.excess(candidate).count, candidate[2]
-        if not is_group:
-            return prefer == GROUPS, excess
-        if prefer == ADDRESSES or (prefer == LEAST and excess):
-            return None
-        if prefer == GROUPS and excess and one.clients(candidate) < 2:
-            return None
-        return False, excess
-
-    return rank
+def _is_allowed(
+    one: _Class, candidate: Candidate, places: set[int], prefer: str
+) -> bool:
+    """Whether it may be suggested: an address always, a group as is preferred."""
+    if not candidate[2]:
+        return True
+    if prefer == ADDRESSES:
+        return False
+    few = prefer == LEAST or one.clients(candidate) < 2
+    return one.is_free(candidate, places) or not few
 
 
-def _needed(picked: Sequence[Any], candidates: dict[Any, set[int]]) -> list[Any]:
+def _needed(
+    picked: Sequence[Candidate], candidates: dict[Candidate, set[int]]
+) -> list[Candidate]:
     """Return those without which something would not be met."""
     times: dict[int, int] = {}
     for candidate in picked:
@@ -251,8 +260,7 @@ def _joined(units: Sequence[Grant]) -> list[Grant]:
         if some[0].is_group:
             found += some
             continue
-        for cidr in cidrs(unit.peer for unit in some):
-            parts = [unit for unit in some if holds(cidr, unit.peer)]
+        for cidr, parts in by_cidr(some, lambda unit: unit.peer):
             found.append(_join(parts, cidr, parts[0].ports))
     return found
 

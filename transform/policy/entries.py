@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from transform.policy.latest import Latest
 from transform.policy.needs import LAST_EPHEMERAL, Need
 from transform.policy.rules import LAST_NUMBER, acl_entries
-from transform.policy.spans import cidrs, grouped, holds, ranges
+from transform.policy.spans import by_cidr, grouped, holds, ranges
 
 STEP = 10  # between numbers at the end of a list
 
@@ -102,8 +102,7 @@ def _merged(units: Sequence[Entry]) -> Iterator[Entry]:
             parts = [unit for unit in some if low <= unit.ports[0] <= high]
             by_port.append(_join(parts, parts[0].cidr, (low, high)))
     for _, some in grouped(by_port, lambda u: (_of(u), u.ports)):
-        for cidr in cidrs(unit.cidr for unit in some):
-            parts = [unit for unit in some if holds(cidr, unit.cidr)]
+        for cidr, parts in by_cidr(some, lambda unit: unit.cidr):
             yield _join(parts, cidr, parts[0].ports)
 
 

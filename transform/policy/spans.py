@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+from bisect import bisect_right
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any, TypeVar
+
+from transform.addresses import Network, network
 
 Span = tuple[int, int]
 Item = TypeVar("Item")
@@ -32,10 +35,32 @@ def cidrs(addresses: Iterable[str]) -> list[str]:
     return found
 
 
-def holds(cidr: str, address: str) -> bool:
-    """Whether an address lies in a CIDR."""
-    one, other = ipaddress.ip_network(cidr), ipaddress.ip_network(address)
-    return one.version == other.version and other.subnet_of(one)  # type: ignore[arg-type]
+def by_cidr(
+    items: Iterable[Item], address: Callable[[Item], str]
+) -> Iterator[tuple[str, list[Item]]]:
+    """Yield the CIDRs of `cidrs` over what has addresses, with what lies in each."""
+    some = list(items)
+    names = cidrs(address(item) for item in some)
+    ordered = sorted(names, key=lambda name: _network(name).first)
+    first = [_network(name).first for name in ordered]
+    found: dict[str, list[Item]] = {name: [] for name in names}
+    for item in some:
+        place = bisect_right(first, _network(address(item)).first) - 1
+        found[ordered[place]].append(item)
+    yield from found.items()
+
+
+def holds(cidr: str, other: str) -> bool:
+    """Whether an address, or all of another CIDR, lies in a CIDR."""
+    one, inner = _network(cidr), _network(other)
+    return one.first <= inner.first and inner.last <= one.last
+
+
+def _network(text: str) -> Network:
+    found = network(text)
+    if found is None:
+        raise ValueError(f"{text!r} is no address")
+    return found
 
 
 def grouped(
