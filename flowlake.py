@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
     "backtest": ("queries.backtest_cli", "backtest", "What changed rules would do."),
     "whois": ("queries.whois", "whois", "Who an address was, and how that is known."),
+    "suggest": ("queries.suggest", "suggest", "The least rules for what was seen."),
     "doctor": ("queries.checkup", "doctor", "What is wrong, its cost, what to do."),
     "status": ("queries.cli", "status", "What the lake holds and how fresh it is."),
     "serve": ("api.cli", "serve", "REST over the same reports."),

@@ -109,7 +109,7 @@ def report(
     if describe_:
         _describe(found, kind, output)
         return
-    given = _given(
+    given = given_filters(
         where or (),
         since=since,
         until=until,
@@ -193,7 +193,12 @@ def status(*, format_: FormatOption = None, output: OutputOption = None) -> None
         _write_text(status_lines(found), output)
 
 
-def _given(where: Iterable[str], **options: str | None) -> dict[str, list[str]]:
+def given_filters(where: Iterable[str], **options: str | None) -> dict[str, list[str]]:
+    """Return parameters as text, by name: options, and what --where gives.
+
+    Raises:
+        UsageError: An item is not ``FIELD=VALUE``.
+    """
     given = {name: [text] for name, text in options.items() if text is not None}
     for item in where:
         field, equals, value = item.partition("=")
