@@ -175,7 +175,14 @@ CONFIGURATIONS = Table(
     fields=(*CONFIGURATION_FIELDS, _ENDED),
     partition_on="day",
     sort=("resource_type", "resource_id"),
-    metrics=("scope", "resource_type", "valid_from", "valid_until", "day"),
+    metrics=(
+        "scope",
+        "resource_type",
+        "resource_id",
+        "valid_from",
+        "valid_until",
+        "day",
+    ),
     group_rows=1024,
 )
 

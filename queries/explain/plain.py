@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
-from typing import Any
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
 from transform.policy.lacks import Lack, moment
 from transform.policy.preceding import Changed
 from transform.policy.reply import Replied
 from transform.policy.way import FAILS, UNKNOWN, End, Step
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 # What VPC flow logs can never show, whatever the question.
 NEVER_SHOWN = (
@@ -27,10 +30,15 @@ PASSES, UNDETERMINED, DEPENDS = "passes", "undetermined", "depends_on_client_por
 def step_of(step: Step) -> dict[str, Any]:
     """Return a step with every rule that was considered."""
     return {
-        **asdict(step),
-        "considered": [asdict(c) for c in step.considered],
-        "lacks": [lack_of(one) for one in step.lacks],
+        **_values(step),
+        "considered": [_values(one) for one in step.considered],
+        "lacks": [_values(one) for one in step.lacks],
     }
+
+
+def _values(one: DataclassInstance) -> dict[str, Any]:
+    """Return the values of a dataclass, those within it as they are."""
+    return {field.name: getattr(one, field.name) for field in fields(one)}
 
 
 def lack_of(lack: Lack) -> dict[str, Any]:
@@ -40,7 +48,7 @@ def lack_of(lack: Lack) -> dict[str, Any]:
 
 def end_of(end: End) -> dict[str, Any]:
     """Return an end."""
-    return asdict(end)
+    return _values(end)
 
 
 def reply_of(replied: Replied) -> dict[str, Any]:
@@ -54,7 +62,7 @@ def reply_of(replied: Replied) -> dict[str, Any]:
 
 def change_of(changed: Changed) -> dict[str, Any]:
     """Return a change, its times as ISO 8601."""
-    found = asdict(changed)
+    found = _values(changed)
     found |= {"after": moment(changed.after), "by": moment(changed.by)}
     found |= {n: list(found[n]) for n in ("names", "removed", "added")}
     return found

@@ -80,10 +80,12 @@ def _held(
     """Yield each rule, held against one packet."""
     sure, maybe, near = (m[0] for m in compiled.match(packets, np.array([row])))
     protocol, port = int(packets.protocol[row]), int(packets.port[row])
-    for place, rule in enumerate(compiled.rules):
-        columns = np.flatnonzero(compiled.rule == place)
-        matches = YES if sure[columns].any() else MAYBE if maybe[columns].any() else NO
-        nearest = int(near[columns].max(initial=0))
+    # A rule with a prefix list is of several columns: the nearest counts.
+    rank = np.full(len(compiled.rules), -1)
+    np.maximum.at(rank, compiled.rule, near + 4 * maybe + 8 * sure)
+    for rule, told in zip(compiled.rules, rank.tolist(), strict=True):
+        matches = YES if told >= 8 else MAYBE if told >= 4 else NO
+        nearest = max(told, 0) % 4
         yield Considered(
             resource=name,
             rule=_text(rule, inbound=inbound),

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from transform.addresses import in_any, networks
 from transform.codes import NONE, distinct
-from transform.places import Places, documents_of
+from transform.places import PLACES, Places, documents_of
 from transform.policy.asked import (
     ALLOWED,
     DENIED,
@@ -70,7 +71,10 @@ class Policy:
     @classmethod
     def of(cls, configurations: pa.Table) -> Policy:
         """Return the policy of an inventory that is not made ready otherwise."""
-        return cls(configurations, Places(documents_of(configurations)))
+        is_place = pc.is_in(configurations["resource_type"], pa.array(PLACES))
+        return cls(
+            configurations, Places(documents_of(configurations.filter(is_place)))
+        )
 
     @property
     def is_empty(self) -> bool:
