@@ -1,4 +1,9 @@
--- What rules name: other groups, prefix lists, and what the rules themselves are called.
+-- What rules name: of other groups their VPC alone, prefix lists, and the ids of rules.
+SELECT
+  * REPLACE (
+    '{"GroupId":"' || resource_id || '","VpcId":"'
+    || coalesce(vpc, regexp_extract(document, '"VpcId": ?"([^"]+)"', 1)) || '"}' AS document
+  )
 FROM configurations
 WHERE resource_type = 'security_group' AND resource_id IN (SELECT unnest($referred))
 UNION ALL
