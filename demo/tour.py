@@ -19,6 +19,17 @@ from lake.errors import UsageError
 BUCKET = "flowlake-demo"
 LATEST = "2026-01-02"
 KEPT = ("inventory/aws", "inventory/kubernetes-watch")
+WINDOW = ("--since", "2026-01-01", "--until", LATEST)
+# What the network has wrong: of each kind of misconfiguration one, and who meets it.
+WRONG = (
+    ("a group without the inbound rule that its clients need",
+     "dstport = 5432 AND src_workload = 'checkout'", ("--prefer", "groups")),
+    ("a group without the outbound rule that its own need", "dstport = 25", ()),
+    ("a network ACL that denies before it allows",
+     "reject_cause = 'network_acl' AND initiator = 'src' AND dstport = 8443", ()),
+    ("a network ACL that lets requests in, and no reply out",
+     "reject_cause = 'network_acl' AND initiator = 'dst' AND srcport = 8443", ()),
+)  # fmt: skip
 
 
 def demo(
@@ -65,12 +76,11 @@ def _tour(environment: dict[str, str], records: str, saved: Path) -> None:
     _run(environment, "ingest", source)  # again: nothing is read twice
     _run(environment, "ingest", f"s3://{BUCKET}/replica")  # nor from a copy
     _run(environment, "status", "--format", "table")
-    window = ("--since", "2026-01-01", "--until", LATEST)
-    _run(environment, "report", "rejected_traffic", "--by", "eni", *window,
+    _run(environment, "report", "rejected_traffic", "--by", "eni", *WINDOW,
          "--limit", "5", "--format", "table")  # fmt: skip
-    _run(environment, "report", "top_talkers", "--by", "address", *window,
+    _run(environment, "report", "top_talkers", "--by", "address", *WINDOW,
          "--limit", "5", "--format", "table")  # fmt: skip
-    _run(environment, "report", "conversations", "--by", "pod", *window,
+    _run(environment, "report", "conversations", "--by", "pod", *WINDOW,
          "--where", "namespace=back", "--limit", "5", "--format", "table")  # fmt: skip
     by_verdict = (
         "SELECT verdict, count(*) AS records, sum(bytes) AS bytes FROM flows "
@@ -78,6 +88,24 @@ def _tour(environment: dict[str, str], records: str, saved: Path) -> None:
     )
     _run(environment, "sql", "--format", "table", by_verdict)
     _run(environment, "doctor", "--format", "table")
+    for number, (what, who, options) in enumerate(WRONG, 1):
+        print(f"\n# {number}. {what}: found, explained, mended on paper, tried out")
+        _mend(environment, saved / f"change-{number}.json", who, options)
+
+
+def _mend(
+    environment: dict[str, str], changes: Path, who: str, options: tuple[str, ...]
+) -> None:
+    """Find what was rejected, say why, and try what would let it pass."""
+    asked = (*WINDOW, "--filter", who)
+    _run(environment, "report", "rejected_traffic", *asked, "--limit", "3",
+         "--format", "table")  # fmt: skip
+    _run(environment, "explain", *asked, "--format", "table")
+    _run(environment, "suggest", *asked, *options, "--format", "table")
+    _run(environment, "suggest", *asked, *options, "--as", "changes",
+         "--output", str(changes))  # fmt: skip
+    _run(environment, "backtest", *WINDOW, "--changes", str(changes),
+         "--limit", "5", "--format", "table")  # fmt: skip
 
 
 def _environment(endpoint: str, lake: Path) -> dict[str, str]:
@@ -119,9 +147,16 @@ def _fetch(environment: dict[str, str], place: Path) -> None:
             client.download_file(BUCKET, item["Key"], str(path))
 
 
+def _quoted(text: str) -> str:
+    """Return an argument as a person would type it."""
+    return (
+        f'"{text}"' if "'" in text and not set(text) & set('"$`') else shlex.quote(text)
+    )
+
+
 def _run(environment: dict[str, str], *arguments: str) -> None:
     """Show a command, run it as a user would, stop the demo if it fails."""
-    print(f"\n$ flowlake {shlex.join(arguments)}", flush=True)
+    print(f"\n$ flowlake {' '.join(map(_quoted, arguments))}", flush=True)
     done = subprocess.run(  # noqa: S603  # our own command line, no shell
         [sys.executable, "-m", "flowlake", *arguments],
         env=environment,

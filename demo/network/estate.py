@@ -89,6 +89,7 @@ _SHOP = (
     Fixture("lambda", "apps", "lambda", first=52),
     Fixture("sts", "apps", "vpc_endpoint", first=53),
     Fixture("strict", "strict", "instance", count=2, first=10, public=10),
+    Fixture("guarded", "guarded", "instance", count=2, first=30),
     Fixture("old", "old", "instance", count=3, first=10, nitro=False),
     Fixture("tgw", "edge", "transit_gateway", count=2, first=10),
     Fixture("gwlbe", "edge", "gateway_load_balancer_endpoint", first=30),

@@ -113,8 +113,9 @@ def acls() -> dict[str, tuple[Entry, ...]]:
         Entry(101, "allow", egress=egress, cidr=ANYWHERE6) for egress in (False, True)
     )
     blocked = Entry(90, "deny", egress=False, cidr="45.155.205.0/24")
+    forgotten = Entry(95, "deny", egress=False, cidr="10.0.32.0/20")  # those of apps
     return {
         "open": (inward, outward, *six, *last),
         "strict": (inward, *last),
-        "guarded": (blocked, inward, outward, *six, *last),
+        "guarded": (blocked, forgotten, inward, outward, *six, *last),
     }

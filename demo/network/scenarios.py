@@ -214,6 +214,8 @@ _MACHINES = (
              protocol=ICMP),
     Scenario("reply_acl", ("shop", "orders"), ("shop", "strict"), 8443, 2, direct(),
              reply=acl("strict", "outbound", 32767, at=0)),
+    Scenario("request_acl", ("shop", "app"), ("shop", "guarded"), 8443, 2, direct(),
+             acl("guarded", "inbound", 95), None),
     Scenario("coarse_end", ("shop", "app"), ("shop", "old"), 8004, 2, direct(),
              intervals=(2, 9), coarse=True),
     Scenario("duplicate_logs", ("shop", "old"), ("shop", "old"), 8005, 2, direct()),

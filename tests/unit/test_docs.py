@@ -154,6 +154,18 @@ def test_the_first_question_is_answered_as_the_readme_says(tmp_path, monkeypatch
     assert {(row["effect"], row["client"]) for row in tried} >= {
         ("allowed", "checkout"), ("broken", "checkout"),
     }  # fmt: skip
+    explained = re.findall(r"^\$ (flowlake explain --.+)$", page, re.M)
+    recorded, sent = (
+        json.loads(run(*shlex.split(one)[1:], "--format", "json", cwd=tmp_path))
+        for one in explained
+    )
+    assert (recorded["cause"], sent["verdict"]) == ("security_group", "fails")
+    assert recorded["rule"].partition(":")[0] == sent["steps"][-1]["resource"]
+    [asked] = re.findall(r"^\$ curl '(.+/v1/explain.+)'$", page, re.M)
+    url = urlsplit(asked)
+    with TestClient(create_app(load_settings())) as client:
+        found = client.get(f"{url.path}?{url.query}").json()
+    assert found["cause"] == "security_group"
 
 
 def run(*words, cwd):
