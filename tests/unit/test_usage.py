@@ -115,7 +115,7 @@ def plain_usage(ways, rows):
             for name, permission in ways[packet[1]]
             for pair in plain_rules(name, permission, inbound=packet[1])
         )
-        told = {key: matches(*rule, packet) for key, rule in mine.items()}
+        told = {key: matches(a, b, c, packet) for key, (a, b, c) in mine.items()}
         meant = {key: match for key, match in told.items() if match is not False}
         for key, match in meant.items():
             counts = found.setdefault(key, [0, 0, 0])
@@ -155,7 +155,7 @@ def test_an_entry_is_used_where_it_is_the_first(some, rows, out):
     told = [{**e, "Egress": out} for e in some]
     policy = [*network(told), interface("eni-own"),
               interface("eni-peer", "sg-peer"), interface("eni-none")]  # fmt: skip
-    wanted = Counter()
+    wanted: Counter[int] = Counter()
     for packet, fate in rows:
         here = ipaddress.ip_address(packet[2]) in ipaddress.ip_network("10.0.0.0/24")
         if here or packet[1] == out:
@@ -229,11 +229,12 @@ UNIVERSE = [*range(18, 28)]
 def plain_rule(draw, number=None):
     protocol = draw(st.sampled_from([-1, 6, 17, 47]))
     first = draw(st.integers(18, 23))
-    span = (first, first + draw(st.integers(0, 3))) if protocol in (6, 17) else (
-        0, 65_535)  # fmt: skip
+    last = first + draw(st.integers(0, 3))
+    if protocol not in (6, 17):
+        first, last = 0, 65_535
     allows = number is None or draw(st.booleans())
-    return Rule(protocol, *span, False, "cidr", draw(st.sampled_from(CIDRS)), number,
-                allows)  # fmt: skip
+    peer = draw(st.sampled_from(CIDRS))
+    return Rule(protocol, first, last, False, "cidr", peer, number, allows)
 
 
 @cache
@@ -252,9 +253,9 @@ def held_by(rule):
 
 NETWORKS = {cidr: ipaddress.ip_network(cidr) for cidr in CIDRS}
 # An address inside each network and beside each one within another.
-PROBES = [*HOSTS, "1.2.3.4", "10.9.9.9", "10.0.1.255", "203.0.113.127",
+NEAR = [*HOSTS, "1.2.3.4", "10.9.9.9", "10.0.1.255", "203.0.113.127",
           "203.0.113.200", "2001:db8:ffff::1", "2600::1", "fd11::1"]  # fmt: skip
-PROBES = [ipaddress.ip_address(host) for host in PROBES]
+PROBES = [ipaddress.ip_address(host) for host in NEAR]
 
 
 @settings(max_examples=60)

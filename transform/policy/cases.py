@@ -69,7 +69,7 @@ def cases_of(policy: Policy, packets: pa.Table) -> Cases:
     )  # fmt: skip
     one_each = looked.take(first)
     last = np.zeros(len(first), np.int64)
-    np.maximum.at(last, case, asked.end - 1)
+    np.maximum.at(last, case, _numbers(packets["end"]))
     return Cases(
         asked=asked,
         first=first,
@@ -91,5 +91,9 @@ def _flags(column: Any) -> Any:
 
 def _added(case: Any, column: Any, size: int) -> Any:
     found = np.zeros(size, np.int64)
-    np.add.at(found, case, np.asarray(pc.fill_null(column.cast(pa.int64()), 0)))
+    np.add.at(found, case, _numbers(column))
     return found
+
+
+def _numbers(column: Any) -> Any:
+    return np.asarray(pc.fill_null(column.cast(pa.int64()), 0))

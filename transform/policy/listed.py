@@ -28,6 +28,11 @@ class Standing:
     until: int
     shadow: int
 
+    @property
+    def ended(self) -> int | None:
+        """Until when it surely was there, if it was seen to go."""
+        return None if self.until >= EVER else self.until
+
 
 def standing(
     policy: Policy, numbers: Numbers, begin: int, end: int
