@@ -3,6 +3,7 @@
 import ipaddress
 from collections import Counter
 from functools import cache
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -45,7 +46,7 @@ ANY_CIDR = "0.0.0.0/0"
 
 def table(rows, *, at=NOON):
     """Return packets as they are counted: what is asked, and what became of it."""
-    columns = {name: [] for name in COLUMNS}
+    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
     for (name, inbound, peer, other, protocol, port), fate in rows:
         told = {
             "interface": name, "inbound": inbound, "peer_address": peer,
@@ -106,7 +107,7 @@ def plain_rules(name, permission, *, inbound):
 
 def plain_usage(ways, rows):
     """Return what each rule was used by: packet by packet, rule by rule."""
-    found = {}
+    found: dict[Any, list[int]] = {}
     for packet, fate in rows:
         if not fate["is_accepted"] or fate["is_request"] is False:
             continue
