@@ -1,7 +1,7 @@
 -- How long each interface was heard of within the window, by flow logs that record what
 -- was accepted, and by those that record what was rejected; in seconds.
 --
--- Of an hour the share that arrived counts, without intervals that AWS skipped. A flow log
+-- Of an hour the share that arrived counts; what AWS skipped did not. A flow log
 -- that nobody listed records the actions that it showed within the window.
 WITH listed AS (
   SELECT
@@ -61,13 +61,8 @@ whole AS (
 hours AS (
   SELECT
     c.observer, c.hour,
-    greatest(
-      least(
-        c.windows_seen + coalesce(c.windows_silent, 0),
-        c.windows_expected - coalesce(c.windows_skipped, 0)
-      ) / nullif(c.windows_expected, 0),
-      0
-    ) * greatest(
+    least(c.windows_seen + coalesce(c.windows_silent, 0), c.windows_expected)
+    / nullif(c.windows_expected, 0) * greatest(
       epoch(least(c.hour + INTERVAL 1 HOUR, w.through, e.last_heard + e.around))
       - epoch(greatest(c.hour, CAST($since AS TIMESTAMPTZ), e.first_heard - e.around)),
       0
