@@ -24,6 +24,7 @@ from lake.errors import (
     MemoryExceeded,
     NotAuthenticated,
     NotBrought,
+    NothingToExplain,
     QueryError,
     QueryTimeout,
     ResultTooLarge,
@@ -41,6 +42,7 @@ from lake.errors import (
 MEDIA_TYPE = "application/problem+json"
 STATUSES: Mapping[type[FlowlakeError], int] = {
     UnknownReport: 404,
+    NothingToExplain: 404,
     BadParameter: 422,
     NotBrought: 409,
     FilterError: 422,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
+from api.explain import explain_routes
 from api.health import health_routes
 from api.identities import identity_routes
 from api.reports import flow_routes, report_routes
@@ -17,4 +18,5 @@ def add_routes(app: FastAPI, service: Service) -> None:
     app.include_router(report_routes(service))
     app.include_router(flow_routes(service))
     app.include_router(identity_routes(service))
+    app.include_router(explain_routes(service))
     add_sql(app, service)

@@ -21,7 +21,7 @@ from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.typedef import Record
 
-from lake.encoding import ROW_GROUP_ROWS, is_list, options
+from lake.encoding import is_list, options
 from lake.errors import BadDataFile
 from lake.ordering import HOUR_US, once_each, sort_rows, trim_dictionary
 from lake.tables import DICTIONARY, Table
@@ -229,7 +229,7 @@ def _write_parquet(
         writer = pq.ParquetWriter(sink, first.schema, **options(table, first))
         with writer:
             for run in itertools.chain([first], runs):
-                writer.write_table(run, row_group_size=ROW_GROUP_ROWS)
+                writer.write_table(run, row_group_size=table.group_rows)
         size = sink.tell()
     return writer.writer.metadata, size
 

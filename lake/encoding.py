@@ -6,11 +6,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from lake.tables import Table
+from lake.tables import ROW_GROUP_ROWS, Table
 
-ROW_GROUP_ROWS = 262_144
 BLOOM_FALSE_POSITIVES = 0.02
-NEVER_REPEATING = {"bytes", "srcport", "dstport", "service_port"}
+NEVER_REPEATING = {"bytes", "srcport", "dstport", "service_port", "document"}
 WRITE_BATCH_ROWS = 16_384  # a tenth less time than with Arrow's 1,024
 FEW_TEXTS = 256
 # Hardly a byte count repeats: as differences they take a third of the time of zstd, and
@@ -74,7 +73,7 @@ def _has_few_texts(column: pa.ChunkedArray) -> bool:
 
 
 def _repeating(schema: pa.Schema) -> list[str]:
-    """Return the columns worth a dictionary page: not byte counts and ports.
+    """Return the columns worth a dictionary page: not byte counts, ports, documents.
 
     A dictionary that is given up half-way costs 15 ms a column of 250,000 rows;
     statistics of columns that prune nothing cost half as much as all the rest.

@@ -27,6 +27,7 @@
     │  ├─ NotBrought                       it needs a file of the user's
     │  ├─ NoStatement                      its report cannot be written in SQL
     │  ├─ SnapshotGone                     it has expired since a page was read of it
+    │  ├─ NothingToExplain         exit 3   no record fits
     │  ├─ ResultTooLarge
     │  ├─ QueryTimeout
     │  ├─ MemoryExceeded
@@ -303,6 +304,18 @@ class NoStatement(QueryError):
         super().__init__(
             f"{report} is computed for each question, no SQL alone can answer it: ask "
             f"`flowlake report {report}`, or GET /v1/reports/{report}"
+        )
+
+
+class NothingToExplain(QueryError):
+    """No record fits what is to be explained."""
+
+    exit_code = 3
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no record fits: widen since and until, or leave a filter out; the report "
+            "`records` with the same filters shows what is there"
         )
 
 

@@ -67,6 +67,9 @@ _PLAIN: dict[FieldType, IcebergType] = {
 }
 
 
+ROW_GROUP_ROWS = 262_144
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """One table of the lake.
@@ -78,6 +81,8 @@ class Table:
         sort: Columns that rows are sorted by within a data file.
         metrics: Columns with min and max in the manifests.
         bloom: Columns with Parquet Bloom filters.
+        group_rows: The most rows of a row group: few where rows are large, and few of
+            them are asked for.
     """
 
     name: str
@@ -86,6 +91,7 @@ class Table:
     sort: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
     bloom: tuple[str, ...] = ()
+    group_rows: int = ROW_GROUP_ROWS
 
     @property
     def is_head(self) -> bool:
@@ -169,7 +175,15 @@ CONFIGURATIONS = Table(
     fields=(*CONFIGURATION_FIELDS, _ENDED),
     partition_on="day",
     sort=("resource_type", "resource_id"),
-    metrics=("scope", "resource_type", "valid_from", "valid_until", "day"),
+    metrics=(
+        "scope",
+        "resource_type",
+        "resource_id",
+        "valid_from",
+        "valid_until",
+        "day",
+    ),
+    group_rows=1024,
 )
 
 EDGES_HOURLY = Table(

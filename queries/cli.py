@@ -101,7 +101,7 @@ def report(
     of what is new, run the same with --new-since-last --exit-code: 4 says that there
     are rows, 0 that there are none; the first run tells every row.
     """
-    kind = _format(format_, output)
+    kind = format_of(format_, output)
     if name is None:
         _show_catalogue(kind, output)
         return
@@ -109,7 +109,7 @@ def report(
     if describe_:
         _describe(found, kind, output)
         return
-    given = _given(
+    given = given_filters(
         where or (),
         since=since,
         until=until,
@@ -131,12 +131,12 @@ def report(
             return
         if new_since_last:
             told = alerting.tell_new(engine, found, given, now=now, file=state)
-            _write_answer(told.answer, kind, output)
+            write_answer(told.answer, kind, output)
             told.remember()
             rows = told.answer.rows
         else:
             result = answer(engine, pose(engine, found, given, now=now))
-            _write_answer(result, kind, output)
+            write_answer(result, kind, output)
             rows = result.rows
     if exit_code and rows.num_rows:
         raise typer.Exit(alerting.EXIT_ROWS)
@@ -159,7 +159,7 @@ def sql(
     output: OutputOption = None,
 ) -> None:
     """Ask in SQL, read-only: tables, and every report as `FROM name(since := …)`."""
-    kind = _format(format_, output)
+    kind = format_of(format_, output)
     if attach is not None and (query or output or format_):
         raise UsageError("--attach writes a database: leave query and output out")
     with Engine(load_settings()) as engine:
@@ -182,7 +182,7 @@ def sql(
 
 def status(*, format_: FormatOption = None, output: OutputOption = None) -> None:
     """Say what the lake holds, how fresh it is, and what could not be read."""
-    kind = _format(format_, output)
+    kind = format_of(format_, output)
     if kind not in ("table", "json"):
         raise UsageError(f"--format {kind}: status is table or json")
     with Engine(load_settings()) as engine:
@@ -193,7 +193,12 @@ def status(*, format_: FormatOption = None, output: OutputOption = None) -> None
         _write_text(status_lines(found), output)
 
 
-def _given(where: Iterable[str], **options: str | None) -> dict[str, list[str]]:
+def given_filters(where: Iterable[str], **options: str | None) -> dict[str, list[str]]:
+    """Return parameters as text, by name: options, and what --where gives.
+
+    Raises:
+        UsageError: An item is not ``FIELD=VALUE``.
+    """
     given = {name: [text] for name, text in options.items() if text is not None}
     for item in where:
         field, equals, value = item.partition("=")
@@ -203,7 +208,12 @@ def _given(where: Iterable[str], **options: str | None) -> dict[str, list[str]]:
     return given
 
 
-def _format(asked: str | None, output: Path | None) -> str:
+def format_of(asked: str | None, output: Path | None) -> str:
+    """Return the format asked for, or the one that fits where the answer goes.
+
+    Raises:
+        UsageError: There is none such, it does not fit, or the file cannot be written.
+    """
     check_writable(output)
     if asked is None:
         terminal = output is None and sys.stdout.isatty()
@@ -215,7 +225,8 @@ def _format(asked: str | None, output: Path | None) -> str:
     return asked
 
 
-def _write_answer(result: Answer, kind: str, output: Path | None) -> None:
+def write_answer(result: Answer, kind: str, output: Path | None) -> None:
+    """Write an answer with its `meta`, which for CSV goes to stderr."""
     reader = result.rows.to_reader()
     with opened(output) as out:
         if kind == "json":

@@ -76,7 +76,7 @@ def trust_of(engine: Engine, question: Question, policy: Policy) -> Trust:
     ]
     with engine.session(plans, window=window) as session:
         given = {"since": window.since, "until": window.until}
-        heard = session.query(statement("policy/heard"), given).to_pylist()
+        heard = session.query(statement("policy/listened"), given).to_pylist()
         owners = session.query(statement("policy/owners")).to_pylist()
     begin, end = (int(t.timestamp()) for t in (window.since, window.until))
     told = {row["interface"]: row for row in heard}

@@ -1,6 +1,7 @@
 """A small network that is logged by one flow log: two interfaces, their objects."""
 
 import gzip
+import json
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -16,6 +17,15 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ENDS = {"eni-1": "10.0.0.1", "eni-2": "10.0.0.2"}
 SCOPE = "aws:123456789010:us-east-1"
 LOG = "fl-0123456789abcdef0"
+ANYBODY = {"CidrBlock": "0.0.0.0/0", "Protocol": "-1"}
+IN, OUT = ({**ANYBODY, "RuleNumber": 100, "Egress": e, "RuleAction": "allow"}
+           for e in (False, True))  # fmt: skip
+NOBODY = {**IN, "RuleNumber": 90, "RuleAction": "deny"}
+HTTPS = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443,
+         "IpRanges": [{"CidrIp": "10.0.0.1/32"}]}  # fmt: skip
+TCP = {"IpProtocol": "tcp", "FromPort": 0, "ToPort": 65_535,
+       "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}  # fmt: skip
+TCP_IN = {**IN, "Protocol": "6", "PortRange": {"From": 0, "To": 65_535}}
 
 
 def sent(minute, *, by="eni-1", to="10.0.0.2", port=40_000, seconds=50):
@@ -83,3 +93,32 @@ def listed(minute, *others, holders=ENDS):
         pa.Table.from_pylist(documents, schema=CONFIGURED),
         lists=frozenset({"identities", "vpc", "flow_log"}),
     )
+
+
+def refused(line, flags=2, protocol=6):
+    """Return a line as of a packet that was rejected."""
+    line = line.replace("ACCEPT OK 2", f"REJECT OK {flags}")
+    return line.replace(" 443 6 ", f" 443 {protocol} ")
+
+
+def documents(entries=(IN, OUT), rules=(), outbound=()):
+    """Two interfaces in subnets of their own; the second's ACL and group as given."""
+    made = []
+    for number, range_ in ((1, "10.0.0.0/31"), (2, "10.0.0.2/31")):
+        subnet = f"subnet-{number}"
+        made += [
+            ("subnet", subnet, {"SubnetId": subnet, "VpcId": "vpc-1",
+                                "CidrBlock": range_}),
+            ("network_interface", f"eni-{number}",
+             {"NetworkInterfaceId": f"eni-{number}", "SubnetId": subnet,
+              "VpcId": "vpc-1", "Groups": [{"GroupId": f"sg-{number}"}]}),
+            ("network_acl", f"acl-{number}",
+             {"NetworkAclId": f"acl-{number}", "VpcId": "vpc-1",
+              "Associations": [{"SubnetId": subnet}],
+              "Entries": list(entries) if number == 2 else [IN, OUT]}),
+            ("security_group", f"sg-{number}",
+             {"GroupId": f"sg-{number}", "GroupName": "web", "VpcId": "vpc-1",
+              "IpPermissions": list(rules) if number == 2 else [],
+              "IpPermissionsEgress": list(outbound)}),
+        ]  # fmt: skip
+    return [(kind, name, json.dumps(document)) for kind, name, document in made]

@@ -1,6 +1,9 @@
 """Kubernetes objects for the tests, as the API gives them."""
 
 SECRET = "hunter2-never-leaves"  # noqa: S105  # planted, to be looked for
+# What a sighting lists completely: if all pods are there, and if all nodes are too.
+PODS = frozenset({"pod", "k8s_workload"})
+HOLDERS = PODS | {"identities", "node"}
 
 
 def pod(name, ip="10.0.0.1", *, namespace="shop", uid=None, node="n1", **changes):

@@ -103,7 +103,7 @@ def check(settings: Settings, world: Path) -> Verdicts:
     """Hold a lake against the truth of its world."""
     with Lake(settings) as lake, duckdb.connect() as con:
         files = plan(FLOWS, lake.load(FLOWS)).files
-        _define(con, [f.removeprefix("file://") for f in files], world)
+        define(con, [f.removeprefix("file://") for f in files], world)
         found = Verdicts()
         _check_names(con, found)
         _check_counts(con, found)
@@ -111,7 +111,8 @@ def check(settings: Settings, world: Path) -> Verdicts:
     return found
 
 
-def _define(con: Any, files: list[str], world: Path) -> None:
+def define(con: Any, files: list[str], world: Path) -> None:
+    """Make the table ``joined`` of a lake's files: each record with its stream."""
     con.execute(
         "CREATE TABLE stored AS SELECT * FROM read_parquet($files, union_by_name=true)",
         {"files": files},

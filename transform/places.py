@@ -24,6 +24,8 @@ OVER_BY, NOT_BEFORE = "flowlake:over_by", "flowlake:not_before"
 EVER_US = (1 << 63) - 1
 ATTACHED = ("available", "modifying")  # states in which a gateway passes packets on
 PEERING, TRANSIT = "peering", "transit"
+# Resource types that tell of places.
+PLACES = ("vpc", "subnet", "vpc_peering_connection", "transit_gateway_attachment")
 
 # What joins two VPCs: which kind of thing, and its id if that is known.
 Link = tuple[str, str | None]

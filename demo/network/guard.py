@@ -37,7 +37,7 @@ class Allow:
     group: str | None = None
 
 
-EVERYTHING = Allow(-1, (0, 65_535), ANYWHERE)
+EVERYTHING = tuple(Allow(-1, (0, 65_535), cidr) for cidr in (ANYWHERE, ANYWHERE6))
 _OUTBOUND = {
     ("shop", "inspected"): (Allow(6, (443, 443), ANYWHERE),),
     ("partial", "acceptor"): (),
@@ -70,7 +70,7 @@ def groups(ground: Ground) -> dict[tuple[str, str], tuple[Allow, ...]]:
 
 def outbound(vpc: str, group: str) -> tuple[Allow, ...]:
     """Return the outbound rules of a group: everything, but for a few."""
-    return _OUTBOUND.get((vpc, group), (EVERYTHING,))
+    return _OUTBOUND.get((vpc, group), EVERYTHING)
 
 
 def _is_let_in(scenario: Scenario) -> bool:
@@ -109,9 +109,12 @@ def acls() -> dict[str, tuple[Entry, ...]]:
     last = (Entry(32_767, "deny", egress=False), Entry(32_767, "deny", egress=True))
     inward = Entry(100, "allow", egress=False)
     outward = Entry(100, "allow", egress=True)
+    six = tuple(
+        Entry(101, "allow", egress=egress, cidr=ANYWHERE6) for egress in (False, True)
+    )
     blocked = Entry(90, "deny", egress=False, cidr="45.155.205.0/24")
     return {
-        "open": (inward, outward, *last),
+        "open": (inward, outward, *six, *last),
         "strict": (inward, *last),
-        "guarded": (blocked, inward, outward, *last),
+        "guarded": (blocked, inward, outward, *six, *last),
     }

@@ -30,7 +30,7 @@ def main() -> None:
     options = _options()
     random = np.random.default_rng(1)
     started = time.perf_counter()
-    policy = policy_of([*_rows(random, options.groups, options.rules)])
+    policy = policy_of([*estate(random, options.groups, options.rules)])
     made = time.perf_counter()
     asked, texts = _asked(random, policy, options.rejects)
     begun = time.perf_counter()
@@ -61,7 +61,8 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _rows(random: Any, groups: int, rules: int) -> Iterator[dict[str, Any]]:
+def estate(random: Any, groups: int, rules: int) -> Iterator[dict[str, Any]]:
+    """Yield rows of `configurations`: interfaces, groups, subnets and their ACLs."""
     yield row("vpc", "vpc-1", {"VpcId": "vpc-1", "CidrBlock": "10.0.0.0/8"})
     for number in range(SUBNETS):
         name = f"subnet-{number}"

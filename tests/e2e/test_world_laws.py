@@ -22,6 +22,7 @@ from queries.answers import answer, pose
 from queries.catalogue import find_report
 from queries.engine import Engine
 from tests.lakes import open_lake
+from tests.world_explained import BY_RULE, rejected, sendable
 from tests.world_laws import QUALITIES, check, fill, make_world
 from tests.world_rules import groups_of
 
@@ -189,11 +190,11 @@ def test_who_sent_what_left_a_gateway_is_found_by_address_port_and_time(held, wo
     assert certain["sole"] >= 0.9 * len(streams)
 
 
-# The world lets in by ranges of VPCs what comes from public addresses, lets out over
-# IPv6 what no rule is for, and takes a rule away that no look has seen.
+# The world lets in by ranges of VPCs what comes from public addresses, and takes a rule
+# away that no look has seen.
 WITHOUT_RULES = {
     ("elastic_ips", "ingress"), ("hairpin_unlogged_source", "ingress"),
-    ("ipv6_pods", "egress"), ("rule_changed", "ingress"),
+    ("rule_changed", "ingress"),
 }  # fmt: skip
 PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "all": None}
 
@@ -302,3 +303,39 @@ def do(lake, what, paths):
         settler.attribute(now=now)
     else:
         settler.settle_due(now=now)
+
+
+def test_each_kind_of_rejection_is_explained_as_it_truly_was(held, world):
+    quality, settings = held
+    if quality != "watch":
+        return
+    kinds = set()
+    with Engine(settings) as engine:
+        for row, found in rejected(engine, world):
+            kinds.add(row["cause"])
+            assert found["cause"] == row["cause"], row
+            at = "target" if row["direction"] == "ingress" else "source"
+            mine = {s["kind"]: s for s in found["steps"] if s["at"] == at}
+            if row["cause"] in BY_RULE and found["packet"]["role"] is None:
+                assert mine[row["cause"]]["decision"] == "fails", row
+                assert mine[row["cause"]]["rule"] == found["rule"]
+            assert found["log"], row
+            assert found["missing"] == [], row
+    assert len(kinds) == 6
+
+
+def test_packets_would_pass_as_those_did_that_were_sent(held, world):
+    quality, settings = held
+    if quality != "watch":
+        return
+    told: Counter[str] = Counter()
+    with Engine(settings) as engine:
+        for row, found in sendable(engine, world):
+            wanted = "fails" if row["action"] == "REJECT" else "passes"
+            told[found["request"]] += 1
+            # Interfaces that come and go between two looks are not known.
+            assert found["request"] in (wanted, "undetermined"), (row, found["says"])
+            assert found["missing"] or found["request"] == wanted
+    assert told["passes"] > 10
+    assert told["fails"] > 2
+    assert told["undetermined"] < 4

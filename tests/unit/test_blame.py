@@ -1,7 +1,5 @@
 """A rejection has the cause that its record, its configuration or the log proves."""
 
-import json
-
 import pytest
 
 from ingest.inventory.store import record
@@ -9,43 +7,24 @@ from ingest.job import Ingest, Request
 from lake.catalog import Lake
 from lake.settings import load_settings
 from lake.tables import FLOWS
-from tests.estate import listed, put, received, sent
+from tests.estate import (
+    HTTPS,
+    IN,
+    NOBODY,
+    OUT,
+    TCP,
+    TCP_IN,
+    documents,
+    listed,
+    put,
+    received,
+    refused,
+    sent,
+)
 from tests.lakes import open_lake
 
 COLUMNS = ("reject_cause", "reject_evidence", "also_blocked_by", "reject_rule")
-ANYBODY = {"CidrBlock": "0.0.0.0/0", "Protocol": "-1"}
-IN, OUT = ({**ANYBODY, "RuleNumber": 100, "Egress": e, "RuleAction": "allow"}
-           for e in (False, True))  # fmt: skip
-NOBODY = {**IN, "RuleNumber": 90, "RuleAction": "deny"}
-HTTPS = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443,
-         "IpRanges": [{"CidrIp": "10.0.0.1/32"}]}  # fmt: skip
-TCP = {"IpProtocol": "tcp", "FromPort": 0, "ToPort": 65_535,
-       "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}  # fmt: skip
-TCP_IN = {**IN, "Protocol": "6", "PortRange": {"From": 0, "To": 65_535}}
 NO_RULE = "sg-2 (web): no inbound rule allows tcp/443 from 10.0.0.1"
-
-
-def documents(entries=(IN, OUT), rules=(), outbound=()):
-    """Two interfaces in subnets of their own; the second's ACL and group as given."""
-    made = []
-    for number, range_ in ((1, "10.0.0.0/31"), (2, "10.0.0.2/31")):
-        subnet = f"subnet-{number}"
-        made += [
-            ("subnet", subnet, {"SubnetId": subnet, "VpcId": "vpc-1",
-                                "CidrBlock": range_}),
-            ("network_interface", f"eni-{number}",
-             {"NetworkInterfaceId": f"eni-{number}", "SubnetId": subnet,
-              "VpcId": "vpc-1", "Groups": [{"GroupId": f"sg-{number}"}]}),
-            ("network_acl", f"acl-{number}",
-             {"NetworkAclId": f"acl-{number}", "VpcId": "vpc-1",
-              "Associations": [{"SubnetId": subnet}],
-              "Entries": list(entries) if number == 2 else [IN, OUT]}),
-            ("security_group", f"sg-{number}",
-             {"GroupId": f"sg-{number}", "GroupName": "web", "VpcId": "vpc-1",
-              "IpPermissions": list(rules) if number == 2 else [],
-              "IpPermissionsEgress": list(outbound)}),
-        ]  # fmt: skip
-    return [(kind, name, json.dumps(document)) for kind, name, document in made]
 
 
 @pytest.fixture
@@ -65,12 +44,6 @@ def blamed(tmp_path):
         return [tuple(row[name] for name in COLUMNS) for row in rows]
 
     return ask
-
-
-def refused(line, flags=2, protocol=6):
-    """Return a line as of a packet that was rejected."""
-    line = line.replace("ACCEPT OK 2", f"REJECT OK {flags}")
-    return line.replace(" 443 6 ", f" 443 {protocol} ")
 
 
 @pytest.mark.parametrize("settle", [False, True])

@@ -147,6 +147,13 @@ def test_the_first_question_is_answered_as_the_readme_says(tmp_path, monkeypatch
     assert by_cli == by_sql == by_curl
     assert any(row["client"].startswith("checkout-") for row in by_cli)
     assert all(row["reject_cause"] for row in by_cli)
+    [(_, *words)] = map(
+        shlex.split, re.findall(r"^\$ (flowlake backtest .+)$", page, re.M)
+    )
+    tried = json.loads(run(*words, "--format", "json", cwd=tmp_path))["rows"]
+    assert {(row["effect"], row["client"]) for row in tried} >= {
+        ("allowed", "checkout"), ("broken", "checkout"),
+    }  # fmt: skip
 
 
 def run(*words, cwd):

@@ -22,6 +22,8 @@ from ingest.inventory.kubernetes.owners import workload_of
 from ingest.inventory.kubernetes.saved import Saved
 from lake.errors import SourceMissing, UsageError
 from tests.kube_objects import (
+    HOLDERS,
+    PODS,
     SECRET,
     condition,
     container,
@@ -453,6 +455,61 @@ def test_a_services_document_holds_what_reports_need_and_no_more(tmp_path):
     }
 
 
+def labelled(name, ip="10.0.0.1", **labels):
+    one = owned(pod(name, ip), "StatefulSet", "web")
+    one["metadata"]["labels"] = labels
+    return one
+
+
+def workloads_of(*sightings):
+    return [
+        (r["resource_id"], json.loads(r["document"])["labels"])
+        for s in sightings
+        for r in s.configurations.to_pylist()
+        if r["resource_type"] == "k8s_workload"
+    ]
+
+
+def test_a_workloads_document_has_the_labels_that_all_its_pods_share(tmp_path):
+    several = (
+        labelled("web-0", app="web", tier="front", version="1"),
+        labelled("web-1", "10.0.0.2", app="web", tier="front", version="2"),
+        labelled("db-0", "10.0.0.3"),
+    )
+    several[2]["metadata"]["ownerReferences"][0]["name"] = "db"
+    save(tmp_path, all=listed(*several))
+    (sighting,), _ = read(tmp_path)
+    assert sorted(workloads_of(sighting)) == [
+        ("shop/StatefulSet/db", {}),
+        ("shop/StatefulSet/web", {"app": "web", "tier": "front"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("label", "value"),
+    [
+        ("pod-template-hash", "7d76"),
+        ("controller-revision-hash", "web-7d76"),
+        ("statefulset.kubernetes.io/pod-name", "web-0"),
+        ("apps.kubernetes.io/pod-index", "0"),
+        ("batch.kubernetes.io/job-name", "backup-1"),
+        ("job-name", "backup-1"),
+        ("token", "no value that Kubernetes takes"),
+        ("long", "x" * 64),
+    ],
+)
+def test_labels_of_one_pod_or_revision_are_no_workloads(tmp_path, label, value):
+    save(tmp_path, all=listed(labelled("web-0", **{"app": "web", label: value})))
+    (sighting,), _ = read(tmp_path)
+    assert workloads_of(sighting) == [("shop/StatefulSet/web", {"app": "web"})]
+
+
+def test_a_part_of_the_pods_says_nothing_of_what_all_share(tmp_path):
+    save(tmp_path, all=listed(labelled("web-0", app="web")))
+    (sighting,), _ = read(tmp_path, partial=True)
+    assert workloads_of(sighting) == []
+
+
 # -- what never leaves -------------------------------------------------------------
 
 
@@ -563,7 +620,7 @@ def test_several_lists_in_one_file_are_one_moment(tmp_path):
     text = "".join(map(json.dumps, [listed(node()), everywhere(pod("web-0"))]))
     save(tmp_path, all=text)
     ((sighting,), _) = read(tmp_path)
-    assert sighting.lists == {"identities", "pod", "node"}
+    assert sighting.lists == HOLDERS
     assert sighting.identities.num_rows == 3
 
 
@@ -636,7 +693,7 @@ def test_a_list_of_one_namespace_or_page_is_not_taken_for_all(tmp_path):
     page = everywhere(pod("web-0"))
     save(tmp_path, pods=page)
     ((sighting,), _) = read(tmp_path)
-    assert sighting.lists == {"pod"}
+    assert sighting.lists == PODS
     for sign in ({"continue": "token"}, {"remainingItemCount": 7}):
         save(tmp_path, pods={**page, "metadata": sign})
         ((sighting,), _) = read(tmp_path)
@@ -648,7 +705,7 @@ def test_what_was_filtered_is_seen_and_tells_nothing_of_the_rest(tmp_path):
     ((whole,), _) = read(tmp_path)
     ((part,), _) = read(tmp_path, partial=True)
     assert part.identities == whole.identities
-    assert (len(whole.lists), len(part.lists)) == (3, 0)
+    assert (len(whole.lists), len(part.lists)) == (4, 0)
 
 
 def test_a_file_that_was_cut_off_is_read_as_far_as_it_goes_and_not_as_all(tmp_path):
@@ -729,7 +786,7 @@ def test_files_of_one_moment_are_one_sighting_and_moments_are_in_order(tmp_path)
     assert [s.at for s in (first, second)] == [at("00:00:00"), at("00:30:00")]
     for sighting, ip in ((first, "10.0.0.1"), (second, "10.0.0.2")):
         assert ip in sighting.identities["address"].to_pylist()
-        assert sighting.lists == {"identities", "pod", "node", "k8s_service"}
+        assert sighting.lists == {*HOLDERS, "k8s_service"}
 
 
 def test_without_a_time_in_its_name_a_file_is_as_old_as_its_last_write(tmp_path):
@@ -746,7 +803,7 @@ def test_nodes_listed_once_serve_all_pods_before_and_after(tmp_path):
         save(tmp_path, **{f"pods-20260101T{hour}0000Z": everywhere(pod("web-0"))})
     save(tmp_path, **{"nodes-20260101T020000Z": listed(node())})
     sightings = list(Saved([tmp_path]))
-    assert [s.lists for s in sightings] == [{"pod"}, {"node"}, {"pod"}]
+    assert [s.lists for s in sightings] == [PODS, {"node"}, PODS]
     rows = [r for s in sightings for r in s.identities.to_pylist()]
     assert {r["instance"] for r in rows if r["pod"] == "web-0"} == {
         "i-0123456789abcdef0"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ingest.inventory.kubernetes.saved import Saved
+from tests.kube_objects import HOLDERS
 
 FOLDER = Path(__file__).parents[3] / "shared" / "real" / "kubernetes"
 FINISHED = {
@@ -60,6 +61,11 @@ def read(pods):
     return sighting
 
 
+def documents_of(sighting, kind):
+    rows = sighting.configurations.to_pylist()
+    return [json.loads(r["document"]) for r in rows if r["resource_type"] == kind]
+
+
 @pytest.fixture(scope="module")
 def sighting():
     return read("pods.converted.json")
@@ -76,7 +82,7 @@ def test_yaml_and_json_of_one_cluster_are_the_same(sighting):
     by = [("kind", "ascending"), ("holder", "ascending")]
     assert sighting.identities.sort_by(by).equals(other.identities.sort_by(by))
     assert sighting.scope == other.scope == "kubernetes:datagen-1-35"
-    assert sighting.lists == {"identities", "pod", "node", "k8s_service"}
+    assert sighting.lists == {*HOLDERS, "k8s_service"}
 
 
 def test_sixteen_addresses_are_of_pods_and_each_of_one(sighting, pods):
@@ -127,13 +133,24 @@ def test_owners_are_walked_to_the_workload_and_services_found(pods):
 
 
 def test_services_without_a_selector_match_nothing(sighting, pods):
-    documents = [json.loads(r["document"]) for r in sighting.configurations.to_pylist()]
+    documents = documents_of(sighting, "k8s_service")
     assert len(documents) == 7
     bare = {d["name"] for d in documents if not d["selector"]}
     assert bare == {"e2e-lb", "kubernetes"}
     assert not bare & {r["k8s_service"] for r in pods.values()}
     addresses = set(sighting.identities["address"].to_pylist())
     assert not addresses & {ip for d in documents for ip in d["clusterIPs"]}
+
+
+def test_a_workload_is_selected_by_what_all_its_pods_are_labelled(sighting):
+    found = {
+        (d["kind"], d["name"]): d["labels"]
+        for d in documents_of(sighting, "k8s_workload")
+    }
+    assert found["Deployment", "coredns"] == {"k8s-app": "kube-dns"}
+    assert {(kind, name) for kind, name, _ in WORKLOADS.values()} <= found.keys()
+    told = {label for labels in found.values() for label in labels}
+    assert not {label for label in told if "hash" in label or "job" in label}
 
 
 def test_nothing_is_said_of_instances_interfaces_or_vpcs(pods):

@@ -22,7 +22,14 @@ from ingest.inventory.kubernetes.messages import (
 )
 from ingest.inventory.kubernetes.saved import Saved
 from ingest.inventory.kubernetes.spans import Spans
-from tests.kube_objects import condition, container, node, pod, service
+from tests.kube_objects import (
+    HOLDERS,
+    condition,
+    container,
+    node,
+    pod,
+    service,
+)
 
 T0 = datetime(2026, 1, 1, 1, tzinfo=UTC)
 
@@ -88,7 +95,7 @@ def test_a_recording_is_an_unbroken_watch_from_its_list_to_its_last_line(tmp_pat
         event("BOOKMARK", {"kind": "Pod", "metadata": {"resourceVersion": "9"}}, 60),
     )
     assert spans_of(sightings) == [(after(0), after(60))]
-    assert sightings[0].lists == {"identities", "pod", "node"}
+    assert sightings[0].lists == HOLDERS
     last = [r for r in rows_of(sightings) if r["holder"] == "uid-web-0"][-1]
     assert (last["ended_at"], last["latest"]) == (after(10), after(20))
     assert [s.deleted for s in sightings if s.deleted] == [("uid-web-0",)]
@@ -302,6 +309,32 @@ def test_a_service_that_went_ends_and_leaves_its_pods():
         r for r in sighting.configurations.to_pylist() if "/" in r["resource_id"]
     ]
     assert (gone["ended_at"], gone["latest"]) == (after(3), after(4))
+
+
+def workloads_of(sighting):
+    return {
+        r["resource_id"]: (json.loads(r["document"])["labels"], r["ended_at"])
+        for r in sighting.configurations.to_pylist()
+        if r["resource_type"] == "k8s_workload"
+    }
+
+
+def test_a_workload_is_told_when_its_labels_change_and_when_it_goes():
+    told = Folded()
+    told.list(pod("web-0"), kind="Pod")
+    alone = "shop/Pod/web-0"
+    assert workloads_of(told.take()) == {alone: ({"app": "web"}, None)}
+    told.tell("ADDED", pod("db-0", "10.0.0.2"))
+    assert workloads_of(told.take()) == {"shop/Pod/db-0": ({"app": "db"}, None)}
+    other = pod("web-0")
+    other["metadata"]["labels"] = {"app": "api"}
+    told.tell("MODIFIED", other)
+    sighting = told.take()
+    assert workloads_of(sighting) == {alone: ({"app": "api"}, None)}
+    told.tell("DELETED", going(other))
+    gone = told.take()
+    assert workloads_of(gone) == {alone: ({"app": "api"}, sighting.at)}
+    assert workloads_of(told.take()) == {}
 
 
 def test_memory_grows_with_the_cluster_and_not_with_the_watch():

@@ -16,7 +16,16 @@ from ingest.inventory.kubernetes.feed import Pace
 from ingest.inventory.kubernetes.live import collect, watch
 from ingest.inventory.kubernetes.saved import Saved
 from lake.errors import SettingsError, SourceDenied, SourceUnavailable
-from tests.kube_objects import SECRET, condition, container, node, pod, service
+from tests.kube_objects import (
+    HOLDERS,
+    PODS,
+    SECRET,
+    condition,
+    container,
+    node,
+    pod,
+    service,
+)
 from tests.kube_server import kube
 
 client = pytest.importorskip("kubernetes.client")
@@ -151,7 +160,7 @@ def test_the_first_sighting_holds_every_page_and_lists_all(server):
         agree(server, watcher)
     first = watcher.sightings[0]
     assert first.scope == "kubernetes:prod"
-    assert first.lists == {"identities", "pod", "node", "k8s_service"}
+    assert first.lists == {*HOLDERS, "k8s_service"}
     pages = [a for a in server.asked if a.kind == "Pod" and not a.is_watch]
     assert len(pages) == 3  # of two pods each
     rows = {r["holder"]: r for r in first.identities.to_pylist()}
@@ -444,7 +453,7 @@ def test_without_leave_to_read_the_rest_pods_are_watched_all_the_same(server):
         watcher.until(lambda: watcher.spans)
     first = watcher.sightings[0]
     assert first.scope == "kubernetes:default"
-    assert first.lists == {"pod"}
+    assert first.lists == PODS
     assert first.identities.num_rows == 5
 
 
@@ -460,10 +469,11 @@ def test_a_first_listing_that_keeps_failing_is_an_error(server):
 def test_listing_once_gives_one_sighting_and_claims_no_watch(server):
     server.failures = [500]
     sighting = collect(api_of(server), pace=QUICK)
-    assert sighting.lists == {"identities", "pod", "node", "k8s_service"}
+    assert sighting.lists == {*HOLDERS, "k8s_service"}
     assert sighting.identities.num_rows == 6
     kinds = sighting.configurations["resource_type"].to_pylist()
-    assert kinds == ["k8s_service"] * 2
+    assert sorted(set(kinds)) == ["k8s_service", "k8s_workload"]
+    assert kinds.count("k8s_service") == 2
 
 
 def test_an_error_of_the_taker_ends_the_watch(server):

@@ -96,8 +96,8 @@ def rules_met(policy: Policy, numbers: Numbers, cases: Cases) -> Met:
         for lot in alike(wanted[column[wanted] >= 0], column, inbound):
             version, way = int(column[lot[0]]), bool(inbound[lot[0]])
             told = numbers.of_group(version, inbound=way)
-            for part, compiled in policy.rules_at(
-                version, cases.asked, cases.first, lot, inbound=way
+            for part, compiled in policy.compiled(
+                version, way, cases.asked, cases.first, lot
             ):
                 found.any_of(compiled, part, told, sure=True)
         lost = wanted[(column[wanted] == LOST) & (key[wanted] >= 0)]
@@ -131,14 +131,14 @@ def entries_met(policy: Policy, numbers: Numbers, cases: Cases) -> Met:
     for lot in alike(known, acl, inbound, crosses):
         version, way = int(acl[lot[0]]), bool(inbound[lot[0]])
         told, sure = numbers.of_acl(version, inbound=way), crosses[lot[0]] == YES
-        compiled = policy.entries_of(version, inbound=way)
+        compiled = policy.acl_of(version, way)
         found.first_of(compiled, lot, told, sure=bool(sure))
     lost = np.flatnonzero((crosses != NO) & (acl < 0) & (cases.interface >= 0))
     for lot in alike(lost, cases.interface, cases.looked.own, inbound):
         way = bool(inbound[lot[0]])
         for version in _acls_of(policy, cases, int(lot[0])):
             told = numbers.of_acl(version, inbound=way)
-            compiled = policy.entries_of(version, inbound=way)
+            compiled = policy.acl_of(version, way)
             found.first_of(compiled, lot, told, sure=False)
     return found.met()
 

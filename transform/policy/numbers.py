@@ -73,7 +73,7 @@ class Numbers:
         key = "acl", version, inbound
         if key not in self._of:
             name = str(self._policy.known.acls.contents[version]["NetworkAclId"])
-            entries = self._policy.entries_of(version, inbound=inbound).rules
+            entries = self._policy.acl_of(version, inbound).rules
             self._of[key] = self._numbered(name, entries, inbound=inbound)
         return self._of[key]
 

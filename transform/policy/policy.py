@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from transform.addresses import in_any, networks
 from transform.codes import NONE, distinct
-from transform.places import Places, documents_of
+from transform.places import PLACES, Places, documents_of
 from transform.policy.asked import (
     ALLOWED,
     DENIED,
@@ -59,7 +60,7 @@ class Policy:
         self._group_of = lru_cache(COMPILED)(self._compiled_group)
         self._lists_of = lru_cache(COMPILED)(self._named_lists)
         self._rules_of = lru_cache(COMPILED)(self._read_rules)
-        self._acl_of = lru_cache(COMPILED)(self._compiled_acl)
+        self.acl_of = lru_cache(COMPILED)(self._compiled_acl)
         self._carried = self._carried_groups()
         self._members = Members(self.known, places)
         subnets = [one["subnet"] for one in self.known.interfaces.contents]
@@ -70,7 +71,10 @@ class Policy:
     @classmethod
     def of(cls, configurations: pa.Table) -> Policy:
         """Return the policy of an inventory that is not made ready otherwise."""
-        return cls(configurations, Places(documents_of(configurations)))
+        is_place = pc.is_in(configurations["resource_type"], pa.array(PLACES))
+        return cls(
+            configurations, Places(documents_of(configurations.filter(is_place)))
+        )
 
     @property
     def is_empty(self) -> bool:
@@ -133,24 +137,6 @@ class Policy:
     def rules_of(self, version: int, *, inbound: bool) -> list[Rule]:
         """Return the rules of a version of a group, in the order of the document."""
         return self._rules_of(version, inbound)
-
-    def entries_of(self, version: int, *, inbound: bool) -> Compiled:
-        """Return the entries of a version of a network ACL, the first asked first."""
-        return self._acl_of(version, inbound)
-
-    def rules_at(
-        self, version: int, asked: Asked, first: Any, lot: Any, *, inbound: bool
-    ) -> Iterator[tuple[Any, Compiled]]:
-        """Yield a group's rules with packets for which prefix lists are like that.
-
-        Args:
-            version: Of the group.
-            asked: All rows.
-            first: Of each packet, one of the rows.
-            lot: Which packets.
-            inbound: Which rules.
-        """
-        return self._compiled(version, inbound, asked, first, lot)
 
     def vague_rules(self, version: int, *, inbound: bool) -> Compiled:
         """Return a group's rules, of which prefix lists may hold anybody."""
@@ -216,7 +202,7 @@ class Policy:
         wanted = np.flatnonzero(crosses & (acl >= 0))
         for rows in alike(wanted, acl, packets.inbound):
             version, inbound = int(acl[rows[0]]), bool(packets.inbound[rows[0]])
-            compiled, base = self._acl_of(version, inbound), len(decided.entries)
+            compiled, base = self.acl_of(version, inbound), len(decided.entries)
             name = self.known.acls.contents[version]["NetworkAclId"]
             decided.entries += [(name, r, inbound) for r in (*compiled.rules, None)]
             for some in chunks(rows, len(compiled)):
@@ -237,7 +223,7 @@ class Policy:
         for group in groups.T:
             for lot in alike(rows[group[rows] >= 0], group, packets.inbound):
                 version, inbound = int(group[lot[0]]), bool(packets.inbound[lot[0]])
-                for part, compiled in self._compiled(version, inbound, asked,
+                for part, compiled in self.compiled(version, inbound, asked,
                                                      decided.first, lot):  # fmt: skip
                     base = len(decided.rules)
                     decided.rules += [(rule, inbound) for rule in compiled.rules]
@@ -251,13 +237,21 @@ class Policy:
         decided.is_bare = open_ & (count == 0)
         for lot in alike(rows, *groups.T):
             decided.set[lot] = len(decided.sets)
-            names = [self._title(int(v)) for v in groups[lot[0]] if v >= 0]
+            names = [self.title(int(v)) for v in groups[lot[0]] if v >= 0]
             decided.sets.append(", ".join(names))
 
-    def _compiled(
+    def compiled(
         self, version: int, inbound: bool, asked: Asked, first: Any, lot: Any
     ) -> Iterator[tuple[Any, Compiled]]:
-        """Yield a group's rules with the rows for which prefix lists are like that."""
+        """Yield a group's rules with the rows for which prefix lists are like that.
+
+        Args:
+            version: Of the group.
+            inbound: Whether it is asked about what comes in.
+            asked: All rows.
+            first: Of each distinct packet, one of the rows.
+            lot: Some of the distinct packets.
+        """
         names = self._lists_of(version, inbound)
         held = self._lists_at(names, asked, first[lot])
         for part in alike(np.arange(len(lot)), *held):
@@ -265,7 +259,8 @@ class Policy:
             known = tuple(zip(names, lists, strict=True))
             yield lot[part], self._group_of(version, inbound, known)
 
-    def _title(self, version: int) -> str:
+    def title(self, version: int) -> str:
+        """Return a version of a group as it is shown: its id and its name."""
         document = self.known.groups.contents[version]
         name = document.get("GroupName")
         return f"{document['GroupId']} ({name})" if name else str(document["GroupId"])

@@ -34,6 +34,21 @@ class Told:
 Reduce = Callable[[dict[str, Any]], Iterable[tuple[str, Any]]]
 
 
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What something was, and when.
+
+    Attributes:
+        content: What it says.
+        certain: From when until when it surely was so; seconds since 1970.
+        possible: From when until when it can have been.
+    """
+
+    content: Any
+    certain: tuple[int, int]
+    possible: tuple[int, int]
+
+
 class Versions:
     """The versions of resources of one kind.
 
@@ -69,6 +84,7 @@ class Versions:
                 now[code] = run
             open_[one.resource] = now
         self.contents = [run.content for run in runs]
+        self._runs = runs
         nobody = np.full(len(runs), -1)
         none = np.zeros(0, np.int64)
         self.key = np.array([run.key for run in runs], np.int64)
@@ -104,6 +120,24 @@ class Versions:
             end: Seconds.
         """
         return self._timeline.at(key, begin, end).who
+
+    def history(self, name: str) -> list[Version]:
+        """Return all that a key was, by time."""
+        code = self.keys.get(name, NONE)
+        found = [run for run in self._runs if run.key == code]
+        return sorted(
+            (Version(run.content, run.certain, run.possible) for run in found),
+            key=lambda one: (one.certain, one.possible),
+        )
+
+    def one(self, name: str, begin: int, end: int) -> Version | None:
+        """Return what a key was throughout ``[begin, end)``; None: it is not known."""
+        code, when = np.array([self.keys.get(name, NONE)]), np.array([begin, end])
+        place = int(self.at(code, when[:1], when[1:])[0])
+        if place < 0:
+            return None
+        run = self._runs[place]
+        return Version(run.content, run.certain, run.possible)
 
 
 class _Run:

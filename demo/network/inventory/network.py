@@ -138,9 +138,10 @@ def _acls(
                         "Protocol": "-1",
                         "RuleAction": e.action,
                         "Egress": e.egress,
-                        "CidrBlock": e.cidr,
+                        "Ipv6CidrBlock" if ":" in e.cidr else "CidrBlock": e.cidr,
                     }
                     for e in entries
+                    if vpc.cidr6 or ":" not in e.cidr
                 ],
             }
 
@@ -157,7 +158,9 @@ def _groups(ground: Ground, names: list[str]) -> Iterator[dict[str, Any]]:
                 "OwnerId": home.account,
                 "IpPermissions": [_permission(ground, home, r) for r in rules],
                 "IpPermissionsEgress": [
-                    _permission(ground, home, r) for r in outbound(vpc, name)
+                    _permission(ground, home, r)
+                    for r in outbound(vpc, name)
+                    if home.cidr6 or ":" not in (r.cidr or "")
                 ],
             }
 

@@ -67,6 +67,8 @@ def tables(ground: Ground, subnets: list[Subnet]) -> Iterator[dict[str, Any]]:
             "Routes": [
                 *({"DestinationCidrBlock": c, "GatewayId": "local", "State": "active"}
                   for c in home.cidrs),
+                *({"DestinationIpv6CidrBlock": c, "GatewayId": "local",
+                   "State": "active"} for c in (home.cidr6,) if c),
                 *(_route(ground, vpc, *r) for r in (*routes, *beyond)),
             ],
         }  # fmt: skip

@@ -21,12 +21,14 @@ from ingest.inventory.kubernetes.messages import (
 )
 from ingest.inventory.kubernetes.rows import (
     SERVICE,
+    WORKLOAD,
     configuration_rows,
     identity_rows,
 )
 from ingest.inventory.kubernetes.selectors import selects
 from ingest.inventory.kubernetes.spans import HOLDERS, Spans
 from ingest.inventory.kubernetes.state import State
+from ingest.inventory.kubernetes.workloads import Workloads
 from ingest.inventory.sighting import Sighting
 
 BATCH = 5_000  # changes in one sighting; about
@@ -54,6 +56,7 @@ class Fold:
     ) -> None:
         self.state = State(owner_label)
         self.spans = Spans()
+        self._workloads = Workloads()
         self.now: datetime | None = None
         self._told: str | None = None
         self._bound = bound
@@ -118,7 +121,10 @@ class Fold:
             at=self.now,
             identities=identity_rows(self.state, cluster, self._holders(lists)),
             configurations=configuration_rows(
-                cluster, self._services(lists), self.spans.take()
+                cluster,
+                self._services(lists),
+                self._workloads.take(self.state, at=self.now, whole=WORKLOAD in lists),
+                self.spans.take(),
             ),
             lists=lists,
             deleted=tuple(self._gone),

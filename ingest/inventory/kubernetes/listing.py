@@ -10,7 +10,7 @@ from typing import Any
 from ingest.inventory.kubernetes.allow import KINDS, Document, cut_down
 from ingest.inventory.kubernetes.documents import Part
 from ingest.inventory.kubernetes.lifetime import instants
-from ingest.inventory.kubernetes.rows import SERVICE
+from ingest.inventory.kubernetes.rows import SERVICE, WORKLOAD
 from ingest.inventory.kubernetes.spans import HOLDERS
 from ingest.inventory.kubernetes.state import State
 
@@ -30,6 +30,8 @@ def listed(kinds: Iterable[str]) -> frozenset[str]:
         words.add("identities")
     if "Service" in known:
         words.add(SERVICE)
+    if "Pod" in known:  # what they share, all of them tell
+        words.add(WORKLOAD)
     return frozenset(words)
 
 

@@ -11,9 +11,11 @@ import pyarrow as pa
 from ingest.inventory.kubernetes.facts import Node, Pod, Service
 from ingest.inventory.kubernetes.lifetime import Life
 from ingest.inventory.kubernetes.state import State
+from ingest.inventory.kubernetes.workloads import Workload
 from ingest.inventory.sighting import CONFIGURED, SIGHTED
 
 SERVICE = "k8s_service"
+WORKLOAD = "k8s_workload"
 WATCH = "k8s_watch"
 
 Span = tuple[datetime, datetime]
@@ -39,23 +41,28 @@ def identity_rows(state: State, cluster: str, facts: Iterable[Pod | Node]) -> pa
 
 
 def configuration_rows(
-    cluster: str, services: Iterable[Service], spans: Iterable[Span]
+    cluster: str,
+    services: Iterable[Service],
+    workloads: Iterable[Workload],
+    spans: Iterable[Span],
 ) -> pa.Table:
-    """Return rows in ``CONFIGURED``'s columns for services and spans of watching.
+    """Return rows in ``CONFIGURED``'s columns: services, workloads, spans of watching.
 
     Args:
         cluster: What a span's ``resource_id`` is.
         services: Services.
+        workloads: Workloads.
         spans: From when to when pods and nodes were watched without a break; UTC.
     """
     rows: list[_Row] = [
         {
-            "resource_type": SERVICE,
-            "resource_id": service.id,
-            "document": service.document,
-            **_times(service.life),
+            "resource_type": kind,
+            "resource_id": one.id,
+            "document": one.document,
+            **_times(one.life),
         }
-        for service in services
+        for kind, several in ((SERVICE, services), (WORKLOAD, workloads))
+        for one in several
     ]
     rows += [
         {

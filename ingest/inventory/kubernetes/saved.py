@@ -22,6 +22,7 @@ from ingest.inventory.kubernetes.listing import Listing
 from ingest.inventory.kubernetes.recording import messages_of
 from ingest.inventory.kubernetes.rows import configuration_rows, identity_rows
 from ingest.inventory.kubernetes.state import State
+from ingest.inventory.kubernetes.workloads import workloads_of
 from ingest.inventory.sighting import DEFAULT_CLUSTER, Sighting
 from ingest.inventory.stamps import (
     ONE_MOMENT,
@@ -230,12 +231,16 @@ class Saved:
         )
         self._services_seen |= "Service" in listing.seen or bool(state.services)
         cluster = self._name(state)
+        pods = listing.facts.get("Pod", {}).values()
         return Sighting(
             scope=f"kubernetes:{cluster}",
             at=at,
             identities=identity_rows(state, cluster, holders),
             configurations=configuration_rows(
-                cluster, listing.facts.get("Service", {}).values(), ()
+                cluster,
+                listing.facts.get("Service", {}).values(),
+                () if self._partial else workloads_of(state, pods),
+                (),
             ),
             lists=lists,
             untold=frozenset() if self._services_seen else _OF_SERVICES,

@@ -1,0 +1,1 @@
+"""Why packets were rejected, and whether others would pass."""

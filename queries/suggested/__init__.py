@@ -1,0 +1,1 @@
+"""What is suggested, written for AWS, Terraform, CloudFormation and Kubernetes."""

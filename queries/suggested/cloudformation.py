@@ -1,0 +1,85 @@
+"""Suggestions as a CloudFormation template, in JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from queries.suggested.aws import ANY_TYPE, about, ports, protocol_name
+from transform.policy.rules import GROUP, PORTED, TYPED
+from transform.policy.suggest import Suggestion
+
+
+def template(suggestions: Sequence[Suggestion], head: Sequence[str]) -> dict[str, Any]:
+    """Return a template with one resource a suggestion.
+
+    Source:
+        AWS CloudFormation Template Reference, ``AWS::EC2::SecurityGroupIngress``,
+        ``AWS::EC2::SecurityGroupEgress``, ``AWS::EC2::NetworkAclEntry``.
+    """
+    return {
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Description": "Rules of flowlake suggest: observed only.",
+        "Metadata": {"Notes": list(head)},
+        "Resources": {_name(one): _resource(one) for one in suggestions},
+    }
+
+
+def written(suggestions: Sequence[Suggestion], head: Sequence[str]) -> str:
+    """Return the template as text."""
+    return json.dumps(template(suggestions, head), indent=2) + "\n"
+
+
+def _name(one: Suggestion) -> str:
+    if one.change.rule.number is not None:
+        return f"Entry{one.id}"
+    return f"{'Ingress' if one.change.inbound else 'Egress'}{one.id}"
+
+
+def _resource(one: Suggestion) -> dict[str, Any]:
+    change, rule = one.change, one.change.rule
+    metadata = {"Notes": about(one)}
+    if rule.number is not None:
+        return {
+            "Type": "AWS::EC2::NetworkAclEntry",
+            "Metadata": metadata,
+            "Properties": _entry(one),
+        }
+    made: dict[str, Any] = {
+        "GroupId": change.resource,
+        "Description": one.label,
+        "IpProtocol": protocol_name(rule.protocol),
+    }
+    if span := ports(rule.protocol, rule.low, rule.high):
+        made["FromPort"], made["ToPort"] = span
+    if rule.kind == GROUP:
+        side = "Source" if change.inbound else "Destination"
+        made[f"{side}SecurityGroupId"] = rule.peer
+        if change.inbound and one.peer_account:
+            made["SourceSecurityGroupOwnerId"] = one.peer_account
+    else:
+        made["CidrIpv6" if ":" in rule.peer else "CidrIp"] = rule.peer
+    way = "Ingress" if change.inbound else "Egress"
+    return {
+        "Type": f"AWS::EC2::SecurityGroup{way}",
+        "Metadata": metadata,
+        "Properties": made,
+    }
+
+
+def _entry(one: Suggestion) -> dict[str, Any]:
+    change, rule = one.change, one.change.rule
+    made: dict[str, Any] = {
+        "NetworkAclId": change.resource,
+        "RuleNumber": rule.number,
+        "Protocol": rule.protocol,
+        "RuleAction": "allow" if rule.allows else "deny",
+        "Egress": not change.inbound,
+        "Ipv6CidrBlock" if ":" in rule.peer else "CidrBlock": rule.peer,
+    }
+    if rule.protocol in PORTED:
+        made["PortRange"] = {"From": rule.low, "To": rule.high}
+    elif rule.protocol in TYPED:
+        made["Icmp"] = {"Type": ANY_TYPE, "Code": ANY_TYPE}
+    return made

@@ -1,0 +1,140 @@
+"""What is configured as far as anybody knows: the last word of each resource."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from transform.places import PEERING, Places, documents_of
+from transform.policy.policy import Policy
+from transform.presence import EVER
+
+AT = 2_000_000_000  # seconds since 1970: any time within what `latest` claims
+_ALWAYS = datetime(1970, 1, 2, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+_TIMES = ("valid_from", "valid_until", "earliest", "latest", "last_seen")
+_TIME = pa.timestamp("us", tz="UTC")
+
+
+def newest(configurations: pa.Table, *, scoped: bool = False) -> pa.Table:
+    """Return the row of each resource that was seen last, of those that are not over.
+
+    Args:
+        configurations: Rows of the table of that name.
+        scoped: Whether ids mean something only within their scope.
+    """
+    is_open = pc.and_(*(pc.is_null(configurations[n]) for n in _TIMES[1:4:2]))
+    rows = configurations.filter(is_open).sort_by(
+        [("last_seen", "descending"), ("valid_from", "descending")]
+    )
+    names = ["resource_type", "resource_id", *(["scope"] if scoped else [])]
+    keys = pc.binary_join_element_wise(*(rows[n] for n in names), "\n")
+    keys = keys.combine_chunks()
+    _, first = np.unique(
+        np.asarray(keys.dictionary_encode().indices), return_index=True
+    )
+    return rows.take(pa.array(np.sort(first)))
+
+
+def timeless(rows: pa.Table) -> pa.Table:
+    """Return rows as if they had been so always, and were for good."""
+    begin, end = _ALWAYS
+    for name in _TIMES:
+        value = {"valid_from": begin, "earliest": begin, "last_seen": end}.get(name)
+        column = pa.repeat(pa.scalar(value, _TIME), rows.num_rows)
+        rows = rows.set_column(rows.schema.get_field_index(name), name, column)
+    return rows
+
+
+@dataclass(slots=True)
+class Latest:
+    """The last word of an inventory, to be asked about packets and who carries what.
+
+    Args:
+        configurations: Rows of the table of that name.
+
+    Attributes:
+        policy: Decides by it, at ``AT``.
+        groups: Of each interface, the groups that it carries.
+        carriers: Of each group, the interfaces that carry it.
+        neighbours: Of each ACL, the interfaces of its subnets.
+        accounts: Of each group, whose it is.
+        since: Of each resource by id, since when it surely is so; UTC, or None.
+    """
+
+    configurations: pa.Table
+    policy: Policy = field(init=False)
+    groups: dict[str, tuple[str, ...]] = field(init=False)
+    carriers: dict[str, frozenset[str]] = field(init=False)
+    neighbours: dict[str, frozenset[str]] = field(init=False)
+    accounts: dict[str, str | None] = field(init=False)
+    since: dict[str, datetime | None] = field(init=False)
+    _places: Places = field(init=False)
+
+    def __post_init__(self) -> None:
+        rows = newest(self.configurations)
+        self._places = Places(documents_of(timeless(rows)))
+        self.policy = Policy(timeless(rows), self._places)
+        interfaces = _contents(self.policy.known.interfaces)
+        known = self.policy.known.groups.keys
+        self.groups = {
+            name: tuple(g for g in one["groups"] if g in known)
+            for name, one in interfaces.items()
+        }
+        self.carriers = _inverse(
+            (name, group) for name, some in self.groups.items() for group in some
+        )
+        acls = _contents(self.policy.known.acls)
+        self.neighbours = _inverse(
+            (name, acls[one["subnet"]]["NetworkAclId"])
+            for name, one in interfaces.items()
+            if one["subnet"] in acls
+        )
+        names, times = rows["resource_id"].to_pylist(), rows["valid_from"].to_pylist()
+        self.since = dict(zip(names, times, strict=True))
+        self.accounts = dict(zip(names, rows["account"].to_pylist(), strict=True))
+
+    def may_refer(self, group: str, peer: str) -> bool:
+        """Whether a rule of a group may refer to another: of its VPC or a peered one.
+
+        Source:
+            Amazon VPC User Guide, "Security group rules": a peer VPC's, if the peering
+            is active; through a transit gateway only as its owner allows.
+        """
+        vpcs = self.policy.known.vpc_of_group
+        one, other = vpcs.get(group), vpcs.get(peer)
+        if not one or not other:
+            return False
+        links = self._places.of(one).joined(EVER).get(other, ())
+        return one == other or any(kind == PEERING for kind, _ in links)
+
+    def entries_of(self, acl: str) -> dict[str, Any] | None:
+        """Return the document of a network ACL; None: it is not known."""
+        contents = self.policy.known.acls.contents
+        return next((c for c in contents if c["NetworkAclId"] == acl), None)
+
+    def known_since(self, names: Iterable[str]) -> datetime | None:
+        """Return since when all of these resources surely are as they are."""
+        times = [self.since.get(name) for name in names]
+        return max(filter(None, times), default=None)
+
+
+def _contents(versions: Any) -> dict[str, Any]:
+    """Return what each key is at ``AT``."""
+    names = list(versions.keys)
+    size = len(names)
+    at = versions.at(np.arange(size), np.full(size, AT), np.full(size, AT + 1))
+    places = zip(names, at.tolist(), strict=True)
+    return {name: versions.contents[place] for name, place in places if place >= 0}
+
+
+def _inverse(pairs: Iterable[tuple[str, str]]) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for one, other in pairs:
+        found.setdefault(other, set()).add(one)
+    return {name: frozenset(some) for name, some in found.items()}

@@ -1,0 +1,146 @@
+"""Where the route table of a subnet sends an address, as of a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from transform.addresses import Network, network
+from transform.policy.configured import MAIN, Configured
+
+LOCAL, NOTHING, BLACKHOLE = "local", "nothing", "blackhole"
+_PROPAGATED, _FILTERED = "EnableVgwRoutePropagation", "filtered"
+# Fields of a route that name where it leads; the first that is there holds.
+_TARGETS = (
+    "TransitGatewayId", "VpcPeeringConnectionId", "NatGatewayId", "NetworkInterfaceId",
+    "InstanceId", "EgressOnlyInternetGatewayId", "LocalGatewayId", "CarrierGatewayId",
+    "CoreNetworkArn", "OdbNetworkArn", "GatewayId",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A route that is for an address.
+
+    Attributes:
+        destination: Its CIDR, as written; of a prefix list the list's entry.
+        target: Where it leads: ``local``, or the id of a gateway, interface …
+        origin: ``static``, ``prefix_list`` or ``propagated``: of routes of one length
+            the first of these holds.
+        is_blackhole: What it leads to is gone.
+    """
+
+    destination: str
+    target: str
+    origin: str
+    is_blackhole: bool
+
+    def text(self) -> str:
+        """Return it in words: ``10.0.0.0/16 to local``."""
+        lost = f" ({BLACKHOLE})" if self.is_blackhole else ""
+        origin = "" if self.origin == "static" else f", {self.origin}"
+        return f"{self.destination} to {self.target}{origin}{lost}"
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """What a route table says of an address.
+
+    Attributes:
+        table: Its id; None: it is not known which holds.
+        is_main: It is the VPC's main table: the subnet has none of its own.
+        routes: Those that are for the address, the one that holds first.
+        unlisted: Prefix lists of its routes whose entries are not known.
+    """
+
+    table: str | None
+    is_main: bool = False
+    routes: tuple[Route, ...] = ()
+    unlisted: tuple[str, ...] = ()
+
+    @property
+    def chosen(self) -> Route | None:
+        """The route that holds; None: there is none, or it is not known."""
+        return self.routes[0] if self.routes else None
+
+
+def routed(
+    known: Configured, *, subnet: str, vpc: str, address: str, begin: int, end: int
+) -> Routed:
+    """Return what the route table of a subnet says of an address.
+
+    Args:
+        known: What is configured.
+        subnet: From which it is sent.
+        vpc: That of the subnet.
+        address: To which.
+        begin: From when, seconds since 1970.
+        end: Until before when.
+
+    Source:
+        Amazon VPC User Guide, "Route priority", "Subnet route tables": the longest
+        prefix; of equal ones static before prefix lists before propagated.
+    """
+    own = known.tables.history(subnet)
+    is_main = not any(v.possible[0] < end and v.possible[1] > begin for v in own)
+    found = known.tables.one(f"{MAIN}{vpc}" if is_main else subnet, begin, end)
+    asked = network(address)
+    if found is None or asked is None:
+        return Routed(None, is_main)
+    lists, unlisted = _lists(known, found.content, begin, end)
+    some = [
+        (one.length, _RANKS[route.origin], route)
+        for one, route in _routes(found.content, lists)
+        if one.is_v4 == asked.is_v4 and one.first <= asked.first <= one.last
+    ]
+    some.sort(key=lambda item: item[:2], reverse=True)
+    return Routed(
+        table=found.content.get("RouteTableId"),
+        is_main=is_main,
+        routes=tuple(route for *_, route in some),
+        unlisted=tuple(unlisted),
+    )
+
+
+_RANKS = {"static": 2, "prefix_list": 1, "propagated": 0}
+
+
+def _lists(
+    known: Configured, document: Mapping[str, Any], begin: int, end: int
+) -> tuple[dict[str, list[str]], list[str]]:
+    """Return the entries of prefix lists, and those that may hold the address.
+
+    Those of gateway endpoints are of AWS's public addresses.
+    """
+    found, unlisted = {}, []
+    for route in document.get("Routes") or ():
+        name = route.get("DestinationPrefixListId")
+        if name:
+            version = known.lists.one(name, begin, end)
+            if version is not None:
+                found[name] = version.content
+            elif not str(route.get("GatewayId")).startswith("vpce-"):
+                unlisted.append(name)
+    return found, unlisted
+
+
+def _routes(
+    document: Mapping[str, Any], lists: Mapping[str, list[str]]
+) -> Iterator[tuple[Network, Route]]:
+    for route in document.get("Routes") or ():
+        if route.get("State") == _FILTERED:
+            continue
+        listed = route.get("DestinationPrefixListId")
+        own = (route.get(f"Destination{n}CidrBlock") for n in ("", "Ipv6"))
+        origin = "static"
+        if listed:
+            origin = "prefix_list"
+        elif route.get("Origin") == _PROPAGATED:
+            origin = "propagated"
+        for cidr in lists.get(listed, ()) if listed else filter(None, own):
+            one = network(cidr)
+            if one is not None:
+                target = next((route[n] for n in _TARGETS if route.get(n)), NOTHING)
+                lost = route.get("State") == BLACKHOLE
+                yield one, Route(cidr, target, origin, lost)
