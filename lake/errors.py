@@ -25,6 +25,7 @@
     │  ├─ BadParameter
     │  │  └─ FilterError                   says where in the filter, and what is wrong
     │  ├─ NotBrought                       it needs a file of the user's
+    │  ├─ NoStatement                      its report cannot be written in SQL
     │  ├─ SnapshotGone                     it has expired since a page was read of it
     │  ├─ NothingToExplain         exit 3   no record fits
     │  ├─ ResultTooLarge
@@ -289,6 +290,21 @@ class NotBrought(QueryError):
     def __init__(self, report: str, how: str) -> None:
         self.report = report
         super().__init__(f"{report} needs a list of yours: {how}")
+
+
+class NoStatement(QueryError):
+    """A report that is computed for each question, asked for as a statement.
+
+    Attributes:
+        report: The report.
+    """
+
+    def __init__(self, report: str) -> None:
+        self.report = report
+        super().__init__(
+            f"{report} is computed for each question, no SQL alone can answer it: ask "
+            f"`flowlake report {report}`, or GET /v1/reports/{report}"
+        )
 
 
 class NothingToExplain(QueryError):

@@ -98,7 +98,7 @@ def describe(report: Report) -> dict[str, Any]:
         ],
         "columns": [{"name": c.name, "type": c.type} for c in report.columns],
         "order": report.sorted_by,
-        "reads": [*report.reads, *report.brought],
+        "reads": [*report.reads, *report.brought, *report.made],
         "rollups": [t for name in report.rolled for t in load_asked(name).reads],
         "note": report.note,
     }

@@ -12,6 +12,7 @@ import pyarrow as pa
 from lake.reading import Plan, is_timed
 from queries.compose import TRAFFIC, composed, ordered, paged
 from queries.engine import Engine
+from queries.made import made_for
 from queries.paging import Keyset, PageEnd
 from queries.questions import Question
 from queries.session import Session
@@ -48,7 +49,8 @@ class Computed:
 def from_tables(engine: Engine, question: Question, page: Page | None) -> Computed:
     """Compute the rows from the tables that the report names."""
     plans = [planned(engine, question, name) for name in question.report.reads]
-    with engine.session(plans, question.limits) as session:
+    made = made_for(engine, question)
+    with engine.session(plans, question.limits, made=made) as session:
         rows = rows_of(session, question, TRAFFIC, {}, page)
     return Computed(rows, plans, plans[0].snapshot)
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+RULES = "rules"  # every rule that stood in the window, and what used it
+MADE = (RULES,)  # what is computed for a question, and read beside tables
 # What a type in a header is to the engine; the rest are the engine's own types.
 ENGINE_TYPES: Mapping[str, str] = {
     "timestamptz": "TIMESTAMPTZ",
@@ -125,6 +127,8 @@ class Report:
         key: Columns by which a row is the same in the next answer.
         reads: Names of the tables that it reads, the main one first.
         brought: Names of what it reads that users bring, such as `rates`.
+        made: Names of what it reads that is computed for each question: no statement
+            over tables alone can answer it.
         asks: `traffic`, `pairs` or `series`, if it is about traffic.
         fixed: Parameters of those that it sets itself.
         rolled: Names of the roll-ups in ``asked/`` that may answer in place of
@@ -143,6 +147,7 @@ class Report:
     key: tuple[str, ...]
     reads: tuple[str, ...]
     brought: tuple[str, ...]
+    made: tuple[str, ...]
     asks: str | None
     fixed: Mapping[str, str]
     rolled: tuple[str, ...]

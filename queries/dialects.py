@@ -19,6 +19,7 @@ from queries.database import script
 from queries.engine import view_of
 from queries.geo import FUNCTIONS
 from queries.given import SQL_TYPES, Given
+from queries.macros import check_statement
 from queries.questions import Question
 
 if TYPE_CHECKING:
@@ -39,10 +40,12 @@ def translated(question: Question, dialect: str) -> str:
 
     Raises:
         BadParameter: A filter has no counterpart in this dialect.
+        NoStatement: The report is computed for each question.
     """
     import sqlglot  # for those who ask for it alone
 
     report = question.report
+    check_statement(report)
     sql = composed(report, given=question.filters, expression=question.tested)
     sql = ordered(report, sql)
     tree = sqlglot.parse_one(sql, read="duckdb")

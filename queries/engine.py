@@ -39,6 +39,7 @@ PLANS_KEPT = 256
 FACTS_KEPT = 1024
 DAYS_KEPT = 4096
 POLICIES_KEPT = 1  # they are large
+MADE_KEPT = 2
 ORIENTED = "oriented"
 OVER_FLOWS = (ORIENTED, "traffic")  # views that come with `flows`
 
@@ -99,6 +100,7 @@ class Engine:
         self.facts: Kept[Any] = Kept(FACTS_KEPT)  # of `queries.known`
         self.hours: Kept[Any] = Kept(DAYS_KEPT)  # of `queries.hours`
         self.policies: Kept[Any] = Kept(POLICIES_KEPT)  # of `queries.policies`
+        self.made: Kept[Any] = Kept(MADE_KEPT)  # of `queries.made`
         with ExitStack() as opened:
             self.lake = opened.enter_context(Lake(settings))
             self._database = Database(settings)
@@ -167,6 +169,7 @@ class Engine:
         limits: Limits = UNLIMITED,
         *,
         window: Window | None = None,
+        made: Mapping[str, pa.Table] | None = None,
     ) -> Iterator[Session]:
         """Open a cursor whose views are what these limits allow of the plans' tables.
 
@@ -174,6 +177,7 @@ class Engine:
             plans: What is read of each table.
             limits: What may be seen.
             window: Rows of other times are not seen in tables that have one.
+            made: More tables, by name; all of each is seen.
         """
         paths = [[engine_path(file) for file in item.files] for item in plans]
         with self._database.cursor(chain.from_iterable(paths)) as cursor:
@@ -185,6 +189,8 @@ class Engine:
                     limits=limits,
                     window=window,
                 )
+            for name, rows in (made or {}).items():
+                cursor.register(name, rows)  # a view of this cursor's alone
             yield Session(cursor, self.settings.query_timeout_s)
 
     def _pin(self, table: Table, older: int | None = None) -> Pinned:

@@ -11,6 +11,7 @@ import duckdb
 from queries.brought import NAMES
 from queries.contract import (
     ENGINE_TYPES,
+    MADE,
     MEANINGS,
     Asked,
     Column,
@@ -75,9 +76,12 @@ def parse_report(
         late=words(fields.get("Late", "")),
         key=words(fields.get("Key", "")) or _key(order, columns),
         reads=tuple(
-            dict.fromkeys("flows" if r == asks else r for r in reads if r not in NAMES)
+            dict.fromkeys(
+                "flows" if r == asks else r for r in reads if r not in (*NAMES, *MADE)
+            )
         ),
         brought=tuple(r for r in reads if r in NAMES),
+        made=tuple(r for r in reads if r in MADE),
         asks=asks,
         fixed=fixed,
         rolled=words(fields.get("Rolled", "")),

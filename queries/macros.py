@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from lake.datafiles import DAY
-from lake.errors import NotBrought
+from lake.errors import NoStatement, NotBrought
 from lake.tables import TABLES
 from queries.brought import Brought, check_brought
 from queries.compose import UNCOUNTED, for_any
@@ -51,21 +51,32 @@ def macro_statements(report: Report, window: Window | None = None) -> Iterator[s
 def macros_for(
     report: Report, brought: Mapping[str, Brought], window: Window | None = None
 ) -> list[str]:
-    """Return a report's macro; of one that lacks what users bring, one that says so."""
+    """Return a report's macro; of one that cannot answer in SQL, one that says so."""
     why = refusal(report, brought)
     return [why] if why else list(macro_statements(report, window))
 
 
 def refusal(report: Report, brought: Mapping[str, Brought]) -> str | None:
-    """Return a macro that says what its report lacks; None: it lacks nothing."""
+    """Return a macro that says why its report cannot answer; None: it can."""
     try:
+        check_statement(report)
         check_brought(report.name, report.brought, brought)
-    except NotBrought as error:
+    except (NoStatement, NotBrought) as error:
         return (
             f"CREATE OR REPLACE MACRO {report.name}({_taken(report)}) AS TABLE "
             f"SELECT error({literal(str(error))}) AS error"
         )
     return None
+
+
+def check_statement(report: Report) -> None:
+    """Refuse a report that no statement over tables can answer.
+
+    Raises:
+        NoStatement: The message says where it is answered.
+    """
+    if report.made:
+        raise NoStatement(report.name)
 
 
 def macro_name(parameter: Parameter, report: Report) -> str:

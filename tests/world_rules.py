@@ -47,7 +47,7 @@ def check_reasons(con: Any, world: Path) -> Reasons:
         con: Where the lake is ``joined`` to the truth.
         world: Its folder.
     """
-    groups, acls = dict(_groups(world)), dict(_acls(world))
+    groups, acls = dict(groups_of(world)), dict(_acls(world))
     found = Reasons()
     rows = con.execute("""
         SELECT j.observer, j.subnet_id, t.cause, t.rule, j.reject_cause, j.reject_rule,
@@ -75,7 +75,7 @@ def _looks(world: Path) -> Iterator[dict[str, Any]]:
         yield {p.stem: json.loads(p.read_text()) for p in look.glob("*.json")}
 
 
-def _groups(world: Path) -> Iterator[tuple[str, str]]:
+def groups_of(world: Path) -> Iterator[tuple[str, str]]:
     """Yield each interface and its groups, as rules are to name them."""
     for told in _looks(world):
         titles = {

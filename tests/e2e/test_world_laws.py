@@ -24,6 +24,7 @@ from queries.engine import Engine
 from tests.lakes import open_lake
 from tests.world_explained import BY_RULE, rejected, sendable
 from tests.world_laws import QUALITIES, check, fill, make_world
+from tests.world_rules import groups_of
 
 SEED = 5
 
@@ -187,6 +188,54 @@ def test_who_sent_what_left_a_gateway_is_found_by_address_port_and_time(held, wo
                 assert pod in {row["pod"] for row in (first, *rest)}
     assert set(certain) <= {"sole", "likely"}
     assert certain["sole"] >= 0.9 * len(streams)
+
+
+# The world lets in by ranges of VPCs what comes from public addresses, and takes a rule
+# away that no look has seen.
+WITHOUT_RULES = {
+    ("elastic_ips", "ingress"), ("hairpin_unlogged_source", "ingress"),
+    ("rule_changed", "ingress"),
+}  # fmt: skip
+PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "all": None}
+
+
+def test_rules_are_used_by_the_streams_that_they_let_pass(held, world):
+    quality, settings = held
+    told: dict[Any, Counter[str]] = {}
+    for row in asked(settings, "rule_usage", kind=["security_group"]):
+        rule = PROTOCOLS[row["protocol"]], row["from_port"]
+        key = row["resource"], row["direction"], *rule
+        found = told.setdefault(key, Counter())
+        for name in ("records", "sole_records", "possible_records"):
+            found[name] += row[name]
+        assert row["usage"] in ("used", "unknown")  # nothing was added up by the hour
+    sent = true_requests(world, told)
+    assert sum(sent.values()) > 5_000
+    for key, counts in told.items():
+        most = counts["records"] + counts["possible_records"]
+        assert counts["sole_records"] <= sent[key] <= most, key
+        assert sent[key] or not counts["records"], key
+    exact = sum(told[key]["records"] == count for key, count in sent.items())
+    assert exact >= (0.8 if quality == "watch" else 0.4) * len(sent)
+
+
+def true_requests(world, told):
+    """Return how many requests were recorded as let pass, by the rule that did."""
+    carried = {eni: group.partition(" ")[0] for eni, group in groups_of(world)}
+    found: Counter[Any] = Counter()
+    for observer, way, scenario, protocol, port, count in true(
+        "SELECT r.observer, r.direction, r.scenario, r.protocol, r.dstport, count(*) "
+        "FROM r JOIN s USING (stream) WHERE r.hop IN ('source', 'destination') "
+        "AND r.action = 'ACCEPT' AND s.client = 'src' GROUP BY ALL",
+        r=f"{world}/truth/records.parquet",
+        s=f"{world}/truth/streams.parquet",
+    ):
+        key = carried.get(observer), way, protocol, port if protocol != 1 else None
+        all_ = *key[:2], None, None
+        if key[0] and (scenario, way) not in WITHOUT_RULES:
+            found[key if key in told else all_] += count
+    assert set(found) <= set(told)
+    return found
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,9 @@
 The flow logs are `flows.log`, or all files called `*.log`; they are read at
 2026-01-01T02:00Z, and prices are those of `rates.csv` beside this file.
 `identities.csv`, where a case has it, is what one listing showed at 2026-01-01T02:00Z:
-columns of `identities`, and `started_at` since when it surely was so. `indicators.txt`
+columns of `identities`, and `started_at` since when it surely was so.
+`configurations.json` is what two looks showed, then and two hours before: [resource
+type, AWS's document] of each; its first value is its id. `indicators.txt`
 and `places.json` (records of a MaxMind DB by network) are what the user brings. Cases
 with equal files are asked of one lake, which takes most of the time.
 """
@@ -11,14 +13,14 @@ with equal files are asked of one lake, which takes most of the time.
 import csv
 import json
 import tomllib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 import pytest
 
-from ingest.inventory.sighting import SIGHTED, Sighting
+from ingest.inventory.sighting import CONFIGURED, SIGHTED, Sighting
 from ingest.inventory.store import record
 from ingest.job import Ingest, Request
 from ingest.ledger_rows import LedgerRows
@@ -36,7 +38,11 @@ AT = datetime(2026, 1, 1, 2, tzinfo=UTC)
 
 def files_of(case):
     """Return the texts that a case's lake is made of."""
-    paths = [*sorted(case.glob("*.log")), *case.glob("identities.csv")]
+    paths = [
+        *sorted(case.glob("*.log")),
+        *case.glob("identities.csv"),
+        *case.glob("configurations.json"),
+    ]
     return tuple((path.name, path.read_text()) for path in paths)
 
 
@@ -67,6 +73,8 @@ def ingested(case, path):
         lake.ensure_all()
         if (case / "identities.csv").exists():
             record(lake, [sighting(case / "identities.csv")])
+        if (case / "configurations.json").exists():
+            record(lake, [*configured(case / "configurations.json")])
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("ingest.batch.LedgerRows", lambda id_, _: LedgerRows(id_, AT))
             Ingest(lake, Request(logs)).run()
@@ -86,6 +94,23 @@ def sighting(path):
         row["source"] = row.get("source") or "kubernetes"
     listed = pa.Table.from_pylist(rows, schema=SIGHTED)
     return Sighting("kubernetes:c", AT, listed, lists=frozenset({"identities"}))
+
+
+def configured(path):
+    """Yield the two looks that a case's file tells of."""
+    told = json.loads(path.read_text())
+    rows = [
+        {"resource_type": kind, "resource_id": next(iter(document.values())),
+         "vpc": document.get("VpcId"), "account": document.get("OwnerId"),
+         "document": json.dumps(document)}
+        for kind, document in told
+    ]  # fmt: skip
+    seen = pa.Table.from_pylist(
+        [{**dict.fromkeys(CONFIGURED.names), **row} for row in rows], schema=CONFIGURED
+    )
+    kinds = frozenset(kind for kind, _ in told)
+    for at in (AT - timedelta(hours=2), AT):
+        yield Sighting("aws:1:us-east-1", at, configurations=seen, lists=kinds)
 
 
 def brought(case, place):

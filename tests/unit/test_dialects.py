@@ -6,15 +6,17 @@ import pytest
 import sqlglot
 import trino_sql_validator
 
-from lake.errors import BadParameter
+from lake.errors import BadParameter, NoStatement
 from lake.tables import TABLES
 from queries.answers import answer, pose
 from queries.catalogue import find_report, load_catalogue
-from queries.dialects import translated
+from queries.dialects import DIALECTS, translated
 from queries.engine import Engine
 from tests.samples import NEEDED, WINDOW
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
+STATED = [name for name, report in load_catalogue().items() if not report.made]
+COMPUTED = [name for name, report in load_catalogue().items() if report.made]
 # Functions that both engines have, and what is spelled as one; see their manuals.
 KNOWN = {
     "approx_distinct", "array_join", "arrays_overlap", "bitwise_and", "bool_or",
@@ -36,7 +38,7 @@ def question(engine, name, **given):
     return pose(engine, find_report(name), asked, now=NOW)
 
 
-@pytest.mark.parametrize("name", sorted(load_catalogue()))
+@pytest.mark.parametrize("name", STATED)
 def test_a_statement_with_its_values_answers_as_the_report(engine, name):
     posed = question(engine, name)
     report = posed.report
@@ -46,18 +48,25 @@ def test_a_statement_with_its_values_answers_as_the_report(engine, name):
     assert ours.to_pylist() == answer(engine, posed).rows.to_pylist()
 
 
-@pytest.mark.parametrize("name", sorted(load_catalogue()))
+@pytest.mark.parametrize("name", STATED)
 def test_trino_accepts_each_report(engine, name):
     sql = translated(question(engine, name), "trino")
     assert trino_sql_validator.validate(sql).valid
     assert strange(sql, "trino") == set()
 
 
-@pytest.mark.parametrize("name", sorted(load_catalogue()))
+@pytest.mark.parametrize("name", STATED)
 def test_spark_is_given_what_it_has(engine, name):
     sql = translated(question(engine, name), "spark")
     sqlglot.parse_one(sql, read="spark")
     assert strange(sql, "spark") == set()
+
+
+@pytest.mark.parametrize("name", COMPUTED)
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_what_is_computed_is_no_statement_and_says_so(engine, name, dialect):
+    with pytest.raises(NoStatement, match=f"`flowlake report {name}`"):
+        translated(question(engine, name), dialect)
 
 
 def strange(sql, dialect):

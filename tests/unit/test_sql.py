@@ -15,6 +15,7 @@ from queries.catalogue import find_report, load_catalogue, load_report
 from queries.compose import ordered
 from queries.contract import ContractError
 from queries.engine import Engine
+from queries.isolated.snapshot import take
 from queries.macros import macro_name
 from queries.sqldoor import SqlDoor
 from tests.samples import NEEDED, WINDOW
@@ -57,7 +58,11 @@ def test_a_macro_answers_as_the_report_does(engine, session):
     assert ours.to_pylist() == theirs.to_pylist()
 
 
-@pytest.mark.parametrize("name", sorted(load_catalogue()))
+STATED = [name for name, report in load_catalogue().items() if not report.made]
+COMPUTED = [name for name, report in load_catalogue().items() if report.made]
+
+
+@pytest.mark.parametrize("name", STATED)
 def test_every_report_has_the_same_rows_on_all_surfaces(engine, session, client, name):
     report, given = find_report(name), NEEDED.get(name, WINDOW)
     known = [p for p in report.parameters if p.name in given]
@@ -70,6 +75,32 @@ def test_every_report_has_the_same_rows_on_all_surfaces(engine, session, client,
     served = client.get(f"/v1/reports/{name}", params=given | {"format": "arrow"})
     assert pa.ipc.open_stream(served.content).read_all().to_pylist() == rows.to_pylist()
     assert [f.name for f in rows.schema] == [c.name for c in report.columns]
+
+
+@pytest.mark.parametrize("name", COMPUTED)
+def test_what_is_computed_is_answered_but_in_sql(
+    engine, session, client, tmp_path, name
+):
+    rows = answer(engine, pose(engine, find_report(name), WINDOW, now=NOW)).rows
+    served = client.get(f"/v1/reports/{name}", params=WINDOW | {"format": "arrow"})
+    assert pa.ipc.open_stream(served.content).read_all().to_pylist() == rows.to_pylist()
+    told = f"no SQL alone can answer it: ask `flowlake report {name}`"
+    with pytest.raises(QueryError, match=told):
+        ask(session, f"FROM {name}(since := '2026-01-01')")
+    attached = tmp_path / "lake.duckdb"
+    SqlDoor(engine, now=NOW).write_database(attached)
+    with (
+        duckdb.connect(str(attached), read_only=True) as client_,
+        pytest.raises(duckdb.Error, match=told),
+    ):
+        client_.sql(f"FROM {name}()").fetchall()
+    [refusing] = take(engine, now=NOW, since=None, until=None).reports[name][
+        "definitions"
+    ]
+    with duckdb.connect() as isolated:
+        isolated.execute(refusing)
+        with pytest.raises(duckdb.Error, match=told):
+            isolated.sql(f"FROM {name}()").fetchall()
 
 
 def test_every_table_can_be_asked(session):

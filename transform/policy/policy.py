@@ -92,7 +92,7 @@ class Policy:
         from ``begin`` to ``end``.
         """
         looked = self.look_up(asked)
-        lists = self._state_of_lists(looked.groups, asked)
+        lists = self.state_of_lists(looked.groups, asked)
         columns = (looked.own, looked.other, looked.acl, looked.subnet, asked.inbound,
                    asked.peer, asked.protocol, asked.port, lists,
                    *looked.groups.T)  # fmt: skip
@@ -134,7 +134,28 @@ class Policy:
             member=self._members.of(looked.own, looked.other),
         )
 
-    def _state_of_lists(self, groups: Any, asked: Asked) -> Any:
+    def rules_of(self, version: int, *, inbound: bool) -> list[Rule]:
+        """Return the rules of a version of a group, in the order of the document."""
+        return self._rules_of(version, inbound)
+
+    def vague_rules(self, version: int, *, inbound: bool) -> Compiled:
+        """Return a group's rules, of which prefix lists may hold anybody."""
+        names = self._lists_of(version, inbound)
+        return self._group_of(version, inbound, tuple((name, -1) for name in names))
+
+    def groups_of(self, own: Any) -> Any:
+        """Return the codes of the groups that versions of interfaces carry.
+
+        Returns:
+            A row each; ``NO_MORE``, ``LOST`` of one that nobody ever listed.
+        """
+        return self._carried[own]
+
+    def acls_of(self, own: Any) -> Any:
+        """Return the codes of the ACLs before versions of interfaces; -1: not known."""
+        return self._acl[own]
+
+    def state_of_lists(self, groups: Any, asked: Asked) -> Any:
         """Return what the prefix lists were that the groups of rows name, as a code."""
         some = np.unique(groups[groups >= 0]).tolist()
         ways = np.unique(asked.inbound).tolist()

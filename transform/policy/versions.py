@@ -62,6 +62,9 @@ class Versions:
     Attributes:
         contents: Of each version, what it says.
         keys: The code of each key.
+        key: Of each version, the code of its key.
+        certain: Begins and ends of when each surely was so; seconds since 1970.
+        possible: Begins and ends of when each can have been.
     """
 
     def __init__(self, told: Sequence[Told], reduce: Reduce) -> None:
@@ -84,10 +87,13 @@ class Versions:
         self._runs = runs
         nobody = np.full(len(runs), -1)
         none = np.zeros(0, np.int64)
+        self.key = np.array([run.key for run in runs], np.int64)
+        self.certain = _columns([run.certain for run in runs])
+        self.possible = _columns([run.possible for run in runs])
         self._timeline = Timeline(
-            np.array([run.key for run in runs], np.int64),
-            _columns([run.certain for run in runs]),
-            _columns([run.possible for run in runs]),
+            self.key,
+            self.certain,
+            self.possible,
             watcher=nobody,
             spans=Spans(none, none, none),
         )
@@ -95,6 +101,15 @@ class Versions:
     def codes(self, names: Iterable[str | None]) -> Any:
         """Return the codes of keys, -1 of what is not known."""
         return np.array([self.keys.get(name or "", NONE) for name in names], np.int64)
+
+    def within(self, begin: int, end: int) -> Any:
+        """Return the versions that surely were at some time of ``[begin, end)``.
+
+        So too the last ones told of, of which nobody says that they are over.
+        """
+        surely = (self.certain[0] < end) & (self.certain[1] > begin)
+        last = (self.possible[1] >= EVER) & (self.possible[0] < end)
+        return np.flatnonzero(surely | last)
 
     def at(self, key: Any, begin: Any, end: Any) -> Any:
         """Return the version of each key throughout ``[begin, end)``; -1: not known.
