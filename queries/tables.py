@@ -17,7 +17,7 @@ from queries.formats import text_cells
 
 SHOWN_ROWS = 1_000
 CELL = 80
-NARROW = 6  # characters a column; with fewer, rows are shown one below the other
+NARROW = 9  # characters a column; with fewer, rows are shown one below the other
 SHOWN_RECORDS = 20
 # The rest are given by --where.
 OPTIONS = {
