@@ -28,7 +28,7 @@ def _authentication(base_url: str) -> Iterator[str]:
         "never in the query. What it may be used for are its scopes. Where it is "
         "limited to accounts, VPCs or namespaces, a row is shown if either end is in "
         "scope; of the other end then kind, address and port. What tells of everybody "
-        "needs one without limits: /v1/status and /v1/sql. Without keys and "
+        "needs one without limits: /v1/status, /v1/explain and /v1/sql. Without keys and "
         "issuer the service listens on loopback only and serves whoever asks for it "
         "there by localhost, 127.0.0.1 or [::1]; another <code>Host</code> gets "
         "421.</p>"
@@ -37,7 +37,7 @@ def _authentication(base_url: str) -> Iterator[str]:
         ("scope", "opens"),
         [
             ("reports", "/v1/reports and all below but single records"),
-            ("flows", "single records: /v1/flows and /v1/reports/records"),
+            ("flows", "single records: /v1/flows, /v1/reports/records, /v1/explain"),
             ("identities", "/v1/identities"),
             ("status", "/v1/status"),
             ("sql", "SQL over REST, where it is enabled"),
