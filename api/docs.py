@@ -122,6 +122,11 @@ def _service() -> Iterator[str]:
         [
             ("/v1/reports", "The catalogue."),
             ("/v1/identities", "Who an address was: address, at, vpc, limit."),
+            (
+                "/v1/explain",
+                "Why packets were rejected, by filters; or with from, to and port, "
+                "whether some would pass.",
+            ),
             ("/v1/status", "What the lake holds, how fresh, what was not readable."),
             (
                 "POST /v1/sql",

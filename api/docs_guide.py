@@ -102,6 +102,24 @@ def _formats(base_url: str) -> Iterator[str]:
     )
 
 
+def _explanations(base_url: str) -> Iterator[str]:
+    yield (
+        "<p><code>/v1/explain</code> takes the filters of reports (and "
+        "<code>client</code>, <code>server</code>, <code>service_port</code> as a "
+        "report's row has them, with its <code>by</code>) and explains the packets "
+        "that most of these records are of, rejected ones first: what the log proves, "
+        "each rule that was asked, what changed before, what is missing to be sure. "
+        "With <code>from</code> and <code>to</code> it says whether packets that "
+        "nobody has sent would pass, and their reply.</p>"
+    )
+    yield (
+        f"<pre>curl '{base_url}v1/explain?src=10.0.1.5&amp;dst=10.0.2.7&amp;"
+        "dstport=5432&amp;at=2026-01-31T12:00Z'\n"
+        f"curl '{base_url}v1/explain?from=workload/web&amp;to=10.0.2.7&amp;"
+        "port=5432'</pre>"
+    )
+
+
 def _limits(base_url: str) -> Iterator[str]:
     yield (
         "<p>So many questions are answered at once, and so many wait for their turn; "
@@ -152,6 +170,7 @@ CHAPTERS: Mapping[str, Chapter] = {
     "questions": ("Windows and filters", _windows),
     "paging": ("Paging", _paging),
     "formats": ("Formats", _formats),
+    "explanations": ("Explanations", _explanations),
     "limits": ("Limits", _limits),
     "requests": ("Request ids", _requests),
     "problems": ("Problems", _problems),
