@@ -28,8 +28,8 @@ def _authentication(base_url: str) -> Iterator[str]:
         "never in the query. What it may be used for are its scopes. Where it is "
         "limited to accounts, VPCs or namespaces, a row is shown if either end is in "
         "scope; of the other end then kind, address and port. What tells of everybody "
-        "needs one without limits: /v1/status, /v1/explain and /v1/sql. Without keys and "
-        "issuer the service listens on loopback only and serves whoever asks for it "
+        "needs one without limits: /v1/status, /v1/explain and /v1/sql. Without keys "
+        "and issuer the service listens on loopback only and serves whoever asks for it "
         "there by localhost, 127.0.0.1 or [::1]; another <code>Host</code> gets "
         "421.</p>"
     )
@@ -115,7 +115,7 @@ def _explanations(base_url: str) -> Iterator[str]:
     yield (
         f"<pre>curl '{base_url}v1/explain?src=10.0.1.5&amp;dst=10.0.2.7&amp;"
         "dstport=5432&amp;at=2026-01-31T12:00Z'\n"
-        f"curl '{base_url}v1/explain?from=workload/web&amp;to=10.0.2.7&amp;"
+        f"curl '{base_url}v1/explain?from=10.0.1.5&amp;to=10.0.2.7&amp;"
         "port=5432'</pre>"
     )
 

@@ -384,7 +384,8 @@ def test_the_docs_lead_to_all_their_chapters_and_show_commands(client):
     assert len(paths) > 4
     for path in paths:
         asked = client.get(f"/{unescape(path)}")
-        assert asked.status_code == 200, asked.text
+        is_of_records = "explain?src=" in path  # which this lake has none of
+        assert asked.status_code == (404 if is_of_records else 200), asked.text
     (filter_,) = re.findall("'filter=([^']*)'", page)
     asked = client.get("/v1/reports/accepted_traffic", params={"filter": filter_})
     assert asked.status_code == 200, asked.text
