@@ -29,8 +29,8 @@ def _authentication(base_url: str) -> Iterator[str]:
         "limited to accounts, VPCs or namespaces, a row is shown if either end is in "
         "scope; of the other end then kind, address and port. What tells of everybody "
         "needs one without limits: /v1/status, /v1/explain and /v1/sql. Without keys "
-        "and issuer the service listens on loopback only and serves whoever asks for it "
-        "there by localhost, 127.0.0.1 or [::1]; another <code>Host</code> gets "
+        "and issuer the service listens on loopback only and serves whoever asks for "
+        "it there by localhost, 127.0.0.1 or [::1]; another <code>Host</code> gets "
         "421.</p>"
     )
     yield table(
