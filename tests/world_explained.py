@@ -28,7 +28,7 @@ KINDS = """
 def rows(world: Path, condition: str) -> list[dict[str, Any]]:
     """Return a true record of each kind: scenario, cause, direction, action."""
     with duckdb.connect() as reader:
-        found: Any = reader.execute(KINDS.format(world, condition))
+        found: Any = reader.sql(KINDS.format(world, condition))
         return list(found.to_arrow_table().to_pylist())
 
 

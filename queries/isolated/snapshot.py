@@ -110,6 +110,7 @@ def reports() -> Mapping[str, Mapping[str, Any]]:
             ],
         }
         for report in load_catalogue().values()
+        if not report.made
     }
 
 

@@ -150,7 +150,7 @@ def test_every_kind_of_problem_was_walked_and_has_an_entry_in_the_docs(client):
     assert all(f"<tr id='{kind}'>" in page for kind in kinds)
     walked = {kind for *_, kind in FAILURES.values()}
     # Those of keys and tokens are walked beside the gate, those of SQL beside its
-    # process, what users bring beside that; the last is a root.
+    # process, what users bring and what explains beside that; the last is a root.
     assert kinds - walked == {
         "not-authenticated",
         "scope-missing",
@@ -158,6 +158,7 @@ def test_every_kind_of_problem_was_walked_and_has_an_entry_in_the_docs(client):
         "unlimited-only",
         "access-unavailable",
         "not-brought",
+        "nothing-to-explain",
         "sql-disabled",
         "sql-refused",
         "memory-exceeded",
