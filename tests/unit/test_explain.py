@@ -5,7 +5,9 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+import typer
 from starlette.testclient import TestClient
+from typer.testing import CliRunner
 
 from api.app import create_app
 from ingest.inventory.store import record
@@ -13,6 +15,7 @@ from ingest.job import Ingest, Request
 from lake.errors import UnlimitedOnly
 from lake.settings import load_settings
 from queries.engine import Engine
+from queries.explain import command
 from queries.explain.asked import explain, of_row
 from queries.explain.shown import text_of
 from queries.limits import Limits
@@ -24,6 +27,8 @@ DAY = ("--since", "2026-01-01", "--until", "2026-01-02")
 ASKED = {"since": "2026-01-01", "until": "2026-01-02"}
 SSH = {**HTTPS, "FromPort": 22, "ToPort": 22}
 NO_RULE = "sg-2 (web): no inbound rule allows tcp/443 from 10.0.0.1"
+COMMAND = typer.Typer(pretty_exceptions_enable=False)
+COMMAND.command()(command.explain)
 EVERYBODY = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
 
 
@@ -50,11 +55,15 @@ def client(settings):
         yield opened
 
 
-def run(settings, *arguments, code=0, **kwargs):
-    lake = str(settings.lake_path)
-    done = flowlake("--lake", lake, "explain", *arguments, **kwargs)
-    assert done.returncode == code, done.stderr
-    return json.loads(done.stdout) if code == 0 else done.stderr
+def run(settings, *arguments, code=0):
+    """Run the command; return what it prints, or the error that it ends with."""
+    lake = {"FLOWLAKE_LAKE": str(settings.lake_path)}
+    done = CliRunner().invoke(COMMAND, arguments, env=lake)
+    if code == 0:
+        assert done.exception is None, done.exception
+        return json.loads(done.stdout)
+    assert done.exception.exit_code == code
+    return str(done.exception)
 
 
 def test_a_rejection_is_explained_with_all_that_was_asked(settings):
