@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from api.app import create_app
 from ingest.inventory.store import record
 from ingest.job import Ingest, Request
-from lake.errors import UnlimitedOnly
+from lake.errors import FlowlakeError, UnlimitedOnly
 from lake.settings import load_settings
 from queries.engine import Engine
 from queries.explain import command
@@ -62,6 +62,7 @@ def run(settings, *arguments, code=0):
     if code == 0:
         assert done.exception is None, done.exception
         return json.loads(done.stdout)
+    assert isinstance(done.exception, FlowlakeError)
     assert done.exception.exit_code == code
     return str(done.exception)
 
