@@ -31,7 +31,8 @@ from queries.explain.plain import (
 from queries.explain.says import decided, what_of
 from queries.spelling import iso
 from transform.policy.reply import Replied, is_tracked, replies
-from transform.policy.way import FAILS, Step, Way, steps
+from transform.policy.walk import steps
+from transform.policy.way import FAILS, Step, Way
 
 TABLES = (IDENTITIES.name, CONFIGURATIONS.name)
 

@@ -39,7 +39,8 @@ from queries.values import Window
 from transform.policy.policy import Policy
 from transform.policy.preceding import changes_before
 from transform.policy.reply import replies
-from transform.policy.way import End, Step, Way, steps
+from transform.policy.walk import steps
+from transform.policy.way import End, Step, Way
 
 ACCEPT, REJECT, INGRESS = "ACCEPT", "REJECT", "ingress"
 # How long around a packet its conversation is looked for.

@@ -12,7 +12,8 @@ from transform.policy.asked import ALLOWED, DENIED, NOT_ASKED, UNKNOWN
 from transform.policy.lacks import lacking
 from transform.policy.preceding import changes_before
 from transform.policy.reply import is_tracked, replies
-from transform.policy.way import ACL, GROUPS, ROUTES, End, Way, asked_about, steps
+from transform.policy.walk import steps
+from transform.policy.way import ACL, GROUPS, ROUTES, End, Way, asked_about
 
 ANYBODY = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
 DB = {"IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432,

@@ -20,6 +20,7 @@ from transform.records import BLUR
 INTERFACE, GROUP, ACL, LIST = (
     "network_interface", "security_group", "network_acl", "prefix_list",
 )  # fmt: skip
+MOST = 20  # changes of a resource that are looked at
 WAYS = ((True, "inbound"), (False, "outbound"))
 
 
@@ -59,34 +60,35 @@ def changes_before(
         inbound: Whether the target's end rejects; else the source's.
 
     Returns:
-        Of each resource the last change that began before; what explains the
-        rejection first, then the latest first.
+        Of each resource the last change that began before, and the last that explains
+        the rejection; such first, then the latest first.
     """
     own, peer = (way.target, way.source) if inbound else (way.source, way.target)
     found = []
     for kind, name, versions in _concerned(policy, own, peer):
         history = [v for v in versions.history(name) if v.certain[0] < EVER]
-        pairs = [
-            (one, other)
-            for one, other in pairwise(history)
-            if one.certain[1] <= moment + BLUR
+        before = [
+            pair for pair in pairwise(history) if pair[0].certain[1] <= moment + BLUR
         ]
-        if not pairs:
-            continue
-        one, other = pairs[-1]
-        removed, added = _difference(kind, one, other)
-        found.append(
-            Changed(
-                kind=kind,
-                resource=name,
-                names=_names(kind, name, one, other),
-                after=one.certain[1],
-                by=other.certain[0],
-                removed=removed,
-                added=added,
-                explains=_explains(policy, way, one, other, inbound=inbound),
+        for number, (one, other) in enumerate(reversed(before[-MOST:])):
+            explains = _explains(policy, way, one, other, inbound=inbound)
+            if number and not explains:
+                continue
+            removed, added = _difference(kind, one, other)
+            found.append(
+                Changed(
+                    kind=kind,
+                    resource=name,
+                    names=_names(kind, name, one, other),
+                    after=one.certain[1],
+                    by=other.certain[0],
+                    removed=removed,
+                    added=added,
+                    explains=explains,
+                )
             )
-        )
+            if explains:
+                break
     return sorted(found, key=lambda c: (c.explains is not True, -c.by, c.resource))
 
 

@@ -15,6 +15,7 @@ from transform.policy.rules import (
     acl_entries,
     group_rules,
 )
+from transform.policy.walk import steps
 from transform.policy.way import (
     GROUPS,
     PASSES,
@@ -22,13 +23,12 @@ from transform.policy.way import (
     Step,
     Way,
     asked_about,
-    steps,
 )
 
 # Amazon VPC User Guide, "Ephemeral ports": gateways and balancers use all of these,
 # Linux 32768 to 61000, Windows 49152 to 65535.
 EPHEMERAL = (1024, LAST_PORT)
-EVERYWHERE = ("0.0.0.0/0", "::/0")
+EVERYWHERE = {True: "0.0.0.0/0", False: "::/0"}  # by whether it is of IPv4
 # What AWS tracks whatever the rules say is behind interfaces of other types.
 UNTRACKABLE = ("interface", "branch", "trunk", "efa", "")
 
@@ -70,8 +70,19 @@ def replies(
 
 def _steps(policy: Policy, request: Way, port: int | None) -> tuple[Step, ...]:
     """Return the steps of a reply: groups let it pass, since they are stateful."""
+    return answer_steps(policy, request.back(port), request)
+
+
+def answer_steps(policy: Policy, answer: Way, request: Way) -> tuple[Step, ...]:
+    """Return what is asked about a packet that answers another.
+
+    Args:
+        policy: What is configured.
+        answer: Its way.
+        request: That of the packet that it answers.
+    """
     tracked = is_tracked(policy, request)
-    back = steps(policy, request.back(port))
+    back = steps(policy, answer, answers=True)
     return tuple(_stateful(s, tracked=tracked) if s.kind == GROUPS else s for s in back)
 
 
@@ -131,16 +142,19 @@ def _is_open(policy: Policy, request: Way, *, inbound: bool) -> bool:
     versions = [v for v in looked.groups[0].tolist() if v >= 0]
     documents = [policy.known.groups.contents[v] for v in versions]
 
+    everybody = EVERYWHERE[":" not in request.source.address]
+
     def open_to_all(way: bool, port: int | None) -> bool:
         rules = (r for d in documents for r in group_rules(d, inbound=way))
-        return any(_lets_everybody(rule, request.protocol, port) for rule in rules)
+        some = (rule for rule in rules if rule.peer == everybody)
+        return any(_is_for(rule, request.protocol, port) for rule in some)
 
     return open_to_all(inbound, request.port) and open_to_all(not inbound, None)
 
 
-def _lets_everybody(rule: Rule, protocol: int | None, port: int | None) -> bool:
-    """Whether a rule lets everybody pass, to a port or (None) to all ports."""
-    if rule.peer not in EVERYWHERE or rule.protocol not in (ANY, protocol):
+def _is_for(rule: Rule, protocol: int | None, port: int | None) -> bool:
+    """Whether a rule is for a protocol, and a port or (None) all ports."""
+    if rule.protocol not in (ANY, protocol):
         return False
     if port is None:
         return (rule.low, rule.high) == (0, LAST_PORT)

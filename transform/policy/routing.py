@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from transform.addresses import Network, network
+from transform.addresses import NOT_GLOBAL, Network, network
 from transform.policy.configured import MAIN, Configured
 
 LOCAL, NOTHING, BLACKHOLE = "local", "nothing", "blackhole"
@@ -52,12 +52,14 @@ class Routed:
         is_main: It is the VPC's main table: the subnet has none of its own.
         routes: Those that are for the address, the one that holds first.
         unlisted: Prefix lists of its routes whose entries are not known.
+        perhaps: Those of gateway endpoints, which may hold a public address.
     """
 
     table: str | None
     is_main: bool = False
     routes: tuple[Route, ...] = ()
     unlisted: tuple[str, ...] = ()
+    perhaps: tuple[str, ...] = ()
 
     @property
     def chosen(self) -> Route | None:
@@ -89,6 +91,8 @@ def routed(
     if found is None or asked is None:
         return Routed(None, is_main)
     lists, unlisted = _lists(known, found.content, begin, end)
+    is_private = any(n.first <= asked.first <= n.last for n in NOT_GLOBAL)
+    perhaps = [n for n, is_gateway in unlisted.items() if is_gateway]
     some = [
         (one.length, _RANKS[route.origin], route)
         for one, route in _routes(found.content, lists)
@@ -99,7 +103,8 @@ def routed(
         table=found.content.get("RouteTableId"),
         is_main=is_main,
         routes=tuple(route for *_, route in some),
-        unlisted=tuple(unlisted),
+        unlisted=tuple(n for n in unlisted if n not in perhaps),
+        perhaps=() if is_private else tuple(perhaps),
     )
 
 
@@ -108,20 +113,21 @@ _RANKS = {"static": 2, "prefix_list": 1, "propagated": 0}
 
 def _lists(
     known: Configured, document: Mapping[str, Any], begin: int, end: int
-) -> tuple[dict[str, list[str]], list[str]]:
-    """Return the entries of prefix lists, and those that may hold the address.
+) -> tuple[dict[str, list[str]], dict[str, bool]]:
+    """Return the entries of prefix lists; those not known, if of a gateway endpoint.
 
-    Those of gateway endpoints are of AWS's public addresses.
+    Lists of gateway endpoints are of AWS's public addresses.
     """
-    found, unlisted = {}, []
+    found: dict[str, list[str]] = {}
+    unlisted: dict[str, bool] = {}
     for route in document.get("Routes") or ():
         name = route.get("DestinationPrefixListId")
         if name:
             version = known.lists.one(name, begin, end)
             if version is not None:
                 found[name] = version.content
-            elif not str(route.get("GatewayId")).startswith("vpce-"):
-                unlisted.append(name)
+            else:
+                unlisted[name] = str(route.get("GatewayId")).startswith("vpce-")
     return found, unlisted
 
 
