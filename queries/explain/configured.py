@@ -22,6 +22,7 @@ FRESH = timedelta(minutes=5)
 def around(
     session: Session,
     interfaces: Iterable[str | None],
+    subnets: Iterable[str | None] = (),
     *,
     until: datetime | None = None,
 ) -> tuple[Policy, pa.Table]:
@@ -30,6 +31,7 @@ def around(
     Args:
         session: Over `configurations`.
         interfaces: Ids; None is nobody's.
+        subnets: Ids of others, of ends whose interface nobody knows.
         until: What nothing speaks against counts as so until then, not only until it
             was last listed: for packets that have not been sent yet.
 
@@ -40,12 +42,13 @@ def around(
     wanted = sorted(filter(None, interfaces))
     own = session.query(statement("explain/interfaces"), {"interfaces": wanted})
     named = _named(own)
-    groups, subnets = _begin(named, "sg-"), _begin(named, "subnet-")
+    groups = _begin(named, "sg-")
+    beyond = sorted({*_begin(named, "subnet-"), *filter(None, subnets)})
     given = {
         "interfaces": wanted,
         "groups": groups,
-        "subnets": subnets,
-        "subnet_of": "|".join(f'"{re.escape(name)}"' for name in subnets) or "^$",
+        "subnets": beyond,
+        "subnet_of": "|".join(f'"{re.escape(name)}"' for name in beyond) or "^$",
     }
     beside = session.query(statement("explain/around"), given)
     referred = _named(beside)

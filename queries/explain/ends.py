@@ -12,10 +12,11 @@ from typing import Any
 from lake.errors import BadParameter
 from queries.explain.holders import Found, ends_of, placed
 from queries.session import Session
+from queries.special import special
 from queries.spelling import iso
 from queries.statements import statement
 from queries.whois import canonical_address
-from transform.policy.way import End, is_private
+from transform.policy.way import End
 
 FORMS = (
     "pod/NAME, pod/NAMESPACE/NAME or pod/CLUSTER/NAMESPACE/NAME, so too workload/… and "
@@ -63,6 +64,7 @@ def find_ends(
         find(session, Name(name, text), at)
         for name, text in (("from", source), ("to", target))
     )
+    _check(source, target, some, others)
     pairs = [
         (one, other) for one in some for other in others if one.is_v4 == other.is_v4
     ]
@@ -72,6 +74,31 @@ def find_ends(
     # Of a workload's pods those tell most that are not on one node.
     apart = (pair for pair in pairs if pair[0].node != pair[1].node)
     return next(apart, pairs[0])
+
+
+def _check(
+    source: str, target: str, some: Sequence[Found], others: Sequence[Found]
+) -> None:
+    """Refuse ends between which there is no way that could be told.
+
+    Raises:
+        BadParameter: They are one, neither is ours, or one of ours is meant by an
+            address of the internet to another.
+    """
+    one, other = some[0].end, others[0].end
+    to = Name("to", target)
+    if one.address == other.address and one.vpc == other.vpc:
+        raise to.refused(f"another than {source}: a host's own packets pass no rule")
+    if one.is_outside and other.is_outside:
+        raise to.refused("an end that the inventory knows: neither of the two is one")
+    for name, ends, far in (("from", some, other), ("to", others, one)):
+        if ends[0].by_public and not far.is_outside:
+            inner = f"{ends[0].end.address}@{ends[0].end.vpc}"
+            text = source if name == "from" else target
+            raise Name(name, text).refused(
+                f"{inner}, which it is at its interface: what your own ends send to an "
+                "address of the internet goes by gateways that change it"
+            )
 
 
 def find(session: Session, name: Name, at: datetime) -> list[Found]:
@@ -104,8 +131,10 @@ def read(name: Name) -> dict[str, str | None]:
     Raises:
         BadParameter: It is no such thing.
     """
-    word, _, rest = name.text.strip().partition("/")
-    address, _, vpc = word.partition("@")
+    word, slash, rest = name.text.strip().partition("/")
+    address, asked, vpc = word.partition("@")
+    if (slash and not rest) or (asked and not vpc):
+        raise name.refused(FORMS)
     if rest and _KIND.fullmatch(word):
         return _EMPTY | _named(name, word, rest.split("/"))
     if word.startswith("eni-") and not rest:
@@ -113,7 +142,7 @@ def read(name: Name) -> dict[str, str | None]:
     if word.startswith("i-") and not rest:
         return _EMPTY | {"instance": word}
     try:
-        ipaddress.ip_address(address)
+        ipaddress.ip_address(f"{address}{slash}{rest}")
     except ValueError:
         raise name.refused(FORMS) from None
     return _EMPTY | {"address": canonical_address(address), "vpc": vpc or None}
@@ -150,10 +179,13 @@ def _narrowed(name: Name, row: Mapping[str, Any]) -> str:
 def _unheld(session: Session, name: Name, address: str, vpc: str | None) -> Found:
     """Return an address that nobody holds: where it lies, if anywhere."""
     end = End(address)
-    if not is_private(address) and vpc is None:
-        return Found(end)
     given = {"addresses": [address], "vpc": vpc}
     homes = session.query(statement("meta/homes"), given).to_pylist()
+    what = special(address, homes)
+    if what is not None:
+        raise name.refused(f"somebody's address: this is {what}, and no rule is asked")
+    if vpc is not None and not homes:
+        raise name.refused(f"an address of {vpc}: it lies in none of its ranges")
     places = _distinct(h["vpc"] for h in homes)
     if len(places) > 1:
         raise name.refused(

@@ -10,7 +10,7 @@
 --          $dstport port? 'Destination port.'
 -- Returns: interface varchar, observer varchar, direction varchar, action varchar, verdict varchar, reject_cause varchar,
 --          reject_rule varchar, reject_evidence varchar, also_blocked_by varchar, reject_reason varchar, role varchar,
---          is_request boolean, protocol integer, srcport integer, dstport integer,
+--          is_request boolean, protocol integer, srcport integer, lowest_srcport integer, dstport integer,
 --          src_address varchar, src_eni varchar, src_subnet varchar, src_vpc varchar, src_kind varchar, src_namespace varchar,
 --          src_pod varchar, src_name varchar, src_node varchar, src_attribution varchar,
 --          dst_address varchar, dst_eni varchar, dst_subnet varchar, dst_vpc varchar, dst_kind varchar, dst_namespace varchar,
@@ -25,7 +25,7 @@ SELECT
   interface_id AS interface, observer, direction, action, verdict, reject_cause, reject_rule, reject_evidence,
   also_blocked_by, reject_reason, role,
   CASE initiator WHEN 'src' THEN TRUE WHEN 'dst' THEN FALSE END AS is_request,
-  protocol, max(srcport) AS srcport, dstport,
+  protocol, max(srcport) AS srcport, min(srcport) AS lowest_srcport, dstport,
   src_address, src_eni, src_subnet, src_vpc, src_kind, src_namespace, src_pod, src_name, src_node, src_attribution,
   dst_address, dst_eni, dst_subnet, dst_vpc, dst_kind, dst_namespace, dst_pod, dst_name, dst_node, dst_attribution,
   bool_and(settled) AS settled, bit_or(tcp_flags) AS tcp_flags,

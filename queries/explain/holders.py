@@ -23,12 +23,15 @@ class Found:
         node: The node that it runs on; None: on none that is known.
         is_pod: It is a pod.
         others: How many others were meant as well.
+        by_public: It was meant by an address of the internet, which is another one at
+            its interface.
     """
 
     end: End
     node: str | None = None
     is_pod: bool = False
     others: int = 0
+    by_public: bool = False
 
     @property
     def is_v4(self) -> bool:
@@ -60,12 +63,16 @@ def placed(session: Session, rows: Sequence[Row], at: datetime) -> list[dict[str
     for row in rows:
         carrier = next((one for one in inside if _carries(one, row)), None)
         if carrier is None:
-            found.append({**row, "has_public": None})
+            found.append({**row, "has_public": None, "by_public": False})
             continue
         is_inner = row["vpc"] or not row["eni"]
         address = row["address"] if is_inner else carrier["address"]
         place = {name: carrier[name] for name in ("vpc", "eni", "subnet")}
-        told = {"address": address, "has_public": carrier["eni"] in public}
+        told = {
+            "address": address,
+            "has_public": carrier["eni"] in public,
+            "by_public": address != row["address"],
+        }
         found.append({**row, **place, **told})
     return found
 
@@ -108,7 +115,7 @@ def _found(row: Row, *, others: int) -> Found:
         name=name_of(row),
         has_public=None if is_pod else row["has_public"],
     )
-    return Found(end, row["node"], is_pod, others)
+    return Found(end, row["node"], is_pod, others, row["by_public"])
 
 
 def name_of(row: Row) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +19,7 @@ from queries.explain.holders import Found
 from queries.explain.plain import (
     DEPENDS,
     NEVER_SHOWN,
+    NOT_FOLLOWED,
     PASSES,
     UNDETERMINED,
     end_of,
@@ -34,6 +35,7 @@ from transform.policy.reply import Replied, is_tracked, replies
 from transform.policy.walk import steps
 from transform.policy.way import FAILS, Step, Way
 
+STALE = timedelta(days=1)
 TABLES = (IDENTITIES.name, CONFIGURATIONS.name)
 
 
@@ -73,7 +75,8 @@ def would_pass(engine: Engine, wanted: Wanted, at: datetime) -> dict[str, Any]:
     with engine.session([engine.plan(p) for p in pinned.values()]) as session:
         source, target = find_ends(session, wanted.source, wanted.target, at)
         ends = source.end, target.end
-        policy, rows = around(session, [end.interface for end in ends], until=at)
+        names, subnets = zip(*((e.interface, e.subnet) for e in ends), strict=True)
+        policy, rows = around(session, names, subnets, until=at)
     second = int(at.timestamp())
     way = Way(*ends, wanted.protocol, wanted.port, second, second)
     client = wanted.client_port
@@ -81,13 +84,15 @@ def would_pass(engine: Engine, wanted: Wanted, at: datetime) -> dict[str, Any]:
     answered = replies(policy, way, (client, client) if client is not None else None)
     found = _told(way, asked, answered)
     found["tracked"] = is_tracked(policy, way)
-    notes = _notes(source, target)
+    notes, seen = _notes(source, target), _seen(rows, ends)
     elapsed = round((time.perf_counter() - begun) * 1000, 1)
     return {
         "says": "; ".join([found.pop("says"), *notes]),
         **found,
         "at": iso(at),
-        "configuration_seen": _seen(rows, ends),
+        "configuration_seen": seen and iso(seen),
+        "missing": [*found["missing"], *_stale(seen, at)],
+        "not_followed": list(NOT_FOLLOWED),
         "never_shown": list(NEVER_SHOWN),
         "meta": {
             "snapshots": {n: _id(p.snapshot) for n, p in pinned.items()},
@@ -151,10 +156,17 @@ def _says(
 def _notes(source: Found, target: Found) -> list[str]:
     """Return what to know of the ends before the answer is trusted."""
     found = []
-    if source.is_pod and target.is_pod and source.node and source.node == target.node:
+    pods = source.is_pod or target.is_pod
+    if pods and source.node and source.node == target.node:
         found.append(
-            f"both are on {source.node}, where packets between pods do not leave the "
-            "node: then none of this is asked"
+            f"both are on {source.node}, where packets between pods, and with the "
+            "node, do not leave it: then none of this is asked"
+        )
+    elsewhere = source.end.vpc != target.end.vpc
+    if source.is_pod and elsewhere and ":" not in source.end.address:
+        found.append(
+            f"unless told otherwise, the VPC CNI sends what leaves the VPC from "
+            f"{source.node or 'the node'} with the node's address: ask of that too"
         )
     return found + [
         f"{end.end.name} is one of {end.others + 1} that are meant"
@@ -163,13 +175,22 @@ def _notes(source: Found, target: Found) -> list[str]:
     ]
 
 
-def _seen(rows: pa.Table, ends: Sequence[Any]) -> str | None:
+def _stale(seen: datetime | None, at: datetime) -> list[dict[str, Any]]:
+    """Return what is missing where the inventory is much older than the question."""
+    if seen is None or at - seen < STALE:
+        return []
+    days = (at - seen).days
+    why = f"last listed {days} day{'s' if days > 1 else ''} before: list it again"
+    return [{"resource": "inventory", "why": why}]
+
+
+def _seen(rows: pa.Table, ends: Sequence[Any]) -> datetime | None:
     """Return when what it rests on was last seen: the oldest of the interfaces."""
     names = pa.array([e.interface for e in ends if e.interface], pa.string())
     mine = rows.filter(pc.is_in(rows["resource_id"], names))
     latest = mine.group_by("resource_id").aggregate([("last_seen_then", "max")])
     oldest = pc.min(latest["last_seen_then_max"]).as_py()
-    return None if oldest is None else iso(oldest.astimezone(UTC))
+    return None if oldest is None else oldest.astimezone(UTC)
 
 
 def _id(snapshot: int | None) -> str | None:

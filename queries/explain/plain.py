@@ -24,6 +24,12 @@ NEVER_SHOWN = (
     "requests to Amazon's DNS, metadata, time and DHCP services, and to reserved "
     "addresses of subnets",
 )
+# What lies between two ends, or before them, and is not asked.
+NOT_FOLLOWED = (
+    "VPC Block Public Access and Encryption Control",
+    "the route tables of transit gateways, and what firewalls and appliances do",
+    "listeners and targets of load balancers, policies of endpoints",
+)
 PASSES, UNDETERMINED, DEPENDS = "passes", "undetermined", "depends_on_client_port"
 
 
@@ -51,11 +57,16 @@ def end_of(end: End) -> dict[str, Any]:
     return _values(end)
 
 
+def verdict_of_reply(replied: Replied) -> str:
+    """Return what becomes of a reply: where nothing of ours is asked, it passes."""
+    return verdict_of(replied.steps) if replied.steps else PASSES
+
+
 def reply_of(replied: Replied) -> dict[str, Any]:
     """Return what becomes of the reply to some ports."""
     return {
         "client_ports": list(replied.ports) if replied.ports else None,
-        "verdict": verdict_of(replied.steps),
+        "verdict": verdict_of_reply(replied),
         "steps": [step_of(step) for step in replied.steps],
     }
 
@@ -73,12 +84,12 @@ def verdict_of(steps: Iterable[Step]) -> str:
     told = [step.decision for step in steps]
     if FAILS in told:
         return FAILS
-    return UNDETERMINED if UNKNOWN in told else PASSES
+    return UNDETERMINED if UNKNOWN in told or not told else PASSES
 
 
 def verdict_of_replies(replies: Iterable[Replied]) -> str:
     """Return what becomes of the reply, whatever port the client has."""
-    told = {verdict_of(one.steps) for one in replies}
+    told = {verdict_of_reply(one) for one in replies}
     return told.pop() if len(told) == 1 else DEPENDS
 
 

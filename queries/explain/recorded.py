@@ -35,10 +35,10 @@ from queries.scoped import check_may_read
 from queries.session import Session
 from queries.spelling import iso
 from queries.statements import statement
-from queries.values import Window
+from queries.values import FAR_AHEAD, LONG_AGO, Window
 from transform.policy.policy import Policy
 from transform.policy.preceding import changes_before
-from transform.policy.reply import replies
+from transform.policy.reply import answer_steps, replies
 from transform.policy.walk import steps
 from transform.policy.way import End, Step, Way
 
@@ -93,7 +93,8 @@ def why(
             raise NothingToExplain
         row, *others = rows
         seen = _seen(session, row)
-        policy, _ = around(session, (row["interface"], row["src_eni"], row["dst_eni"]))
+        names = (row["interface"], row["src_eni"], row["dst_eni"])
+        policy, _ = around(session, names, (row["src_subnet"], row["dst_subnet"]))
     facts = facts_for(engine, question)
     meta = meta_of(question, [flows], flows.snapshot, facts)
     elapsed = round((time.perf_counter() - begun) * 1000, 1)
@@ -110,19 +111,21 @@ def _with_conversations(question: Question) -> Window | None:
     window = question.window
     if window is None:
         return None
-    return Window(window.since - CONVERSATION, window.until + CONVERSATION)
+    since = max(window.since, LONG_AGO + CONVERSATION) - CONVERSATION
+    until = min(window.until, FAR_AHEAD - CONVERSATION) + CONVERSATION
+    return Window(since, until)
 
 
 def _explained(
     policy: Policy, row: Mapping[str, Any], seen: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     way, inbound = way_of(row), row["direction"] == INGRESS
-    asked = steps(policy, way) if row["role"] is None else []
+    asked = _asked(policy, way, row)
     mine = [s for s in asked if s.at == ("target" if inbound else "source")]
     answered = []
     if row["is_request"] is not False and asked:
-        port = row["srcport"]
-        answered = replies(policy, way, None if port is None else (port, port))
+        ports = row["lowest_srcport"], row["srcport"]
+        answered = replies(policy, way, None if None in ports else ports)
     changes = _changes(policy, way, row, inbound=inbound) if asked else []
     return {
         "says": _says(way, row, changes),
@@ -140,6 +143,15 @@ def _explained(
         "changes": changes,
         "missing": missing_of(mine) + _contradicted(row, mine),
     }
+
+
+def _asked(policy: Policy, way: Way, row: Mapping[str, Any]) -> list[Step]:
+    """Return what is asked of a row's packets; of a gateway's record nothing is."""
+    if row["role"] is not None:
+        return []
+    if row["is_request"] is False:
+        return [*answer_steps(policy, way, way.back(row["srcport"]))]
+    return steps(policy, way)
 
 
 def way_of(row: Mapping[str, Any]) -> Way:

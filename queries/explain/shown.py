@@ -30,6 +30,7 @@ def _lines(found: Values) -> Iterator[str]:
     yield from _section("others that fit", map(_other, found.get("others", ())))
     if found.get("configuration_seen"):
         yield f"\nconfiguration as last seen at {found['configuration_seen']}"
+    yield from _section("not looked into", found.get("not_followed", ()))
     yield from _section("flow logs never show", found["never_shown"])
 
 
