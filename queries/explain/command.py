@@ -84,7 +84,7 @@ def explain(
         "until": until, "filter": filter_,
     }  # fmt: skip
     if at and "since" in given:
-        del given["since"], given["until"]
+        given = {n: t for n, t in given.items() if n not in ("since", "until")}
     given |= {name: [text] for name, text in options.items() if text is not None}
     for name, text in _pairs(where or ()):
         given[name] = [*given.get(name, ()), text]

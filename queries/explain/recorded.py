@@ -240,10 +240,10 @@ def _says(
     if row["action"] == ACCEPT:
         return f"{what_of(way)} was let {where} {row['observer']} ({many})"
     cause = row["reject_cause"] or "undetermined"
-    text = (
-        f"{what_of(way)} was rejected on its way {where} {row['observer']} ({many}): "
-    )
-    text += f"{cause}: {row['reject_rule']}" if row["reject_rule"] else f": {cause}"
+    text = f"{what_of(way)} was rejected on its way {where} {row['observer']} ({many})"
+    text += f": {cause}"
+    if row["reject_rule"]:
+        text += f": {row['reject_rule']}"
     if row["also_blocked_by"]:
         text += f"; {row['also_blocked_by']} would have, too"
     made = next((c for c in changes if c["explains"]), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,7 +31,7 @@ def events_in(path: Path) -> list[dict[str, Any]]:
         found = path.rglob("*") if path.is_dir() else [path]
         files = sorted(file for file in found if not file.is_dir())
         return [event for file in files for event in _events(file)]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, zlib.error, RecursionError) as error:
         raise UsageError(f"--cloudtrail {path}: {error}") from None
 
 
@@ -39,9 +40,12 @@ def _events(file: Path) -> Iterator[dict[str, Any]]:
     told = json.loads(gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw)
     if not isinstance(told, dict) or not told.keys() & {"Records", "Events"}:
         raise ValueError(f"{file.name} has neither Records nor Events")
-    for one in told.get("Records") or told.get("Events") or ():
-        text = one.get("CloudTrailEvent")
-        yield json.loads(text) if isinstance(text, str) else one
+    some = told.get("Records") or told.get("Events")
+    for one in some if isinstance(some, list) else ():
+        text = one.get("CloudTrailEvent") if isinstance(one, dict) else None
+        event = json.loads(text) if isinstance(text, str) else one
+        if isinstance(event, dict):
+            yield event
 
 
 def with_events(changes: Iterable[Values], events: Iterable[Values]) -> list[Values]:
@@ -72,10 +76,11 @@ def _made(change: Values, events: Iterable[Values]) -> Iterator[dict[str, Any]]:
             continue
         told = json.dumps([event.get(n) for n in _TOLD])
         if any(f'"{name}"' in told for name in change["names"]):
-            who = event.get("userIdentity") or {}
+            told_who = event.get("userIdentity")
+            who = told_who if isinstance(told_who, dict) else {}
             yield {
-                "time": event["eventTime"],
-                "event": event["eventName"],
+                "time": event.get("eventTime"),
+                "event": event.get("eventName"),
                 "by": who.get("arn") or who.get("invokedBy") or who.get("type"),
                 "source_address": event.get("sourceIPAddress"),
                 "event_id": event.get("eventID"),

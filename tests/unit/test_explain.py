@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from api.app import create_app
 from ingest.inventory.store import record
 from ingest.job import Ingest, Request
-from lake.errors import FlowlakeError, UnlimitedOnly
+from lake.errors import FlowlakeError, UnlimitedOnly, UsageError
 from lake.settings import load_settings
 from queries.engine import Engine
 from queries.explain import command
@@ -196,6 +196,107 @@ def test_packets_that_nobody_sent_pass_or_fail_by_the_rules_of_now(
 def test_what_cannot_be_asked_is_said_with_what_to_do(settings, arguments, says):
     code = 3 if "no record" in says else 2
     assert says in run(settings, *arguments, code=code)
+
+
+@pytest.mark.parametrize(
+    ("ends", "says"),
+    [
+        (("8.8.8.8", "1.1.1.1"), "neither of the two is one"),
+        (("10.0.0.1", "10.0.0.1"), "a host's own packets pass no rule"),
+        (("10.0.0.1/24", "eni-2"), "pod/NAME"),
+        (("10.0.0.1@", "eni-2"), "pod/NAME"),
+        (("eni-1/", "eni-2"), "pod/NAME"),
+        (("eni-1", "169.254.169.254"), "the instance metadata service"),
+        (("eni-1", "8.8.8.8@vpc-9"), "it lies in none of its ranges"),
+    ],
+)
+def test_ends_between_which_nothing_could_be_told_are_refused(settings, ends, says):
+    asked = ("--from", ends[0], "--to", ends[1], "--port", "443")
+    assert says in run(settings, *asked, code=2)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (
+            "--from",
+            "eni-1",
+            "--to",
+            "eni-2",
+            "--port",
+            "1",
+            "--at",
+            "9999-12-31T23:59Z",
+        ),
+        ("--src", "10.0.0.1", "--at", "0001-01-01"),
+        ("--from", "eni-1", "--to", "eni-2", "--port", "9" * 5000),
+        ("--from", "eni-1", "--to", "eni-2", "--port", "443", "--protocol", "icmp"),
+    ],
+)
+def test_numbers_and_times_beyond_all_measure_are_refused(settings, arguments):
+    assert "is not allowed" in run(settings, *arguments, code=2)
+
+
+def test_a_window_may_reach_as_far_as_time_does(settings):
+    asked = (
+        "--port",
+        "443",
+        "--since",
+        "0001-01-01",
+        "--until",
+        "9999-12-31T23:59:59Z",
+    )
+    assert run(settings, *asked)["cause"] == "security_group"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"meta":[1],"rows":[1]}', '{"meta":{"parameters":[1]},"rows":[2]}', "[" * 99_999,
+     '{"meta":{"window":{"since":5}},"rows":[[]]}'],
+)  # fmt: skip
+def test_what_is_no_report_s_row_is_refused(text):
+    with pytest.raises(UsageError):
+        of_row(text, 0)
+
+
+def test_a_row_of_what_was_accepted_is_explained_as_that(settings, tmp_path):
+    lake, file = str(settings.lake_path), tmp_path / "rows.json"
+    for report, test in (("records", "action"), ("conversations", "verdict")):
+        told = flowlake(
+            "--lake", lake, "report", report, *DAY, "--format", "json"
+        ).stdout
+        file.write_text(told)
+        for number, row in enumerate(json.loads(told)["rows"]):
+            found = run(settings, "--row", str(file), "--number", str(number))
+            wanted = row[test] in ("ACCEPT", "accepted")
+            assert (found["verdict"] != "rejected") == wanted, row
+
+
+def test_an_inventory_that_is_old_is_missing(settings):
+    found = run(settings, "--from", "eni-1", "--to", "eni-2", "--port", "22")
+    [stale] = found["missing"]
+    assert stale["resource"] == "inventory"
+    assert "list it again" in stale["why"]
+    assert found["not_followed"]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b'{"Records":[1, "x"]}', b'{"Records":5}',
+     b'{"Events":[{"CloudTrailEvent":"[1]"}]}',
+     b'{"Records":[{"eventName":"X","userIdentity":"y"}]}'],
+)  # fmt: skip
+def test_odd_events_of_cloudtrail_are_none(settings, tmp_path, raw):
+    (tmp_path / "odd.json").write_bytes(raw)
+    asked = ("--port", "443", *DAY, "--cloudtrail", str(tmp_path / "odd.json"))
+    assert run(settings, *asked)["changes"][0]["events"] == []
+
+
+@pytest.mark.parametrize("raw", [b"\x1f\x8bxxxx", b"[" * 99_999])
+def test_broken_events_of_cloudtrail_are_said(settings, tmp_path, raw):
+    (tmp_path / "odd.json").write_bytes(raw)
+    asked = ("--port", "443", *DAY, "--cloudtrail", str(tmp_path / "odd.json"))
+    assert "--cloudtrail" in run(settings, *asked, code=2)
 
 
 def test_rest_says_what_the_command_says(settings, client):

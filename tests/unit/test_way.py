@@ -236,3 +236,79 @@ def test_looking_up_takes_rows_as_they_are():
     asked = asked_about(policy, [way(), way(80)], inbound=True)
     looked = policy.look_up(asked).take(np.array([1]))
     assert len(looked.own) == 1
+
+
+def table(*routes, subnet="subnet-1"):
+    document = {"RouteTableId": "rtb-1", "VpcId": "vpc-1", "Routes": list(routes),
+                "Associations": [{"SubnetId": subnet}]}  # fmt: skip
+    return row("route_table", "rtb-1", document)
+
+
+def default(target, key="GatewayId"):
+    return {"DestinationCidrBlock": "0.0.0.0/0", key: target, "State": "active"}
+
+
+INTERNET = End("203.0.113.9")
+NAT = table(default("nat-1", "NatGatewayId"))
+
+
+def test_what_the_internet_answers_comes_back_to_those_without_an_address_there():
+    inner = End("10.0.0.7", "eni-2", "subnet-1", "vpc-1", has_public=False)
+    policy = policy_of(world(more=[NAT]))
+    asked = way(443, source=inner, target=INTERNET)
+    assert {s.decision for s in steps(policy, asked)} == {"passes"}
+    [reply] = replies(policy, asked)
+    assert told(reply.steps) == [
+        ("target", ACL, "passes"),
+        ("target", GROUPS, "passes"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("target", "decision"),
+    [(default("igw-1"), "passes"), (default("nat-1", "NatGatewayId"), "fails"),
+     (default("eigw-1", "EgressOnlyInternetGatewayId"), "fails")],
+)  # fmt: skip
+def test_the_internet_is_answered_by_an_internet_gateway_alone(target, decision):
+    known = End("10.0.0.7", "eni-2", "subnet-1", "vpc-1", has_public=True)
+    policy = policy_of(world(ANYBODY, more=[table(target)]))
+    [reply] = replies(policy, way(source=INTERNET, target=known), (40_000, 40_000))
+    assert [s.decision for s in reply.steps if s.kind == ROUTES] == [decision]
+
+
+def test_whether_the_internet_reaches_a_second_address_is_not_known():
+    found = steps(policy_of(world(ANYBODY)), way(source=INTERNET, target=SERVER))
+    assert told(found)[0] == ("target", ROUTES, "unknown")
+
+
+def test_a_list_of_a_gateway_endpoint_may_hold_what_no_route_is_for():
+    listed = {"DestinationPrefixListId": "pl-1", "GatewayId": "vpce-1"}
+    inner = End("10.0.0.7", "eni-2", "subnet-1", "vpc-1")
+
+    def asked(*routes):
+        policy = policy_of(world(more=[table(listed, *routes)]))
+        return steps(policy, way(443, source=inner, target=INTERNET))[-1]
+
+    assert (asked().decision, asked().lacks[0].resource) == ("unknown", "pl-1")
+    assert asked(default("nat-1", "NatGatewayId")).decision == "passes"
+
+
+def test_open_to_all_of_ipv6_is_not_open_to_all_of_ipv4():
+    six = {**DB, "IpRanges": [{"CidrIp": "8.0.0.0/8"}],
+           "Ipv6Ranges": [{"CidrIpv6": "::/0"}]}  # fmt: skip
+    policy = policy_of(world(six, outbound=(ANYBODY,), client=()))
+    assert is_tracked(policy, way()) is True
+
+
+def test_a_change_further_back_may_be_what_explains():
+    rows = [r for r in world() if r["resource_id"] != "sg-db"]
+    https, ssh = ({**DB, "FromPort": p, "ToPort": p} for p in (443, 22))
+    rows += [
+        group("sg-db", DB, since=NOON - HOUR, until=NOON - 1800),
+        group("sg-db", https, since=NOON - 1700, until=NOON - 900),
+        group("sg-db", https, ssh, since=NOON - 800),
+    ]
+    assert [(added, explains) for _, _, added, explains in before(rows)] == [
+        (("inbound tcp/443 from sg-app",), True),
+        (("inbound tcp/22 from sg-app",), False),
+    ]
