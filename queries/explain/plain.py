@@ -53,8 +53,8 @@ def lack_of(lack: Lack) -> dict[str, Any]:
 
 
 def end_of(end: End) -> dict[str, Any]:
-    """Return an end."""
-    return _values(end)
+    """Return an end, who and where it is."""
+    return {n: v for n, v in _values(end).items() if n != "has_public"}
 
 
 def verdict_of_reply(replied: Replied) -> str:

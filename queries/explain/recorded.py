@@ -163,6 +163,7 @@ def way_of(row: Mapping[str, Any]) -> Way:
             subnet=row[f"{side}_subnet"],
             vpc=row[f"{side}_vpc"],
             name=_name(row, side),
+            has_public=True,  # how its packets got there is not asked: they did
         )
         for side in ("src", "dst")
     }
