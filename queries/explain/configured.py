@@ -63,7 +63,7 @@ def around(
     rows = pa.concat_tables([own, beside, more])
     rows = rows.append_column("last_seen_then", rows["last_seen"])
     if until is not None:
-        rows = _extended(rows, until)
+        rows = extended(rows, until)
     return Policy.of(rows), rows
 
 
@@ -77,7 +77,7 @@ def _begin(names: Sequence[str], prefix: str) -> list[str]:
     return [name for name in names if name.startswith(prefix)]
 
 
-def _extended(rows: pa.Table, until: datetime) -> pa.Table:
+def extended(rows: pa.Table, until: datetime) -> pa.Table:
     """Take what was last seen and is not known to be over as being so until then."""
     is_open = pc.and_(pc.is_null(rows["valid_until"]), pc.is_null(rows["latest"]))
     later = pa.scalar(until + FRESH, rows.schema.field("last_seen").type)

@@ -4,6 +4,7 @@ import gzip
 import json
 from datetime import UTC, datetime
 
+import pyarrow as pa
 import pytest
 import typer
 from starlette.testclient import TestClient
@@ -17,6 +18,7 @@ from lake.settings import load_settings
 from queries.engine import Engine
 from queries.explain import command
 from queries.explain.asked import explain, of_row
+from queries.explain.configured import extended
 from queries.explain.shown import text_of
 from queries.limits import Limits
 from tests.estate import HTTPS, documents, listed, put, received, refused, sent
@@ -115,6 +117,7 @@ def test_events_of_cloudtrail_say_who_made_a_change(settings, tmp_path):
     told = [
         event(revoked, "2026-01-01T11:40:00Z"),
         event("AuthorizeSecurityGroupIngress", "2026-01-01T11:41:00Z", group="sg-9"),
+        event("CreateSecurityGroup", "2026-01-01T11:20:00Z"),
         event("DescribeSecurityGroups", "2026-01-01T11:42:00Z", readOnly=True),
         event("RevokeSecurityGroupEgress", "2026-01-01T12:40:00Z"),
         event("ModifySecurityGroupRules", "2026-01-01T11:43:00Z",
@@ -270,6 +273,18 @@ def test_a_row_of_what_was_accepted_is_explained_as_that(settings, tmp_path):
             found = run(settings, "--row", str(file), "--number", str(number))
             wanted = row[test] in ("ACCEPT", "accepted")
             assert (found["verdict"] != "rejected") == wanted, row
+
+
+def test_what_may_be_over_is_not_taken_as_going_on():
+    seen, later = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
+    times = {n: [seen, seen, seen] for n in ("valid_until", "latest", "last_seen")}
+    times["valid_until"] = [None, None, seen]
+    times["latest"] = [None, seen, None]
+    rows = pa.table(
+        {n: pa.array(t, pa.timestamp("us", "UTC")) for n, t in times.items()}
+    )
+    found = extended(rows, later)["last_seen"].to_pylist()
+    assert [t > seen for t in found] == [True, False, False]
 
 
 def test_an_inventory_that_is_old_is_missing(settings):

@@ -312,3 +312,14 @@ def test_a_change_further_back_may_be_what_explains():
         (("inbound tcp/443 from sg-app",), True),
         (("inbound tcp/22 from sg-app",), False),
     ]
+
+
+def test_what_cannot_be_told_of_before_explains_nothing_for_sure():
+    rows = [r for r in world() if r["resource_id"] not in ("sg-db", "acl-1")]
+    rows += [
+        group("sg-db", DB, since=NOON - HOUR, until=NOON - 1800),
+        group("sg-db", since=NOON - 1700),
+        row("network_acl", "acl-1", acl_of(OPEN), since=NOON - 900),
+    ]
+    [(name, *_, explains)] = before(rows)
+    assert (name, explains) == ("sg-db", None)
