@@ -78,7 +78,12 @@ def _begin(names: Sequence[str], prefix: str) -> list[str]:
 
 
 def extended(rows: pa.Table, until: datetime) -> pa.Table:
-    """Take what was last seen and is not known to be over as being so until then."""
+    """Take what was last seen and is not known to be over as being so until then.
+
+    Args:
+        rows: Of `configurations`.
+        until: When it is asked about; UTC.
+    """
     is_open = pc.and_(pc.is_null(rows["valid_until"]), pc.is_null(rows["latest"]))
     later = pa.scalar(until + FRESH, rows.schema.field("last_seen").type)
     is_older = pc.and_(is_open, pc.less(rows["last_seen"], later))

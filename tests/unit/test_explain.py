@@ -277,9 +277,11 @@ def test_a_row_of_what_was_accepted_is_explained_as_that(settings, tmp_path):
 
 def test_what_may_be_over_is_not_taken_as_going_on():
     seen, later = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
-    times = {n: [seen, seen, seen] for n in ("valid_until", "latest", "last_seen")}
-    times["valid_until"] = [None, None, seen]
-    times["latest"] = [None, seen, None]
+    times = {
+        "valid_until": [None, None, seen],
+        "latest": [None, seen, None],
+        "last_seen": [seen, seen, seen],
+    }
     rows = pa.table(
         {n: pa.array(t, pa.timestamp("us", "UTC")) for n, t in times.items()}
     )
