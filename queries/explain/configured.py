@@ -13,9 +13,7 @@ from queries.session import Session
 from queries.statements import statement
 from transform.policy.policy import Policy
 
-_NAMES = re.compile(
-    r'"(?:GroupId|SubnetId|VpcId|(?:Destination)?PrefixListId)": ?"([^"]+)"'
-)
+_NAMES = re.compile(r'"(?:GroupId|(?:Destination)?PrefixListId)": ?"([^"]+)"')
 FRESH = timedelta(minutes=5)
 
 
@@ -40,17 +38,10 @@ def around(
         ``last_seen_then``: when each was last seen indeed.
     """
     wanted = sorted(filter(None, interfaces))
-    own = session.query(statement("explain/interfaces"), {"interfaces": wanted})
-    named = _named(own)
-    groups = _begin(named, "sg-")
-    beyond = sorted({*_begin(named, "subnet-"), *filter(None, subnets)})
-    given = {
-        "interfaces": wanted,
-        "groups": groups,
-        "subnets": beyond,
-        "subnet_of": "|".join(f'"{re.escape(name)}"' for name in beyond) or "^$",
-    }
+    given = {"interfaces": wanted, "subnets": sorted(filter(None, subnets))}
     beside = session.query(statement("explain/around"), given)
+    is_group = pc.equal(beside["resource_type"], "security_group")
+    groups = pc.unique(beside["resource_id"].filter(is_group)).to_pylist()
     referred = _named(beside)
     more = session.query(
         statement("explain/named"),
@@ -60,7 +51,7 @@ def around(
             "groups": groups,
         },
     )
-    rows = pa.concat_tables([own, beside, more])
+    rows = pa.concat_tables([beside, more])
     rows = rows.append_column("last_seen_then", rows["last_seen"])
     if until is not None:
         rows = extended(rows, until)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -87,7 +88,11 @@ def why(
     question = pose(engine, flow_report(), given, now=now, limits=limits)
     [configured] = engine.pin([CONFIGURATIONS.name]).values()
     flows = engine.plan(question.pinned[FLOWS.name], _with_conversations(question))
-    with engine.session([flows, engine.plan(configured)]) as session:
+    with (
+        ThreadPoolExecutor(1) as pool,
+        engine.session([flows, engine.plan(configured)]) as session,
+    ):
+        known = pool.submit(facts_for, engine, question)
         rows = rows_of(session, question, TRAFFIC, {}, None).to_pylist()
         if not rows:
             raise NothingToExplain
@@ -95,8 +100,7 @@ def why(
         seen = _seen(session, row)
         names = (row["interface"], row["src_eni"], row["dst_eni"])
         policy, _ = around(session, names, (row["src_subnet"], row["dst_subnet"]))
-    facts = facts_for(engine, question)
-    meta = meta_of(question, [flows], flows.snapshot, facts)
+    meta = meta_of(question, [flows], flows.snapshot, known.result())
     elapsed = round((time.perf_counter() - begun) * 1000, 1)
     return {
         **_explained(policy, row, seen),
