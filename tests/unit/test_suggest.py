@@ -295,6 +295,37 @@ def test_a_group_of_another_vpc_is_named_only_through_an_active_peering(status, 
     assert f"sg-3: add inbound tcp/80 from {peer or '10.7.0.4/32'}" in found
 
 
+@pytest.mark.parametrize("address", ["203.0.113.5", "10.7.0.4"])
+def test_a_group_never_means_an_address_outside_of_its_vpc(address):
+    public = end("eni-c", address=address)
+    rows = world(CLIENTS, acl=(ALL, OUT), outbound=())
+    assert texts(of(rows, edge(public, "eni-d"))) == [
+        "sg-2: add outbound tcp/80 to sg-3",
+        f"sg-3: add inbound tcp/80 from {address}/32",
+    ]
+    assert texts(of(rows, edge("eni-d", public), prefer="groups")) == [
+        "sg-2: add inbound tcp/80 from sg-3",
+        f"sg-3: add outbound tcp/80 to {address}/32",
+    ]
+
+
+def test_who_came_with_a_public_address_was_not_seen_with_its_own():
+    public = edge(end("eni-a", address="203.0.113.5"), "eni-d")
+    found = texts(of(world(CLIENTS), public, edge("eni-b", "eni-d")))
+    assert "sg-3: add inbound tcp/80 from 10.0.0.5/32" in found
+
+
+def test_a_group_means_addresses_of_ipv6_of_its_vpc():
+    rows = world(CLIENTS)
+    (vpc,) = [r for r in rows if r["resource_type"] == "vpc"]
+    ranges = [{"Ipv6CidrBlock": "2001:db8:1::/56"}]
+    document = {**json.loads(vpc["document"]), "Ipv6CidrBlockAssociationSet": ranges}
+    vpc["document"] = json.dumps(document)
+    for address, peer in (("2001:db8:1::9", "sg-2"), ("2001:db8::9", "2001:db8::9/128")):
+        found = of(rows, edge(end("eni-c", address=address), "eni-d"))
+        assert f"sg-3: add inbound tcp/80 from {peer}" in texts(found)
+
+
 def test_other_protocols_have_no_ports_and_icmp_no_type():
     rows = world(CLIENTS)
     found = of(rows, edge("eni-c", "eni-d", None, protocol=ICMP),
@@ -403,6 +434,7 @@ def test_more_entries_than_aws_allows_are_said():
         ({"cause": None}, "cause"),
         ({"is_opener_known": False}, "opener_unknown"),
         ({"port": None}, "no_service_port"),
+        ({"port": None, "protocol": None}, "protocol_unknown"),
         ({"server": End("eni-z", "10.0.1.9", "vpc-1")}, "configuration_unknown"),
         ({"server": End(None, "10.0.1.9", "vpc-1")}, "configuration_unknown"),
     ],

@@ -101,6 +101,8 @@ class _Class:
         peer = need.peer
         if peer.interface is None or peer.kind in BETWEEN or peer.vpc is None:
             return
+        if not self.latest.is_private(peer.vpc, peer.address):
+            return
         for name in self.latest.groups.get(peer.interface, ()):
             if self.latest.may_refer(group, name):
                 yield name

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from transform.addresses import NOT_GLOBAL, network
 from transform.places import PEERING, Places, documents_of
 from transform.policy.policy import Policy
 from transform.presence import EVER
@@ -112,6 +113,20 @@ class Latest:
             return False
         links = self._places.of(one).joined(EVER).get(other, ())
         return one == other or any(kind == PEERING for kind, _ in links)
+
+    def is_private(self, vpc: str, address: str | None) -> bool:
+        """Whether an address is one of a VPC's ranges: what groups can mean.
+
+        Of a VPC whose ranges nobody told: whether the internet has no such address.
+
+        Source:
+            Amazon VPC User Guide, "Security group referencing": a group stands for
+            the private addresses of its interfaces, and never for Elastic IPs.
+        """
+        one, place = network(address or ""), self._places.of(vpc)
+        some = place.networks or [n for s in place.subnets for n in s.networks]
+        ranges = some or NOT_GLOBAL
+        return one is not None and any(n.first <= one.first <= n.last for n in ranges)
 
     def entries_of(self, acl: str) -> dict[str, Any] | None:
         """Return the document of a network ACL; None: it is not known."""

@@ -58,8 +58,8 @@ class NotSuggested:
     """An edge for which nothing is suggested, or not all.
 
     Attributes:
-        reason: One word: ``client_outside``, ``cause``, ``no_service_port``,
-            ``configuration_unknown``, ``already_allowed``, ``no_room`` …
+        reason: One word: ``client_outside``, ``cause``, ``protocol_unknown``,
+            ``no_service_port``, ``configuration_unknown``, ``already_allowed``, ``no_room`` …
         says: The reason as a sentence.
     """
 
@@ -94,7 +94,7 @@ def suggest(
     for edge, stance in zip(kept, found, strict=True):
         rest += _without_needs(latest, edge, stance)
     needs = [need for stance in found for need in stance.needs]
-    rules, unmet = grants(latest, needs, _observed(kept), prefer=prefer)
+    rules, unmet = grants(latest, needs, _observed(latest, kept), prefer=prefer)
     rest += [_no_group(kept[needs[place].edge], needs[place]) for place in unmet]
     made = [_of_group(latest, grant, needs, kept) for grant in rules]
     for entry in entries(latest, needs):
@@ -138,6 +138,8 @@ def no_evidence(edge: Edge) -> tuple[str, str] | None:
     if edge.verdict != ACCEPTED and edge.cause not in BY_RULES:
         cause = edge.cause or "unknown"
         return "cause", f"its cause is {cause}: no rule is known to have denied it"
+    if edge.protocol is None:
+        return "protocol_unknown", "of which protocol it was is not known"
     if not edge.is_opener_known:
         return "opener_unknown", "which end opened the conversation is not known"
     if edge.port is None and edge.protocol in PORTED:
@@ -170,12 +172,18 @@ def _no_room(entry: Entry) -> tuple[str, str]:
     return "no_room", f"{entry.acl} has no number left before rule {entry.before}"
 
 
-def _observed(edges: Sequence[Edge]) -> Iterator[tuple[bool, int, int, str, str]]:
-    """Yield who was seen with whom at each interface, by interface and by address."""
+def _observed(
+    latest: Latest, edges: Sequence[Edge]
+) -> Iterator[tuple[bool, int, int, str, str]]:
+    """Yield who was seen with whom at each interface, by interface and by address.
+
+    By an address that no group means, nobody was seen as an interface.
+    """
     for edge in edges:
         ways = ((edge.server, edge.client, True), (edge.client, edge.server, False))
         for own, peer, inbound in ways:
-            for name in (peer.interface, peer.address):
+            is_meant = peer.vpc is None or latest.is_private(peer.vpc, peer.address)
+            for name in (peer.interface if is_meant else None, peer.address):
                 if own.interface and name:
                     what = edge.protocol, port_of(edge)
                     yield inbound, *what, own.interface, name
