@@ -403,6 +403,30 @@ def test_replies_to_the_ports_that_a_client_was_seen_to_have_need_no_entry():
     assert one.reason == "already_allowed"
 
 
+def test_replies_are_asked_about_between_the_ports_that_a_client_was_seen_to_have():
+    some = {**DENY, "Egress": True, "RuleNumber": 50, "Protocol": "6",
+            "PortRange": {"From": 40_000, "To": 41_000}}  # fmt: skip
+    rows = world(CLIENTS, {"sg-1": [OPEN]}, [ALL, OUT, some])
+    wide = edge("eni-d", "eni-a", cause="network_acl", replies=(35_000, 60_000))
+    assert texts(of(rows, wide)) == [
+        "acl-1: add outbound rule 49 allows tcp/1024-65535 to 10.0.1.7/32"
+    ]
+    beside = replace(wide, replies=(41_001, 60_000))
+    assert reasons(of(rows, beside)) == ["already_allowed"]
+
+
+@pytest.mark.parametrize(("protocol", "name"), [(ICMP, "icmp"), (47, "protocol 47")])
+def test_replies_without_ports_are_let_out_too(protocol, name):
+    rows = world(CLIENTS, {"sg-1": [OPEN]}, [])
+    ping = edge("eni-d", "eni-a", None, protocol=protocol, cause="network_acl")
+    found = of(rows, ping)
+    assert texts(found) == [
+        f"acl-1: add inbound rule 10 allows {name} from 10.0.1.7/32",
+        f"acl-1: add outbound rule 10 allows {name} to 10.0.1.7/32",
+    ]
+    assert found.suggestions[1].notes == ("replies: ACLs are stateless",)
+
+
 def test_an_acl_and_a_group_that_both_deny_both_change():
     found = of(world(CLIENTS, acl=[OUT]), edge("eni-d", "eni-c"))
     assert texts(found) == [

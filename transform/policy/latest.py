@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from transform.addresses import NOT_GLOBAL, network
 from transform.places import PEERING, Places, documents_of
 from transform.policy.policy import Policy
+from transform.policy.rules import acl_entries
 from transform.presence import EVER
 
 AT = 2_000_000_000  # seconds since 1970: any time within what `latest` claims
@@ -76,6 +77,8 @@ class Latest:
     accounts: dict[str, str | None] = field(init=False)
     since: dict[str, datetime | None] = field(init=False)
     _places: Places = field(init=False)
+    _acls: dict[str, str] = field(init=False)  # by interface
+    _begins: dict[tuple[str, bool], frozenset[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         rows = newest(self.configurations)
@@ -91,11 +94,12 @@ class Latest:
             (name, group) for name, some in self.groups.items() for group in some
         )
         acls = _contents(self.policy.known.acls)
-        self.neighbours = _inverse(
-            (name, acls[one["subnet"]]["NetworkAclId"])
+        self._acls = {
+            name: acls[one["subnet"]]["NetworkAclId"]
             for name, one in interfaces.items()
             if one["subnet"] in acls
-        )
+        }
+        self.neighbours = _inverse(self._acls.items())
         names, times = rows["resource_id"].to_pylist(), rows["valid_from"].to_pylist()
         self.since = dict(zip(names, times, strict=True))
         self.accounts = dict(zip(names, rows["account"].to_pylist(), strict=True))
@@ -132,6 +136,18 @@ class Latest:
         """Return the document of a network ACL; None: it is not known."""
         contents = self.policy.known.acls.contents
         return next((c for c in contents if c["NetworkAclId"] == acl), None)
+
+    def port_begins(self, interface: str, *, inbound: bool) -> frozenset[int]:
+        """Return ports at which the entries of an interface's ACL begin, or are over.
+
+        Between two of them each entry is for all ports or for none.
+        """
+        key = self._acls.get(interface, ""), inbound
+        if key not in self._begins:
+            rules = [*acl_entries(self.entries_of(key[0]) or {}, inbound=inbound)]
+            ends = {port for r in rules for port in (r.low, r.high + 1)}
+            self._begins[key] = frozenset(ends)
+        return self._begins[key]
 
     def known_since(self, names: Iterable[str]) -> datetime | None:
         """Return since when all of these resources surely are as they are."""

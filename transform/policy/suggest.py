@@ -229,7 +229,8 @@ def _of_acl(
             "quota is raised"
         )
     if entry.is_reply:
-        notes.append("replies, to any port that a client may have: ACLs are stateless")
+        any_port = "" if entry.ports[0] == PORTLESS else ", to any port of a client's"
+        notes.append(f"replies{any_port}: ACLs are stateless")
     seen = {(needs[n].interface, needs[n].peer.address) for n in entry.needs}
     return Suggestion(
         change=Change(entry.acl, entry.inbound, rule),
