@@ -321,7 +321,10 @@ def test_a_group_means_addresses_of_ipv6_of_its_vpc():
     ranges = [{"Ipv6CidrBlock": "2001:db8:1::/56"}]
     document = {**json.loads(vpc["document"]), "Ipv6CidrBlockAssociationSet": ranges}
     vpc["document"] = json.dumps(document)
-    for address, peer in (("2001:db8:1::9", "sg-2"), ("2001:db8::9", "2001:db8::9/128")):
+    for address, peer in (
+        ("2001:db8:1::9", "sg-2"),
+        ("2001:db8::9", "2001:db8::9/128"),
+    ):
         found = of(rows, edge(end("eni-c", address=address), "eni-d"))
         assert f"sg-3: add inbound tcp/80 from {peer}" in texts(found)
 
