@@ -272,9 +272,13 @@ def test_what_hands_packets_on_is_named_by_its_address(kind):
 
 
 @pytest.mark.parametrize(
-    ("status", "peer"), [("active", "sg-9"), ("expired", "10.7.0.4/32"), (None, None)]
-)
-def test_a_group_of_another_vpc_is_named_only_through_an_active_peering(status, peer):
+    ("status", "region", "peer"),
+    [("active", "r", "sg-9"), ("active", "r-2", "10.7.0.4/32"), (None, None, None),
+     ("active", None, "sg-9"), ("expired", "r", "10.7.0.4/32")],
+)  # fmt: skip
+def test_a_group_of_another_vpc_is_named_only_through_an_active_peering(
+    status, region, peer
+):
     away = {"NetworkInterfaceId": "eni-x", "SubnetId": "subnet-x", "VpcId": "vpc-2",
             "Groups": [{"GroupId": "sg-9"}]}  # fmt: skip
     other = {"GroupId": "sg-9", "VpcId": "vpc-2", "IpPermissions": [],
@@ -287,8 +291,8 @@ def test_a_group_of_another_vpc_is_named_only_through_an_active_peering(status, 
     ]
     if status:
         peering = {"VpcPeeringConnectionId": "pcx-1", "Status": {"Code": status},
-                   "RequesterVpcInfo": {"VpcId": "vpc-1"},
-                   "AccepterVpcInfo": {"VpcId": "vpc-2"}}  # fmt: skip
+                   "RequesterVpcInfo": {"VpcId": "vpc-1", "Region": "r"},
+                   "AccepterVpcInfo": {"VpcId": "vpc-2", "Region": region}}  # fmt: skip
         rows.append(row("vpc_peering_connection", "pcx-1", peering))
     client = End("eni-x", "10.7.0.4", "vpc-2", "network_interface")
     found = texts(of(rows, edge(client, "eni-d")))

@@ -134,6 +134,15 @@ def test_names_stay_the_same_while_more_is_observed():
     assert names[0] == names[1]
 
 
+@pytest.mark.parametrize(("theirs", "peer"), [("2", "2/sg-2"), ("1", "sg-2")])
+def test_terraform_names_a_group_of_another_account_with_that(theirs, peer):
+    rows = world(CLIENTS)
+    for one in rows:
+        one["account"] = theirs if one["resource_id"] == "sg-2" else "1"
+    (one,) = of(rows, edge("eni-c", "eni-d")).suggestions
+    assert terraform.resource(one)[2]["referenced_security_group_id"] == peer
+
+
 TEXTS = st.text(max_size=12) | st.sampled_from(["yes", "1e3", "0x1", "~", "a: b", "#"])
 VALUES = st.recursive(
     TEXTS | st.integers(-9, 99_999) | st.booleans(),

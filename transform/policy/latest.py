@@ -109,14 +109,17 @@ class Latest:
 
         Source:
             Amazon VPC User Guide, "Security group rules": a peer VPC's, if the peering
-            is active; through a transit gateway only as its owner allows.
+            is active and both are of one Region; through a transit gateway only as its
+            owner allows.
         """
         vpcs = self.policy.known.vpc_of_group
         one, other = vpcs.get(group), vpcs.get(peer)
         if not one or not other:
             return False
         links = self._places.of(one).joined(EVER).get(other, ())
-        return one == other or any(kind == PEERING for kind, _ in links)
+        return one == other or any(
+            link[0] == PEERING and link not in self._places.far for link in links
+        )
 
     def is_private(self, vpc: str, address: str | None) -> bool:
         """Whether an address is one of a VPC's ranges: what groups can mean.

@@ -32,6 +32,7 @@ class Suggestion:
         is_reply: It lets replies go back to clients, at any port of theirs.
         notes: What to know, in sentences.
         peer_account: Whose the group is that it names.
+        account: Whose the group is that has it; None: not known, or of no group.
     """
 
     change: Change
@@ -40,6 +41,7 @@ class Suggestion:
     is_reply: bool = False
     notes: tuple[str, ...] = ()
     peer_account: str | None = None
+    account: str | None = None
 
     @property
     def label(self) -> str:
@@ -59,7 +61,8 @@ class NotSuggested:
 
     Attributes:
         reason: One word: ``client_outside``, ``cause``, ``protocol_unknown``,
-            ``no_service_port``, ``configuration_unknown``, ``already_allowed``, ``no_room`` …
+            ``no_service_port``, ``configuration_unknown``, ``already_allowed``,
+            ``no_room`` …
         says: The reason as a sentence.
     """
 
@@ -208,6 +211,7 @@ def _of_group(
         opened=grant.opened,
         notes=() if grant.is_group or not is_pods else (OF_PODS,),
         peer_account=latest.accounts.get(grant.peer) if grant.is_group else None,
+        account=latest.accounts.get(grant.group),
     )
 
 
