@@ -198,7 +198,7 @@ def _written(advice: Advice, as_: str, kind: str) -> str:
     if as_ == CLOUDFORMATION:
         return cloudformation.written(some, head)
     if as_ == NETWORKPOLICY:
-        return networkpolicy.written(advice.policies, head)
+        return networkpolicy.written(advice.policies, head, advice.unselected)
     if as_ == CHANGES:
         changes = [one.change.to_json() for one in some]
         return formats.json_text(changes) + "\n"

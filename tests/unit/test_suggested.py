@@ -265,14 +265,37 @@ def test_dns_is_always_let_out_and_nothing_of_it_in():
     policies, _ = policies_of([edge(at("web"), at("db"), 5432)])
     out = [p for p in policies if p["spec"]["policyTypes"] == ["Egress"]]
     assert [p["metadata"]["name"] for p in out] == ["web-egress-observed"]
-    for protocol in ("UDP", "TCP"):
-        assert lets(out, "egress", "web", "169.254.20.10", 53, protocol)
+    for protocol, server in product(("UDP", "TCP"), ("20.10", "169.253")):
+        assert lets(out, "egress", "web", f"169.254.{server}", 53, protocol)
+    for server in ("169.254.169.254", "169.254.170.23"):
+        assert lets(out, "egress", "web", server, 80)
+        assert not lets(out, "egress", "web", server, 81)
     assert not lets(out, "egress", "web", "169.254.20.10", 80)
     (rule,) = [r for r in out[0]["spec"]["egress"] if len(r["ports"]) == 2]
     assert rule["to"][0]["podSelector"] == {"matchLabels": {"k8s-app": "kube-dns"}}
 
 
-def test_comments_say_what_flow_logs_never_show_and_whom_addresses_stand_for():
+def test_the_clusters_dns_may_ask_any_server():
+    dns = workload("coredns", {"k8s-app": "kube-dns"}, namespace="kube-system")
+    own = End("eni-n", "10.0.0.8", "vpc-1", "pod", "prod", "kube-system", "coredns")
+    found, _ = pod_policies(selectors(dns), [edge(own, at("other"), 443)])
+    (out,) = [p for p in found if not p.inbound]
+    ports = [{"protocol": name, "port": 53} for name in ("UDP", "TCP")]
+    assert {"ports": ports} in networkpolicy.manifest(out)["spec"]["egress"]
+    assert "any server at port 53" in networkpolicy.written(found, HEAD)
+
+
+def test_comments_say_what_is_in_no_policy_and_why():
+    ping = edge(at("web"), at("db"), None, protocol=1)
+    seen = [ping, replace(ping, server=at("api")), edge(at("node"), at("other"))]
+    found, rest = pod_policies(selectors(), seen)
+    text = networkpolicy.written(found, HEAD, rest)
+    assert "# observed, and missing in policies: 3 edges\n" in text
+    assert "# - 2: NetworkPolicies know TCP, UDP and SCTP alone\n" in text
+    assert "# - 1: neither end is a pod" in text
+
+
+def test_comments_say_what_flow_flow_logs_never_show_and_whom_addresses_stand_for():
     found, _ = pod_policies(selectors(), [edge(at("node"), at("db"), 5432)])
     text = networkpolicy.written(found, HEAD)
     for word in ("probes", "169.254.0.0/16", "Amazon resolver", "hostNetwork",
@@ -412,7 +435,7 @@ def test_the_command_suggests_the_rule_that_is_missing(place):
     (spec,) = policies
     assert spec["podSelector"] == {"matchLabels": {"app": "web"}}
     ports = {p["port"] for r in spec["egress"] for p in r["ports"]}
-    assert ports == {53, 443, 5432}
+    assert ports == {53, 80, 443, 5432}
     assert found["meta"]["report"] == "observed"
 
 
