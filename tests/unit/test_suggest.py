@@ -190,6 +190,46 @@ def test_a_group_is_named_if_all_who_carry_it_were_seen():
     assert (one.opened.count, len(one.edges)) == (0, 2)
 
 
+def listing(rows, name, **addresses):
+    """Return rows of which an interface lists addresses."""
+    (one,) = [r for r in rows if r["resource_id"] == name]
+    document = {**json.loads(one["document"]), **addresses}
+    return [r for r in rows if r is not one] + [
+        {**one, "document": json.dumps(document)}
+    ]
+
+
+OWN = {"PrivateIpAddress": "10.0.0.6"}
+
+
+@pytest.mark.parametrize(
+    ("addresses", "peer"),
+    [
+        ({"PrivateIpAddresses": [OWN]}, "sg-2"),
+        ({"PrivateIpAddresses": [OWN, {"PrivateIpAddress": "10.0.0.9"}]}, None),
+        ({"PrivateIpAddresses": [OWN], "Ipv4Prefixes": [{"Ipv4Prefix": "10.0.0.16/28"}]},
+         None),
+        ({"PrivateIpAddresses": [OWN], "Ipv6Addresses": [{"Ipv6Address": "fd00::9"}]},
+         "sg-2"),
+    ],
+)  # fmt: skip
+def test_a_group_is_not_named_for_one_of_several_addresses(addresses, peer):
+    rows = listing(world(CLIENTS), "eni-c", **addresses)
+    found = texts(of(rows, edge("eni-c", "eni-d")))
+    assert found == [f"sg-3: add inbound tcp/80 from {peer or '10.0.0.6/32'}"]
+    found = texts(of(rows, edge("eni-c", "eni-d"), prefer="groups"))
+    assert found == ["sg-3: add inbound tcp/80 from sg-2"]
+
+
+def test_a_group_is_named_if_all_addresses_of_its_interface_were_seen():
+    two = [OWN, {"PrivateIpAddress": "10.0.0.9"}]
+    rows = listing(world(CLIENTS), "eni-c", PrivateIpAddresses=two)
+    other = edge(end("eni-c", address="10.0.0.9"), "eni-d")
+    assert texts(of(rows, edge("eni-c", "eni-d"), other)) == [
+        "sg-3: add inbound tcp/80 from sg-2"
+    ]
+
+
 def test_a_group_that_others_carry_is_named_only_if_wanted_and_then_it_is_told():
     rows = world({**CLIENTS, "eni-c": ["sg-1"]})
     edges = edge("eni-a", "eni-d"), edge("eni-b", "eni-d")

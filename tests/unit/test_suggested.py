@@ -96,6 +96,22 @@ def test_the_template_is_one_that_cfn_lint_finds_nothing_in(several):
         "SecurityGroupIngress", "SecurityGroupEgress", "NetworkAclEntry"}  # fmt: skip
 
 
+def test_a_template_that_cloudformation_does_not_take_says_so(several):
+    assert cloudformation.flaws(several) == []
+    empty = cloudformation.template([], HEAD)
+    assert "Resources" not in empty
+    assert empty["Metadata"]["Notes"] == [*HEAD, *cloudformation.flaws([])]
+    assert "no rules" in empty["Metadata"]["Notes"][-1]
+    (says,) = cloudformation.flaws(several[:1] * 501)
+    assert says.startswith("501 resources: CloudFormation takes 500")
+
+
+def test_a_group_is_said_to_mean_every_address(several):
+    for one in several:
+        is_group = one.change.rule.kind == "group"
+        assert ("every address of who carries it" in aws.opens(one)) is is_group
+
+
 BLOCK = re.compile(r'^resource "(\w+)" "([a-z]\w*)" \{\n((?:  .*\n)+)\}$', re.MULTILINE)
 TAKEN = {
     "aws_vpc_security_group_ingress_rule": {
@@ -455,6 +471,10 @@ def test_every_form_of_the_command_is_of_the_same_rule(place):
 
 def test_filters_choose_what_is_suggested(place):
     assert json.loads(run(place, "--where", "port=22", "--as", "changes")) == []
+    done = flowlake("suggest", "--since", "2026-01-01", "--until", "2026-01-02",
+                    "--where", "port=22", "--as", "cloudformation", cwd=place)  # fmt: skip
+    assert done.returncode == 0
+    assert "no rules to suggest" in done.stderr
     some = ("--where", "namespace=shop", "--filter", "dst_port = 5432")
     assert len(json.loads(run(place, *some, "--as", "changes"))) == 1
     (rule,) = json.loads(run(place, "--verdict", "accepted"))["rules"]

@@ -118,6 +118,19 @@ class _Class:
         peers = {by_place[place].peer.interface for place in places}
         return self.excess(key).count == 0 or self.latest.carriers[key[1]] <= peers
 
+    def is_wide(self, key: Candidate) -> bool:
+        """Whether a group means other addresses too of the interfaces that were seen.
+
+        Such as other pods of a node. Addresses of the other family are the same host's.
+        """
+        for seen in (self.observed.get(i, set()) for i in self._targets(key)):
+            for peer in seen & self.latest.carriers.get(key[1], frozenset()):
+                others = self.latest.addresses.get(peer, frozenset()) - seen
+                families = {":" in name for name in self.latest.addresses[peer] & seen}
+                if any("/" in o or (":" in o) in families for o in others):
+                    return True
+        return False
+
     def _targets(self, key: Candidate) -> frozenset[str]:
         return self.latest.carriers.get(key[0], frozenset())
 
@@ -229,8 +242,9 @@ def _is_allowed(
         return True
     if prefer == ADDRESSES:
         return False
-    few = prefer == LEAST or one.clients(candidate) < 2
-    return one.is_free(candidate, places) or not few
+    if prefer == LEAST:
+        return one.is_free(candidate, places) and not one.is_wide(candidate)
+    return one.is_free(candidate, places) or one.clients(candidate) >= 2
 
 
 def _needed(

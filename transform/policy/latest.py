@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -65,6 +66,8 @@ class Latest:
         groups: Of each interface, the groups that it carries.
         carriers: Of each group, the interfaces that carry it.
         neighbours: Of each ACL, the interfaces of its subnets.
+        addresses: Of each interface, its private addresses and the ranges that are
+            given to it, as far as anybody told.
         accounts: Of each group, whose it is.
         since: Of each resource by id, since when it surely is so; UTC, or None.
     """
@@ -74,6 +77,7 @@ class Latest:
     groups: dict[str, tuple[str, ...]] = field(init=False)
     carriers: dict[str, frozenset[str]] = field(init=False)
     neighbours: dict[str, frozenset[str]] = field(init=False)
+    addresses: dict[str, frozenset[str]] = field(init=False)
     accounts: dict[str, str | None] = field(init=False)
     since: dict[str, datetime | None] = field(init=False)
     _places: Places = field(init=False)
@@ -100,6 +104,13 @@ class Latest:
             if one["subnet"] in acls
         }
         self.neighbours = _inverse(self._acls.items())
+        mine = pc.equal(rows["resource_type"], "network_interface")
+        some = map(json.loads, rows.filter(mine)["document"].to_pylist())
+        self.addresses = {
+            str(one.get("NetworkInterfaceId")): frozenset(_addresses(one))
+            for one in some
+            if isinstance(one, dict)
+        }
         names, times = rows["resource_id"].to_pylist(), rows["valid_from"].to_pylist()
         self.since = dict(zip(names, times, strict=True))
         self.accounts = dict(zip(names, rows["account"].to_pylist(), strict=True))
@@ -165,6 +176,22 @@ def _contents(versions: Any) -> dict[str, Any]:
     at = versions.at(np.arange(size), np.full(size, AT), np.full(size, AT + 1))
     places = zip(names, at.tolist(), strict=True)
     return {name: versions.contents[place] for name, place in places if place >= 0}
+
+
+def _addresses(interface: dict[str, Any]) -> Iterator[str]:
+    """Yield the private addresses of an interface's document, and its prefixes.
+
+    Source:
+        Amazon EC2 API Reference, "NetworkInterface".
+    """
+    for name, key in (
+        ("PrivateIpAddresses", "PrivateIpAddress"), ("Ipv6Addresses", "Ipv6Address"),
+        ("Ipv4Prefixes", "Ipv4Prefix"), ("Ipv6Prefixes", "Ipv6Prefix"),
+    ):  # fmt: skip
+        listed = interface.get(name)
+        for item in listed if isinstance(listed, list) else ():
+            if isinstance(item, dict) and isinstance(item.get(key), str):
+                yield item[key]
 
 
 def _inverse(pairs: Iterable[tuple[str, str]]) -> dict[str, frozenset[str]]:
