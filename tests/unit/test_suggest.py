@@ -200,6 +200,8 @@ def listing(rows, name, **addresses):
 
 
 OWN = {"PrivateIpAddress": "10.0.0.6"}
+V6 = {"Ipv6Address": "fd00::9"}
+PREFIX = {"Ipv4Prefix": "10.0.0.16/28"}
 
 
 @pytest.mark.parametrize(
@@ -207,10 +209,8 @@ OWN = {"PrivateIpAddress": "10.0.0.6"}
     [
         ({"PrivateIpAddresses": [OWN]}, "sg-2"),
         ({"PrivateIpAddresses": [OWN, {"PrivateIpAddress": "10.0.0.9"}]}, None),
-        ({"PrivateIpAddresses": [OWN], "Ipv4Prefixes": [{"Ipv4Prefix": "10.0.0.16/28"}]},
-         None),
-        ({"PrivateIpAddresses": [OWN], "Ipv6Addresses": [{"Ipv6Address": "fd00::9"}]},
-         "sg-2"),
+        ({"PrivateIpAddresses": [OWN], "Ipv4Prefixes": [PREFIX]}, None),
+        ({"PrivateIpAddresses": [OWN], "Ipv6Addresses": [V6]}, "sg-2"),
     ],
 )  # fmt: skip
 def test_a_group_is_not_named_for_one_of_several_addresses(addresses, peer):

@@ -355,12 +355,13 @@ def test_edges_that_no_policy_can_mean_are_listed():
     edges = [
         edge(at("node"), at("other")),
         edge(at("web"), at("db"), None, protocol=1),
+        edge(at("web"), at("db"), None, protocol=None),
         edge(at("web"), at("api"), 80, cause="late_packet"),
     ]
     policies, rest = policies_of(edges)
     assert not policies
     reasons = sorted(one.reason for one in rest)
-    assert reasons == ["cause", "no_pod", "no_policy_protocol"]
+    assert reasons == ["cause", "no_pod", "no_policy_protocol", "protocol_unknown"]
     seen = edge(at("web"), at("api"), 80, verdict="accepted", cause=None)
     assert "cause" not in [one.reason for one in policies_of([*edges, seen])[1]]
 
@@ -471,8 +472,8 @@ def test_every_form_of_the_command_is_of_the_same_rule(place):
 
 def test_filters_choose_what_is_suggested(place):
     assert json.loads(run(place, "--where", "port=22", "--as", "changes")) == []
-    done = flowlake("suggest", "--since", "2026-01-01", "--until", "2026-01-02",
-                    "--where", "port=22", "--as", "cloudformation", cwd=place)  # fmt: skip
+    none = ("--since", "2026-01-01", "--until", "2026-01-02", "--where", "port=22")
+    done = flowlake("suggest", *none, "--as", "cloudformation", cwd=place)
     assert done.returncode == 0
     assert "no rules to suggest" in done.stderr
     some = ("--where", "namespace=shop", "--filter", "dst_port = 5432")

@@ -125,9 +125,9 @@ class _Class:
         """
         for seen in (self.observed.get(i, set()) for i in self._targets(key)):
             for peer in seen & self.latest.carriers.get(key[1], frozenset()):
-                others = self.latest.addresses.get(peer, frozenset()) - seen
-                families = {":" in name for name in self.latest.addresses[peer] & seen}
-                if any("/" in o or (":" in o) in families for o in others):
+                own = self.latest.addresses.get(peer, frozenset())
+                families = {":" in name for name in own & seen}
+                if any("/" in o or (":" in o) in families for o in own - seen):
                     return True
         return False
 

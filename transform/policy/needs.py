@@ -130,9 +130,9 @@ def _asks(latest: Latest, place: int, edge: Edge) -> Iterator[_Ask]:
     for own, peer, inbound in ways:
         if own.interface is None or peer.address is None:
             continue
-        yield _Ask(place, own, peer, inbound, edge.protocol, port)
+        yield _Ask(place, own, peer, inbound, edge.number, port)
         for reply in _reply_ports(latest, edge, own.interface, inbound=not inbound):
-            yield _Ask(place, own, peer, not inbound, edge.protocol, reply, True)
+            yield _Ask(place, own, peer, not inbound, edge.number, reply, True)
 
 
 def _reply_ports(

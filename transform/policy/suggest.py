@@ -19,6 +19,7 @@ from transform.policy.rules import CIDR, GROUP, LAST_PORT, PORTED, Rule
 BY_RULES = frozenset({"security_group", "network_acl"})  # causes that rules can change
 ACCEPTED, POD = "accepted", "pod"
 OF_PODS = "pods' addresses change: --prefer groups names the groups of their interfaces"
+PROTOCOL_UNKNOWN = "protocol_unknown", "of which protocol it was is not known"
 USUAL_ENTRIES = 20  # of a network ACL, a direction; AWS's quota unless it is raised
 
 
@@ -142,7 +143,7 @@ def no_evidence(edge: Edge) -> tuple[str, str] | None:
         cause = edge.cause or "unknown"
         return "cause", f"its cause is {cause}: no rule is known to have denied it"
     if edge.protocol is None:
-        return "protocol_unknown", "of which protocol it was is not known"
+        return PROTOCOL_UNKNOWN
     if not edge.is_opener_known:
         return "opener_unknown", "which end opened the conversation is not known"
     if edge.port is None and edge.protocol in PORTED:
@@ -188,7 +189,7 @@ def _observed(
             is_meant = peer.vpc is None or latest.is_private(peer.vpc, peer.address)
             for name in (peer.interface if is_meant else None, peer.address):
                 if own.interface and name:
-                    what = edge.protocol, port_of(edge)
+                    what = edge.number, port_of(edge)
                     yield inbound, *what, own.interface, name
 
 
