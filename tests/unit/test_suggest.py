@@ -353,6 +353,14 @@ def test_a_group_never_means_an_address_outside_of_its_vpc(address):
     ]
 
 
+def test_a_rule_that_names_a_group_lets_no_public_address_pass():
+    named = {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": "sg-2"}]}
+    rows = world(CLIENTS, {"sg-3": [named]})
+    assert reasons(of(rows, edge("eni-c", "eni-d"))) == ["already_allowed"]
+    public = edge(end("eni-c", address="203.0.113.5"), "eni-d")
+    assert texts(of(rows, public)) == ["sg-3: add inbound tcp/80 from 203.0.113.5/32"]
+
+
 def test_who_came_with_a_public_address_was_not_seen_with_its_own():
     public = edge(end("eni-a", address="203.0.113.5"), "eni-d")
     found = texts(of(world(CLIENTS), public, edge("eni-b", "eni-d")))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -151,13 +151,20 @@ def _decided(latest: Latest, asks: Sequence[_Ask]) -> Decided:
         return pa.array(list(values), type_)
 
     text, number = pa.string(), pa.int64()
+    # With an address that no group means it is, to groups, nobody's interface.
+    peers = [
+        ask.peer
+        if ask.peer.vpc is None or latest.is_private(ask.peer.vpc, ask.peer.address)
+        else replace(ask.peer, interface=None, vpc=None)
+        for ask in asks
+    ]
     packets = pa.table(
         {
             "interface": column((a.own.interface for a in asks), text),
             "inbound": column((a.inbound for a in asks), pa.bool_()),
             "peer_address": column((a.peer.address for a in asks), text),
-            "peer_interface": column((a.peer.interface for a in asks), text),
-            "peer_vpc": column((a.peer.vpc for a in asks), text),
+            "peer_interface": column((p.interface for p in peers), text),
+            "peer_vpc": column((p.vpc for p in peers), text),
             "protocol": column((a.protocol for a in asks), number),
             "port": column((a.port for a in asks), number),
             "begin": column((AT for _ in asks), number),
