@@ -196,9 +196,11 @@ def _written(advice: Advice, as_: str, kind: str) -> str:
     if as_ == TERRAFORM:
         return terraform.written(some, head)
     if as_ == CLOUDFORMATION:
+        for line in cloudformation.flaws(some):
+            typer.echo(f"flowlake: {line}", err=True)
         return cloudformation.written(some, head)
     if as_ == NETWORKPOLICY:
-        return networkpolicy.written(advice.policies, head)
+        return networkpolicy.written(advice.policies, head, advice.unselected)
     if as_ == CHANGES:
         changes = [one.change.to_json() for one in some]
         return formats.json_text(changes) + "\n"

@@ -70,10 +70,14 @@ class Places:
 
     Args:
         documents: Of each resource type, (VPC, document) pairs.
+
+    Attributes:
+        far: Peerings that join VPCs of two Regions.
     """
 
     def __init__(self, documents: Mapping[str, Sequence[dict[str, Any]]]) -> None:
         self.vpcs: dict[str, Vpc] = {}
+        self.far: set[Link] = set()
         for document in documents.get("vpc", ()):
             self._add_vpc(document)
         for document in documents.get("subnet", ()):
@@ -117,6 +121,8 @@ class Places:
                 vpc.networks = networks(cidrs_of(end))
         until = document.get(OVER_BY, EVER)
         link = PEERING, document.get("VpcPeeringConnectionId")
+        if len({end["Region"] for end in ends if end.get("Region")}) > 1:
+            self.far.add(link)
         self._join(link, [(vpc.id, until) for vpc in vpcs if vpc is not None])
 
     def _add_attachments(self, documents: Sequence[dict[str, Any]]) -> None:

@@ -94,15 +94,17 @@ def about(one: Suggestion) -> list[str]:
 
 def opens(one: Suggestion) -> str:
     """Return what a suggestion opens beside what was observed, as a sentence."""
-    found = one.opened
+    found, rule = one.opened, one.change.rule
+    every = f"; {rule.peer} means every address of who carries it"
+    more = every if rule.kind == GROUP else ""
     if not found.count:
-        return "opens no pair that was not observed"
-    is_entry = one.change.rule.number is not None
+        return f"opens no pair that was not observed{more}"
+    is_entry = rule.number is not None
     held = "are in its subnets" if is_entry else f"carry {one.change.resource}"
     parts = []
     if found.targets:
         parts.append(f"{found.targets} more of those that {held}")
     if found.sources:
-        parts.append(f"{found.sources} more of those that carry {one.change.rule.peer}")
+        parts.append(f"{found.sources} more of those that carry {rule.peer}")
     what = " and ".join(parts) or "pairs of these interfaces"
-    return f"also opens {what}: pairs that were not observed: {found.count}"
+    return f"also opens {what}: pairs that were not observed: {found.count}{more}"

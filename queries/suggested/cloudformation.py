@@ -10,6 +10,8 @@ from queries.suggested.aws import ANY_TYPE, about, ports, protocol_name
 from transform.policy.rules import GROUP, PORTED, TYPED
 from transform.policy.suggest import Suggestion
 
+MOST = 500  # resources of a template
+
 
 def template(suggestions: Sequence[Suggestion], head: Sequence[str]) -> dict[str, Any]:
     """Return a template with one resource a suggestion.
@@ -18,12 +20,29 @@ def template(suggestions: Sequence[Suggestion], head: Sequence[str]) -> dict[str
         AWS CloudFormation Template Reference, ``AWS::EC2::SecurityGroupIngress``,
         ``AWS::EC2::SecurityGroupEgress``, ``AWS::EC2::NetworkAclEntry``.
     """
-    return {
+    found: dict[str, Any] = {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": "Rules of flowlake suggest: observed only.",
-        "Metadata": {"Notes": list(head)},
-        "Resources": {_name(one): _resource(one) for one in suggestions},
+        "Metadata": {"Notes": [*head, *flaws(suggestions)]},
     }
+    if suggestions:
+        found["Resources"] = {_name(one): _resource(one) for one in suggestions}
+    return found
+
+
+def flaws(suggestions: Sequence[Suggestion]) -> list[str]:
+    """Return why CloudFormation will not take the template, if it will not.
+
+    Source:
+        AWS CloudFormation User Guide, "Quotas", "Template Resources syntax".
+    """
+    count = len(suggestions)
+    if not count:
+        return ["there are no rules to suggest: CloudFormation takes no empty template"]
+    if count > MOST:
+        return [f"{count} resources: CloudFormation takes {MOST} a template; --where "
+                "chooses fewer edges, for several templates"]  # fmt: skip
+    return []
 
 
 def written(suggestions: Sequence[Suggestion], head: Sequence[str]) -> str:

@@ -7,11 +7,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from queries.suggested.yaml import document
-from transform.policy.suggest import label
+from transform.policy.spans import grouped
+from transform.policy.suggest import NotSuggested, label
 from transform.policy.workloads import PROTOCOLS, Allowance, PodPolicy, Selector
 
 NAMESPACE = "kubernetes.io/metadata.name"  # every namespace has it, since 1.21
-NODE_LOCAL_DNS = "169.254.20.10/32"
+# Of the node itself: packets to them pass no interface, so no log can show them.
+NODE_DNS = ("169.254.20.10/32", "169.254.169.253/32")  # node-local DNS, the Amazon one
+NODE_SERVICES = ("169.254.169.254/32", "169.254.170.23/32")  # metadata, Pod Identity
+KUBE_DNS = ("k8s-app", "kube-dns")  # a label of the cluster's DNS
 LONGEST = 253  # characters of a name
 DNS_PORTS = [{"protocol": name, "port": 53} for name in ("UDP", "TCP")]
 
@@ -42,7 +46,7 @@ def manifest(one: PodPolicy) -> dict[str, Any]:
         for allowed in one.allowed
     ]
     if not one.inbound:
-        rules.append(_dns())
+        rules += [_dns(one), _node_services()]
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -59,10 +63,24 @@ def manifest(one: PodPolicy) -> dict[str, Any]:
     }
 
 
-def written(policies: Sequence[PodPolicy], head: Iterable[str]) -> str:
-    """Return policies as one file, of several documents; comments say what to know."""
+def written(
+    policies: Sequence[PodPolicy],
+    head: Iterable[str],
+    unselected: Sequence[NotSuggested] = (),
+) -> str:
+    """Return policies as one file, of several documents; comments say what to know.
+
+    Args:
+        policies: What is suggested.
+        head: What stands before all.
+        unselected: Edges that are in no policy, and why.
+    """
     parts = []
     comments = [*head, "never in flow logs, so never in these:", *_listed(UNSEEN)]
+    if unselected:
+        comments.append(f"observed, and missing in policies: {len(unselected)} edges")
+        whys = grouped(unselected, lambda one: one.says)
+        comments += _listed(f"{len(some)}: {says}" for says, some in whys)
     text = "".join(f"# {line}\n" for line in comments)
     for one in policies:
         notes = "".join(f"# {line}\n" for line in about(one))
@@ -80,7 +98,12 @@ def about(one: PodPolicy) -> list[str]:
     if any(allowed.blocks for allowed in one.allowed):
         lines.append(_HOSTS)
     if not one.inbound:
-        lines.append("DNS is always let out: flow logs do not show all of it")
+        lines.append(
+            "DNS is always let out, and instance metadata and EKS Pod Identity of the "
+            "node: flow logs do not show all of it"
+        )
+    if not one.inbound and KUBE_DNS in one.pods.labels:
+        lines.append("it is the cluster's DNS: it may ask any server at port 53")
     return lines
 
 
@@ -90,7 +113,7 @@ def _listed(lines: Iterable[str]) -> Iterator[str]:
 
 def _peers(allowed: Allowance) -> Iterator[dict[str, Any]]:
     yield from map(_selected, allowed.pods)
-    yield from ({"ipBlock": {"cidr": cidr}} for cidr in allowed.blocks)
+    yield from _blocks(allowed.blocks)
 
 
 def _selected(pods: Selector) -> dict[str, Any]:
@@ -106,11 +129,26 @@ def _ports(allowed: Allowance) -> Iterator[dict[str, Any]]:
         yield one if low == high else {**one, "endPort": high}
 
 
-def _dns() -> dict[str, Any]:
-    """Return the rule for the cluster's DNS, and for that of the node."""
-    cluster = Selector("kube-system", (("k8s-app", "kube-dns"),))
-    peers = [_selected(cluster), {"ipBlock": {"cidr": NODE_LOCAL_DNS}}]
-    return {"to": peers, "ports": DNS_PORTS}
+def _dns(one: PodPolicy) -> dict[str, Any]:
+    """Return the rule for the cluster's DNS and the node's; of DNS itself for any."""
+    if KUBE_DNS in one.pods.labels:
+        return {"ports": DNS_PORTS}
+    cluster = Selector("kube-system", (KUBE_DNS,))
+    return {"to": [_selected(cluster), *_blocks(NODE_DNS)], "ports": DNS_PORTS}
+
+
+def _node_services() -> dict[str, Any]:
+    """Return the rule for what a node itself tells its pods.
+
+    Source:
+        Amazon EC2 User Guide, "Access instance metadata"; Amazon EKS User Guide,
+        "EKS Pod Identity".
+    """
+    return {"to": [*_blocks(NODE_SERVICES)], "ports": [{"protocol": "TCP", "port": 80}]}
+
+
+def _blocks(cidrs: Iterable[str]) -> Iterator[dict[str, Any]]:
+    yield from ({"ipBlock": {"cidr": cidr}} for cidr in cidrs)
 
 
 def _name(workload: str, way: str) -> str:

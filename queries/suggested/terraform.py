@@ -38,8 +38,15 @@ def resource(one: Suggestion) -> tuple[str, str, dict[str, Any]]:
     }
     if span := ports(rule.protocol, rule.low, rule.high):
         made["from_port"], made["to_port"] = span
-    made[_peer(rule.kind, rule.peer)] = rule.peer
+    made[_peer(rule.kind, rule.peer)] = _named(one)
     return f"aws_vpc_security_group_{way}_rule", _name(one), made
+
+
+def _named(one: Suggestion) -> str:
+    """Return who a rule is for; a group of another account with that before it."""
+    far = one.change.rule.kind == GROUP and one.account and one.peer_account
+    is_theirs = far and one.account != one.peer_account
+    return (f"{one.peer_account}/" if is_theirs else "") + one.change.rule.peer
 
 
 def _peer(kind: str, peer: str) -> str:

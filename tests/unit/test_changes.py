@@ -58,6 +58,10 @@ def removed(text):
          "sg-0a: add inbound all traffic from fd00::9/128"),
         ("sg-0a inbound protocol 47 from 10.0.0.0/8",
          "sg-0a: add inbound protocol 47 from 10.0.0.0/8"),
+        ("sg-0a\tinbound  protocol \t47 from  10.0.0.0/8",
+         "sg-0a: add inbound protocol 47 from 10.0.0.0/8"),
+        ("sg-0a inbound all  traffic from ::/0",
+         "sg-0a: add inbound all traffic from ::/0"),
         ("acl-1 inbound 90 allow tcp/443 from 10.0.0.0/8",
          "acl-1: add inbound rule 90 allows tcp/443 from 10.0.0.0/8"),
         ("acl-1 outbound 7 deny all to ::/0",
@@ -92,7 +96,12 @@ def test_what_is_removed_may_be_named_alone(text):
         ("sg-0a inbound icmp/8 from ::/0", True, "icmp has no ports"),
         ("sg-0a inbound all/8 from ::/0", True, "all traffic has no ports"),
         ("sg-0a inbound tpc/8 from ::/0", True, "protocol 'tpc' is none"),
-        ("sg-0a inbound 256 from ::/0", True, "protocol '256' is none"),
+        ("sg-0a inbound protocol 256 from ::/0", True, "protocol '256' is none"),
+        ("sg-0a inbound 22 from ::/0", True, "write tcp/22, or protocol 22"),
+        ("acl-1 inbound 9 allow 22 from ::/0", True, "write tcp/22, or protocol 22"),
+        (f"sg-0a inbound tcp/{'9' * 5000} from ::/0", True, "write tcp/443"),
+        (f"sg-0a inbound protocol {'9' * 5000} from ::/0", True, "is none: tcp"),
+        (f"acl-1 inbound {'9' * 5000}", False, "is no change"),
         ("acl-1 inbound tcp/1 from ::/0", True, 'write "acl-1 inbound 90 allow'),
         ("acl-1 inbound 90", True, "action None is not one of allow, deny"),
         ("acl-1 inbound 40000 allow all from ::/0", True, "from 1 to 32766"),
@@ -133,7 +142,13 @@ def test_an_error_in_json_says_which_change_and_part(given, says):
     assert says in str(told.value)
 
 
-@pytest.mark.parametrize("text", ["{", '{"change": "add"}', "[7]"])
+@pytest.mark.parametrize(
+    "text", ["{", '{"change": "add"}', "[7]", "[" * 100_000, "[" * 900 + "]" * 900,
+             f'[{{"number": {"9" * 5000}}}]', json.dumps([{"a": "9" * 5000}]),
+             json.dumps([{"change": "add", "resource": "sg-0a", "peer": "::/0",
+                          "direction": "ingress", "protocol": "9" * 5000}])],
+    ids=range(8),
+)  # fmt: skip
 def test_what_is_no_list_of_changes_is_refused(text):
     with pytest.raises(UsageError):
         read_changes(text)

@@ -190,6 +190,46 @@ def test_a_group_is_named_if_all_who_carry_it_were_seen():
     assert (one.opened.count, len(one.edges)) == (0, 2)
 
 
+def listing(rows, name, **addresses):
+    """Return rows of which an interface lists addresses."""
+    (one,) = [r for r in rows if r["resource_id"] == name]
+    document = {**json.loads(one["document"]), **addresses}
+    return [r for r in rows if r is not one] + [
+        {**one, "document": json.dumps(document)}
+    ]
+
+
+OWN = {"PrivateIpAddress": "10.0.0.6"}
+V6 = {"Ipv6Address": "fd00::9"}
+PREFIX = {"Ipv4Prefix": "10.0.0.16/28"}
+
+
+@pytest.mark.parametrize(
+    ("addresses", "peer"),
+    [
+        ({"PrivateIpAddresses": [OWN]}, "sg-2"),
+        ({"PrivateIpAddresses": [OWN, {"PrivateIpAddress": "10.0.0.9"}]}, None),
+        ({"PrivateIpAddresses": [OWN], "Ipv4Prefixes": [PREFIX]}, None),
+        ({"PrivateIpAddresses": [OWN], "Ipv6Addresses": [V6]}, "sg-2"),
+    ],
+)  # fmt: skip
+def test_a_group_is_not_named_for_one_of_several_addresses(addresses, peer):
+    rows = listing(world(CLIENTS), "eni-c", **addresses)
+    found = texts(of(rows, edge("eni-c", "eni-d")))
+    assert found == [f"sg-3: add inbound tcp/80 from {peer or '10.0.0.6/32'}"]
+    found = texts(of(rows, edge("eni-c", "eni-d"), prefer="groups"))
+    assert found == ["sg-3: add inbound tcp/80 from sg-2"]
+
+
+def test_a_group_is_named_if_all_addresses_of_its_interface_were_seen():
+    two = [OWN, {"PrivateIpAddress": "10.0.0.9"}]
+    rows = listing(world(CLIENTS), "eni-c", PrivateIpAddresses=two)
+    other = edge(end("eni-c", address="10.0.0.9"), "eni-d")
+    assert texts(of(rows, edge("eni-c", "eni-d"), other)) == [
+        "sg-3: add inbound tcp/80 from sg-2"
+    ]
+
+
 def test_a_group_that_others_carry_is_named_only_if_wanted_and_then_it_is_told():
     rows = world({**CLIENTS, "eni-c": ["sg-1"]})
     edges = edge("eni-a", "eni-d"), edge("eni-b", "eni-d")
@@ -272,9 +312,13 @@ def test_what_hands_packets_on_is_named_by_its_address(kind):
 
 
 @pytest.mark.parametrize(
-    ("status", "peer"), [("active", "sg-9"), ("expired", "10.7.0.4/32"), (None, None)]
-)
-def test_a_group_of_another_vpc_is_named_only_through_an_active_peering(status, peer):
+    ("status", "region", "peer"),
+    [("active", "r", "sg-9"), ("active", "r-2", "10.7.0.4/32"), (None, None, None),
+     ("active", None, "sg-9"), ("expired", "r", "10.7.0.4/32")],
+)  # fmt: skip
+def test_a_group_of_another_vpc_is_named_only_through_an_active_peering(
+    status, region, peer
+):
     away = {"NetworkInterfaceId": "eni-x", "SubnetId": "subnet-x", "VpcId": "vpc-2",
             "Groups": [{"GroupId": "sg-9"}]}  # fmt: skip
     other = {"GroupId": "sg-9", "VpcId": "vpc-2", "IpPermissions": [],
@@ -287,12 +331,54 @@ def test_a_group_of_another_vpc_is_named_only_through_an_active_peering(status, 
     ]
     if status:
         peering = {"VpcPeeringConnectionId": "pcx-1", "Status": {"Code": status},
-                   "RequesterVpcInfo": {"VpcId": "vpc-1"},
-                   "AccepterVpcInfo": {"VpcId": "vpc-2"}}  # fmt: skip
+                   "RequesterVpcInfo": {"VpcId": "vpc-1", "Region": "r"},
+                   "AccepterVpcInfo": {"VpcId": "vpc-2", "Region": region}}  # fmt: skip
         rows.append(row("vpc_peering_connection", "pcx-1", peering))
     client = End("eni-x", "10.7.0.4", "vpc-2", "network_interface")
     found = texts(of(rows, edge(client, "eni-d")))
     assert f"sg-3: add inbound tcp/80 from {peer or '10.7.0.4/32'}" in found
+
+
+@pytest.mark.parametrize("address", ["203.0.113.5", "10.7.0.4"])
+def test_a_group_never_means_an_address_outside_of_its_vpc(address):
+    public = end("eni-c", address=address)
+    rows = world(CLIENTS, acl=(ALL, OUT), outbound=())
+    assert texts(of(rows, edge(public, "eni-d"))) == [
+        "sg-2: add outbound tcp/80 to sg-3",
+        f"sg-3: add inbound tcp/80 from {address}/32",
+    ]
+    assert texts(of(rows, edge("eni-d", public), prefer="groups")) == [
+        "sg-2: add inbound tcp/80 from sg-3",
+        f"sg-3: add outbound tcp/80 to {address}/32",
+    ]
+
+
+def test_a_rule_that_names_a_group_lets_no_public_address_pass():
+    named = {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": "sg-2"}]}
+    rows = world(CLIENTS, {"sg-3": [named]})
+    assert reasons(of(rows, edge("eni-c", "eni-d"))) == ["already_allowed"]
+    public = edge(end("eni-c", address="203.0.113.5"), "eni-d")
+    assert texts(of(rows, public)) == ["sg-3: add inbound tcp/80 from 203.0.113.5/32"]
+
+
+def test_who_came_with_a_public_address_was_not_seen_with_its_own():
+    public = edge(end("eni-a", address="203.0.113.5"), "eni-d")
+    found = texts(of(world(CLIENTS), public, edge("eni-b", "eni-d")))
+    assert "sg-3: add inbound tcp/80 from 10.0.0.5/32" in found
+
+
+def test_a_group_means_addresses_of_ipv6_of_its_vpc():
+    rows = world(CLIENTS)
+    (vpc,) = [r for r in rows if r["resource_type"] == "vpc"]
+    ranges = [{"Ipv6CidrBlock": "2001:db8:1::/56"}]
+    document = {**json.loads(vpc["document"]), "Ipv6CidrBlockAssociationSet": ranges}
+    vpc["document"] = json.dumps(document)
+    for address, peer in (
+        ("2001:db8:1::9", "sg-2"),
+        ("2001:db8::9", "2001:db8::9/128"),
+    ):
+        found = of(rows, edge(end("eni-c", address=address), "eni-d"))
+        assert f"sg-3: add inbound tcp/80 from {peer}" in texts(found)
 
 
 def test_other_protocols_have_no_ports_and_icmp_no_type():
@@ -372,6 +458,30 @@ def test_replies_to_the_ports_that_a_client_was_seen_to_have_need_no_entry():
     assert one.reason == "already_allowed"
 
 
+def test_replies_are_asked_about_between_the_ports_that_a_client_was_seen_to_have():
+    some = {**DENY, "Egress": True, "RuleNumber": 50, "Protocol": "6",
+            "PortRange": {"From": 40_000, "To": 41_000}}  # fmt: skip
+    rows = world(CLIENTS, {"sg-1": [OPEN]}, [ALL, OUT, some])
+    wide = edge("eni-d", "eni-a", cause="network_acl", replies=(35_000, 60_000))
+    assert texts(of(rows, wide)) == [
+        "acl-1: add outbound rule 49 allows tcp/1024-65535 to 10.0.1.7/32"
+    ]
+    beside = replace(wide, replies=(41_001, 60_000))
+    assert reasons(of(rows, beside)) == ["already_allowed"]
+
+
+@pytest.mark.parametrize(("protocol", "name"), [(ICMP, "icmp"), (47, "protocol 47")])
+def test_replies_without_ports_are_let_out_too(protocol, name):
+    rows = world(CLIENTS, {"sg-1": [OPEN]}, [])
+    ping = edge("eni-d", "eni-a", None, protocol=protocol, cause="network_acl")
+    found = of(rows, ping)
+    assert texts(found) == [
+        f"acl-1: add inbound rule 10 allows {name} from 10.0.1.7/32",
+        f"acl-1: add outbound rule 10 allows {name} to 10.0.1.7/32",
+    ]
+    assert found.suggestions[1].notes == ("replies: ACLs are stateless",)
+
+
 def test_an_acl_and_a_group_that_both_deny_both_change():
     found = of(world(CLIENTS, acl=[OUT]), edge("eni-d", "eni-c"))
     assert texts(found) == [
@@ -403,6 +513,7 @@ def test_more_entries_than_aws_allows_are_said():
         ({"cause": None}, "cause"),
         ({"is_opener_known": False}, "opener_unknown"),
         ({"port": None}, "no_service_port"),
+        ({"port": None, "protocol": None}, "protocol_unknown"),
         ({"server": End("eni-z", "10.0.1.9", "vpc-1")}, "configuration_unknown"),
         ({"server": End(None, "10.0.1.9", "vpc-1")}, "configuration_unknown"),
     ],

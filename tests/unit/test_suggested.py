@@ -96,6 +96,22 @@ def test_the_template_is_one_that_cfn_lint_finds_nothing_in(several):
         "SecurityGroupIngress", "SecurityGroupEgress", "NetworkAclEntry"}  # fmt: skip
 
 
+def test_a_template_that_cloudformation_does_not_take_says_so(several):
+    assert cloudformation.flaws(several) == []
+    empty = cloudformation.template([], HEAD)
+    assert "Resources" not in empty
+    assert empty["Metadata"]["Notes"] == [*HEAD, *cloudformation.flaws([])]
+    assert "no rules" in empty["Metadata"]["Notes"][-1]
+    (says,) = cloudformation.flaws(several[:1] * 501)
+    assert says.startswith("501 resources: CloudFormation takes 500")
+
+
+def test_a_group_is_said_to_mean_every_address(several):
+    for one in several:
+        is_group = one.change.rule.kind == "group"
+        assert ("every address of who carries it" in aws.opens(one)) is is_group
+
+
 BLOCK = re.compile(r'^resource "(\w+)" "([a-z]\w*)" \{\n((?:  .*\n)+)\}$', re.MULTILINE)
 TAKEN = {
     "aws_vpc_security_group_ingress_rule": {
@@ -132,6 +148,15 @@ def test_names_stay_the_same_while_more_is_observed():
     )
     names = [terraform.resource(f.suggestions[0])[1] for f in (few, more)]
     assert names[0] == names[1]
+
+
+@pytest.mark.parametrize(("theirs", "peer"), [("2", "2/sg-2"), ("1", "sg-2")])
+def test_terraform_names_a_group_of_another_account_with_that(theirs, peer):
+    rows = world(CLIENTS)
+    for one in rows:
+        one["account"] = theirs if one["resource_id"] == "sg-2" else "1"
+    (one,) = of(rows, edge("eni-c", "eni-d")).suggestions
+    assert terraform.resource(one)[2]["referenced_security_group_id"] == peer
 
 
 TEXTS = st.text(max_size=12) | st.sampled_from(["yes", "1e3", "0x1", "~", "a: b", "#"])
@@ -256,14 +281,37 @@ def test_dns_is_always_let_out_and_nothing_of_it_in():
     policies, _ = policies_of([edge(at("web"), at("db"), 5432)])
     out = [p for p in policies if p["spec"]["policyTypes"] == ["Egress"]]
     assert [p["metadata"]["name"] for p in out] == ["web-egress-observed"]
-    for protocol in ("UDP", "TCP"):
-        assert lets(out, "egress", "web", "169.254.20.10", 53, protocol)
+    for protocol, server in product(("UDP", "TCP"), ("20.10", "169.253")):
+        assert lets(out, "egress", "web", f"169.254.{server}", 53, protocol)
+    for server in ("169.254.169.254", "169.254.170.23"):
+        assert lets(out, "egress", "web", server, 80)
+        assert not lets(out, "egress", "web", server, 81)
     assert not lets(out, "egress", "web", "169.254.20.10", 80)
     (rule,) = [r for r in out[0]["spec"]["egress"] if len(r["ports"]) == 2]
     assert rule["to"][0]["podSelector"] == {"matchLabels": {"k8s-app": "kube-dns"}}
 
 
-def test_comments_say_what_flow_logs_never_show_and_whom_addresses_stand_for():
+def test_the_clusters_dns_may_ask_any_server():
+    dns = workload("coredns", {"k8s-app": "kube-dns"}, namespace="kube-system")
+    own = End("eni-n", "10.0.0.8", "vpc-1", "pod", "prod", "kube-system", "coredns")
+    found, _ = pod_policies(selectors(dns), [edge(own, at("other"), 443)])
+    (out,) = [p for p in found if not p.inbound]
+    ports = [{"protocol": name, "port": 53} for name in ("UDP", "TCP")]
+    assert {"ports": ports} in networkpolicy.manifest(out)["spec"]["egress"]
+    assert "any server at port 53" in networkpolicy.written(found, HEAD)
+
+
+def test_comments_say_what_is_in_no_policy_and_why():
+    ping = edge(at("web"), at("db"), None, protocol=1)
+    seen = [ping, replace(ping, server=at("api")), edge(at("node"), at("other"))]
+    found, rest = pod_policies(selectors(), seen)
+    text = networkpolicy.written(found, HEAD, rest)
+    assert "# observed, and missing in policies: 3 edges\n" in text
+    assert "# - 2: NetworkPolicies know TCP, UDP and SCTP alone\n" in text
+    assert "# - 1: neither end is a pod" in text
+
+
+def test_comments_say_what_flow_flow_logs_never_show_and_whom_addresses_stand_for():
     found, _ = pod_policies(selectors(), [edge(at("node"), at("db"), 5432)])
     text = networkpolicy.written(found, HEAD)
     for word in ("probes", "169.254.0.0/16", "Amazon resolver", "hostNetwork",
@@ -307,12 +355,13 @@ def test_edges_that_no_policy_can_mean_are_listed():
     edges = [
         edge(at("node"), at("other")),
         edge(at("web"), at("db"), None, protocol=1),
+        edge(at("web"), at("db"), None, protocol=None),
         edge(at("web"), at("api"), 80, cause="late_packet"),
     ]
     policies, rest = policies_of(edges)
     assert not policies
     reasons = sorted(one.reason for one in rest)
-    assert reasons == ["cause", "no_pod", "no_policy_protocol"]
+    assert reasons == ["cause", "no_pod", "no_policy_protocol", "protocol_unknown"]
     seen = edge(at("web"), at("api"), 80, verdict="accepted", cause=None)
     assert "cause" not in [one.reason for one in policies_of([*edges, seen])[1]]
 
@@ -403,7 +452,7 @@ def test_the_command_suggests_the_rule_that_is_missing(place):
     (spec,) = policies
     assert spec["podSelector"] == {"matchLabels": {"app": "web"}}
     ports = {p["port"] for r in spec["egress"] for p in r["ports"]}
-    assert ports == {53, 443, 5432}
+    assert ports == {53, 80, 443, 5432}
     assert found["meta"]["report"] == "observed"
 
 
@@ -423,6 +472,10 @@ def test_every_form_of_the_command_is_of_the_same_rule(place):
 
 def test_filters_choose_what_is_suggested(place):
     assert json.loads(run(place, "--where", "port=22", "--as", "changes")) == []
+    none = ("--since", "2026-01-01", "--until", "2026-01-02", "--where", "port=22")
+    done = flowlake("suggest", *none, "--as", "cloudformation", cwd=place)
+    assert done.returncode == 0
+    assert "no rules to suggest" in done.stderr
     some = ("--where", "namespace=shop", "--filter", "dst_port = 5432")
     assert len(json.loads(run(place, *some, "--as", "changes"))) == 1
     (rule,) = json.loads(run(place, "--verdict", "accepted"))["rules"]

@@ -25,6 +25,7 @@ from transform.policy.rules import (
 # Of a rule that is named and not written out: by its number, or by its own id.
 NAMED = Rule(ANY, 0, LAST_PORT, False, UNREAD, "whatever it is for")
 ACL, SECURITY_GROUP, OWN_ID = "acl-", "sg-", "sgr-"
+LONGEST = 10  # digits of a number: of thousands Python reads none
 WAYS = {"ingress": True, "inbound": True, "egress": False, "outbound": False}
 _KEYS = ("change", "resource", "direction", "protocol", "from_port", "to_port",
          "peer", "number", "action")  # fmt: skip
@@ -197,7 +198,8 @@ def _number(acl: str, value: Any) -> int:
 
 def _protocol(value: Any) -> int:
     word = str(value).lower()
-    number = NUMBERS.get(word, int(word) if word.isdecimal() else None)
+    is_number = word.isdecimal() and len(word) < LONGEST
+    number = NUMBERS.get(word, int(word) if is_number else None)
     if number is None or number > 255:
         raise UsageError(
             f"protocol {value!r} is none: tcp, udp, icmp, icmpv6, all or an IANA number"

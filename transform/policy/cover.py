@@ -101,6 +101,8 @@ class _Class:
         peer = need.peer
         if peer.interface is None or peer.kind in BETWEEN or peer.vpc is None:
             return
+        if not self.latest.is_private(peer.vpc, peer.address):
+            return
         for name in self.latest.groups.get(peer.interface, ()):
             if self.latest.may_refer(group, name):
                 yield name
@@ -115,6 +117,19 @@ class _Class:
         by_place = dict(self.needs)
         peers = {by_place[place].peer.interface for place in places}
         return self.excess(key).count == 0 or self.latest.carriers[key[1]] <= peers
+
+    def is_wide(self, key: Candidate) -> bool:
+        """Whether a group means other addresses too of the interfaces that were seen.
+
+        Such as other pods of a node. Addresses of the other family are the same host's.
+        """
+        for seen in (self.observed.get(i, set()) for i in self._targets(key)):
+            for peer in seen & self.latest.carriers.get(key[1], frozenset()):
+                own = self.latest.addresses.get(peer, frozenset())
+                families = {":" in name for name in own & seen}
+                if any("/" in o or (":" in o) in families for o in own - seen):
+                    return True
+        return False
 
     def _targets(self, key: Candidate) -> frozenset[str]:
         return self.latest.carriers.get(key[0], frozenset())
@@ -227,8 +242,9 @@ def _is_allowed(
         return True
     if prefer == ADDRESSES:
         return False
-    few = prefer == LEAST or one.clients(candidate) < 2
-    return one.is_free(candidate, places) or not few
+    if prefer == LEAST:
+        return one.is_free(candidate, places) and not one.is_wide(candidate)
+    return one.is_free(candidate, places) or one.clients(candidate) >= 2
 
 
 def _needed(

@@ -46,7 +46,7 @@ class Edge:
     """A client and a server at a port, and what was seen of them.
 
     Attributes:
-        protocol: IANA number.
+        protocol: IANA number; None: not known.
         port: The server's; None: of none, or not known.
         replies: The lowest and highest port of the client's.
         is_opener_known: Whether it is known that the client opened it; else the client
@@ -58,7 +58,7 @@ class Edge:
 
     client: End
     server: End
-    protocol: int
+    protocol: int | None
     port: int | None
     replies: tuple[int, int] | None
     is_opener_known: bool
@@ -68,6 +68,11 @@ class Edge:
     bytes: int
     first: datetime
     last: datetime
+
+    @property
+    def number(self) -> int:
+        """Its protocol's number; -1, which no protocol has, if it is not known."""
+        return -1 if self.protocol is None else self.protocol
 
     def to_json(self) -> dict[str, Any]:
         """Return it as values of JSON."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from transform.policy.latest import Latest
-from transform.policy.needs import LAST_EPHEMERAL, Need
+from transform.policy.needs import LAST_EPHEMERAL, PORTLESS, Need
 from transform.policy.rules import LAST_NUMBER, acl_entries
 from transform.policy.spans import by_cidr, grouped, holds, ranges
 
@@ -79,13 +79,14 @@ def _unit_of(item: tuple[int, Need]) -> tuple[object, ...]:
 def _joined(some: Sequence[tuple[int, Need]]) -> Entry:
     """Return one entry for one address and port: before the first that denies it."""
     need = some[0][1]
+    is_wide = need.is_reply and need.port != PORTLESS
     numbers = [one.before for _, one in some if one.before is not None]
     return Entry(
         acl=str(need.acl),
         inbound=need.inbound,
         cidr=str(need.peer.address),
         protocol=need.protocol,
-        ports=(need.port, LAST_EPHEMERAL if need.is_reply else need.port),
+        ports=(need.port, LAST_EPHEMERAL if is_wide else need.port),
         is_reply=need.is_reply,
         before=min(numbers, default=None),
         needs=frozenset(place for place, _ in some),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -11,8 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from transform.addresses import NOT_GLOBAL, network
 from transform.places import PEERING, Places, documents_of
 from transform.policy.policy import Policy
+from transform.policy.rules import acl_entries
 from transform.presence import EVER
 
 AT = 2_000_000_000  # seconds since 1970: any time within what `latest` claims
@@ -63,6 +66,8 @@ class Latest:
         groups: Of each interface, the groups that it carries.
         carriers: Of each group, the interfaces that carry it.
         neighbours: Of each ACL, the interfaces of its subnets.
+        addresses: Of each interface, its private addresses and the ranges that are
+            given to it, as far as anybody told.
         accounts: Of each group, whose it is.
         since: Of each resource by id, since when it surely is so; UTC, or None.
     """
@@ -72,9 +77,12 @@ class Latest:
     groups: dict[str, tuple[str, ...]] = field(init=False)
     carriers: dict[str, frozenset[str]] = field(init=False)
     neighbours: dict[str, frozenset[str]] = field(init=False)
+    addresses: dict[str, frozenset[str]] = field(init=False)
     accounts: dict[str, str | None] = field(init=False)
     since: dict[str, datetime | None] = field(init=False)
     _places: Places = field(init=False)
+    _acls: dict[str, str] = field(init=False)  # by interface
+    _begins: dict[tuple[str, bool], frozenset[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         rows = newest(self.configurations)
@@ -90,11 +98,19 @@ class Latest:
             (name, group) for name, some in self.groups.items() for group in some
         )
         acls = _contents(self.policy.known.acls)
-        self.neighbours = _inverse(
-            (name, acls[one["subnet"]]["NetworkAclId"])
+        self._acls = {
+            name: acls[one["subnet"]]["NetworkAclId"]
             for name, one in interfaces.items()
             if one["subnet"] in acls
-        )
+        }
+        self.neighbours = _inverse(self._acls.items())
+        mine = pc.equal(rows["resource_type"], "network_interface")
+        some = map(json.loads, rows.filter(mine)["document"].to_pylist())
+        self.addresses = {
+            str(one.get("NetworkInterfaceId")): frozenset(_addresses(one))
+            for one in some
+            if isinstance(one, dict)
+        }
         names, times = rows["resource_id"].to_pylist(), rows["valid_from"].to_pylist()
         self.since = dict(zip(names, times, strict=True))
         self.accounts = dict(zip(names, rows["account"].to_pylist(), strict=True))
@@ -104,19 +120,48 @@ class Latest:
 
         Source:
             Amazon VPC User Guide, "Security group rules": a peer VPC's, if the peering
-            is active; through a transit gateway only as its owner allows.
+            is active and both are of one Region; through a transit gateway only as its
+            owner allows.
         """
         vpcs = self.policy.known.vpc_of_group
         one, other = vpcs.get(group), vpcs.get(peer)
         if not one or not other:
             return False
         links = self._places.of(one).joined(EVER).get(other, ())
-        return one == other or any(kind == PEERING for kind, _ in links)
+        return one == other or any(
+            link[0] == PEERING and link not in self._places.far for link in links
+        )
+
+    def is_private(self, vpc: str, address: str | None) -> bool:
+        """Whether an address is one of a VPC's ranges: what groups can mean.
+
+        Of a VPC whose ranges nobody told: whether the internet has no such address.
+
+        Source:
+            Amazon VPC User Guide, "Security group referencing": a group stands for
+            the private addresses of its interfaces, and never for Elastic IPs.
+        """
+        one, place = network(address or ""), self._places.of(vpc)
+        some = place.networks or [n for s in place.subnets for n in s.networks]
+        ranges = some or NOT_GLOBAL
+        return one is not None and any(n.first <= one.first <= n.last for n in ranges)
 
     def entries_of(self, acl: str) -> dict[str, Any] | None:
         """Return the document of a network ACL; None: it is not known."""
         contents = self.policy.known.acls.contents
         return next((c for c in contents if c["NetworkAclId"] == acl), None)
+
+    def port_begins(self, interface: str, *, inbound: bool) -> frozenset[int]:
+        """Return ports at which the entries of an interface's ACL begin, or are over.
+
+        Between two of them each entry is for all ports or for none.
+        """
+        key = self._acls.get(interface, ""), inbound
+        if key not in self._begins:
+            rules = [*acl_entries(self.entries_of(key[0]) or {}, inbound=inbound)]
+            ends = {port for r in rules for port in (r.low, r.high + 1)}
+            self._begins[key] = frozenset(ends)
+        return self._begins[key]
 
     def known_since(self, names: Iterable[str]) -> datetime | None:
         """Return since when all of these resources surely are as they are."""
@@ -131,6 +176,22 @@ def _contents(versions: Any) -> dict[str, Any]:
     at = versions.at(np.arange(size), np.full(size, AT), np.full(size, AT + 1))
     places = zip(names, at.tolist(), strict=True)
     return {name: versions.contents[place] for name, place in places if place >= 0}
+
+
+def _addresses(interface: dict[str, Any]) -> Iterator[str]:
+    """Yield the private addresses of an interface's document, and its prefixes.
+
+    Source:
+        Amazon EC2 API Reference, "NetworkInterface".
+    """
+    for name, key in (
+        ("PrivateIpAddresses", "PrivateIpAddress"), ("Ipv6Addresses", "Ipv6Address"),
+        ("Ipv4Prefixes", "Ipv4Prefix"), ("Ipv6Prefixes", "Ipv6Prefix"),
+    ):  # fmt: skip
+        listed = interface.get(name)
+        for item in listed if isinstance(listed, list) else ():
+            if isinstance(item, dict) and isinstance(item.get(key), str):
+                yield item[key]
 
 
 def _inverse(pairs: Iterable[tuple[str, str]]) -> dict[str, frozenset[str]]:

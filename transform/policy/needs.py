@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -82,7 +82,7 @@ def stances(latest: Latest, edges: Sequence[Edge], *, anew: bool) -> list[Stance
         anew: As if groups had no rules: all of them are needed.
     """
     found = [_Found(edge) for edge in edges]
-    asks = [ask for place, edge in enumerate(edges) for ask in _asks(place, edge)]
+    asks = [a for place, edge in enumerate(edges) for a in _asks(latest, place, edge)]
     if asks:
         decided = _decided(latest, asks)
         for ask, case in zip(asks, decided.case.tolist(), strict=True):
@@ -123,17 +123,27 @@ def port_of(edge: Edge) -> int:
     return int(edge.port or 0) if known else PORTLESS
 
 
-def _asks(place: int, edge: Edge) -> Iterator[_Ask]:
+def _asks(latest: Latest, place: int, edge: Edge) -> Iterator[_Ask]:
     """Yield the packets of an edge at each of its interfaces."""
     port = port_of(edge)
     ways = ((edge.server, edge.client, True), (edge.client, edge.server, False))
     for own, peer, inbound in ways:
         if own.interface is None or peer.address is None:
             continue
-        yield _Ask(place, own, peer, inbound, edge.protocol, port)
-        if edge.protocol in PORTED:
-            for reply in edge.replies or (FIRST_EPHEMERAL, LAST_EPHEMERAL):
-                yield _Ask(place, own, peer, not inbound, edge.protocol, reply, True)
+        yield _Ask(place, own, peer, inbound, edge.number, port)
+        for reply in _reply_ports(latest, edge, own.interface, inbound=not inbound):
+            yield _Ask(place, own, peer, not inbound, edge.number, reply, True)
+
+
+def _reply_ports(
+    latest: Latest, edge: Edge, interface: str, *, inbound: bool
+) -> list[int]:
+    """Return ports of the client's, one of each range that an ACL's entries make."""
+    if edge.protocol not in PORTED:
+        return [PORTLESS]
+    low, high = edge.replies or (FIRST_EPHEMERAL, LAST_EPHEMERAL)
+    begins = latest.port_begins(interface, inbound=inbound)
+    return sorted({low, high} | {port for port in begins if low < port <= high})
 
 
 def _decided(latest: Latest, asks: Sequence[_Ask]) -> Decided:
@@ -141,13 +151,20 @@ def _decided(latest: Latest, asks: Sequence[_Ask]) -> Decided:
         return pa.array(list(values), type_)
 
     text, number = pa.string(), pa.int64()
+    # With an address that no group means it is, to groups, nobody's interface.
+    peers = [
+        ask.peer
+        if ask.peer.vpc is None or latest.is_private(ask.peer.vpc, ask.peer.address)
+        else replace(ask.peer, interface=None, vpc=None)
+        for ask in asks
+    ]
     packets = pa.table(
         {
             "interface": column((a.own.interface for a in asks), text),
             "inbound": column((a.inbound for a in asks), pa.bool_()),
             "peer_address": column((a.peer.address for a in asks), text),
-            "peer_interface": column((a.peer.interface for a in asks), text),
-            "peer_vpc": column((a.peer.vpc for a in asks), text),
+            "peer_interface": column((p.interface for p in peers), text),
+            "peer_vpc": column((p.vpc for p in peers), text),
             "protocol": column((a.protocol for a in asks), number),
             "port": column((a.port for a in asks), number),
             "begin": column((AT for _ in asks), number),

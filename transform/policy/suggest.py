@@ -19,6 +19,7 @@ from transform.policy.rules import CIDR, GROUP, LAST_PORT, PORTED, Rule
 BY_RULES = frozenset({"security_group", "network_acl"})  # causes that rules can change
 ACCEPTED, POD = "accepted", "pod"
 OF_PODS = "pods' addresses change: --prefer groups names the groups of their interfaces"
+PROTOCOL_UNKNOWN = "protocol_unknown", "of which protocol it was is not known"
 USUAL_ENTRIES = 20  # of a network ACL, a direction; AWS's quota unless it is raised
 
 
@@ -32,6 +33,7 @@ class Suggestion:
         is_reply: It lets replies go back to clients, at any port of theirs.
         notes: What to know, in sentences.
         peer_account: Whose the group is that it names.
+        account: Whose the group is that has it; None: not known, or of no group.
     """
 
     change: Change
@@ -40,6 +42,7 @@ class Suggestion:
     is_reply: bool = False
     notes: tuple[str, ...] = ()
     peer_account: str | None = None
+    account: str | None = None
 
     @property
     def label(self) -> str:
@@ -58,8 +61,9 @@ class NotSuggested:
     """An edge for which nothing is suggested, or not all.
 
     Attributes:
-        reason: One word: ``client_outside``, ``cause``, ``no_service_port``,
-            ``configuration_unknown``, ``already_allowed``, ``no_room`` …
+        reason: One word: ``client_outside``, ``cause``, ``protocol_unknown``,
+            ``no_service_port``, ``configuration_unknown``, ``already_allowed``,
+            ``no_room`` …
         says: The reason as a sentence.
     """
 
@@ -94,7 +98,7 @@ def suggest(
     for edge, stance in zip(kept, found, strict=True):
         rest += _without_needs(latest, edge, stance)
     needs = [need for stance in found for need in stance.needs]
-    rules, unmet = grants(latest, needs, _observed(kept), prefer=prefer)
+    rules, unmet = grants(latest, needs, _observed(latest, kept), prefer=prefer)
     rest += [_no_group(kept[needs[place].edge], needs[place]) for place in unmet]
     made = [_of_group(latest, grant, needs, kept) for grant in rules]
     for entry in entries(latest, needs):
@@ -138,6 +142,8 @@ def no_evidence(edge: Edge) -> tuple[str, str] | None:
     if edge.verdict != ACCEPTED and edge.cause not in BY_RULES:
         cause = edge.cause or "unknown"
         return "cause", f"its cause is {cause}: no rule is known to have denied it"
+    if edge.protocol is None:
+        return PROTOCOL_UNKNOWN
     if not edge.is_opener_known:
         return "opener_unknown", "which end opened the conversation is not known"
     if edge.port is None and edge.protocol in PORTED:
@@ -170,14 +176,20 @@ def _no_room(entry: Entry) -> tuple[str, str]:
     return "no_room", f"{entry.acl} has no number left before rule {entry.before}"
 
 
-def _observed(edges: Sequence[Edge]) -> Iterator[tuple[bool, int, int, str, str]]:
-    """Yield who was seen with whom at each interface, by interface and by address."""
+def _observed(
+    latest: Latest, edges: Sequence[Edge]
+) -> Iterator[tuple[bool, int, int, str, str]]:
+    """Yield who was seen with whom at each interface, by interface and by address.
+
+    By an address that no group means, nobody was seen as an interface.
+    """
     for edge in edges:
         ways = ((edge.server, edge.client, True), (edge.client, edge.server, False))
         for own, peer, inbound in ways:
-            for name in (peer.interface, peer.address):
+            is_meant = peer.vpc is None or latest.is_private(peer.vpc, peer.address)
+            for name in (peer.interface if is_meant else None, peer.address):
                 if own.interface and name:
-                    what = edge.protocol, port_of(edge)
+                    what = edge.number, port_of(edge)
                     yield inbound, *what, own.interface, name
 
 
@@ -200,6 +212,7 @@ def _of_group(
         opened=grant.opened,
         notes=() if grant.is_group or not is_pods else (OF_PODS,),
         peer_account=latest.accounts.get(grant.peer) if grant.is_group else None,
+        account=latest.accounts.get(grant.group),
     )
 
 
@@ -221,7 +234,8 @@ def _of_acl(
             "quota is raised"
         )
     if entry.is_reply:
-        notes.append("replies, to any port that a client may have: ACLs are stateless")
+        any_port = "" if entry.ports[0] == PORTLESS else ", to any port of a client's"
+        notes.append(f"replies{any_port}: ACLs are stateless")
     seen = {(needs[n].interface, needs[n].peer.address) for n in entry.needs}
     return Suggestion(
         change=Change(entry.acl, entry.inbound, rule),

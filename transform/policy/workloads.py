@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from transform.policy.edges import Edge, End
 from transform.policy.latest import newest
 from transform.policy.spans import cidrs, grouped, ranges
-from transform.policy.suggest import NotSuggested, no_evidence
+from transform.policy.suggest import PROTOCOL_UNKNOWN, NotSuggested, no_evidence
 from transform.records import TCP, UDP
 
 SCTP = 132
@@ -151,6 +151,8 @@ def _own(edge: Edge, *, inbound: bool) -> End:
 def _why_not(edge: Edge) -> tuple[str, str] | None:
     if "pod" not in (edge.client.kind, edge.server.kind):
         return "no_pod", "neither end is a pod: a NetworkPolicy has nothing to select"
+    if edge.protocol is None:
+        return PROTOCOL_UNKNOWN
     if edge.protocol not in PROTOCOLS:
         return "no_policy_protocol", "NetworkPolicies know TCP, UDP and SCTP alone"
     if edge.port is None:
@@ -193,7 +195,7 @@ def _allowed(
         own = _own(edge, inbound=inbound)
         same = peer.cluster == own.cluster
         who = (selectors.of(peer) if same else None) or str(peer.address)
-        seen.setdefault(who, set()).add((edge.protocol, int(edge.port or 0)))
+        seen.setdefault(who, set()).add((edge.number, int(edge.port or 0)))
     by_ports = grouped(seen.items(), lambda item: frozenset(item[1]))
     for ports, some in sorted(by_ports, key=lambda item: sorted(item[0])):
         peers = [peer for peer, _ in some]
