@@ -1,8 +1,11 @@
--- How long each interface was heard of within the window, by flow logs that record what
--- was accepted, and by those that record what was rejected; in seconds.
+-- How long each interface was surely heard of within the window, by flow logs that record
+-- what was accepted, and by those that record what was rejected; in seconds.
 --
--- Of an hour the share that arrived counts; what AWS skipped did not. A flow log
--- that nobody listed records the actions that it showed within the window.
+-- Each flow log stands for itself, and of an hour the best one counts. Its windows with
+-- records and silences are held against the time for which the interface was there: what
+-- they do not fill is missing, be it one window, and what AWS skipped is too. An hour of
+-- which the window has a part may miss all of it there. A flow log that nobody listed
+-- records the actions that it showed within the window.
 WITH listed AS (
   SELECT
     resource_id AS flow_log_id,
@@ -28,21 +31,21 @@ logs AS (
   SELECT flow_log_id, observer, accepts, rejects FROM shown
 ),
 told AS (
-  SELECT DISTINCT
-    observer, hour, unnest(from_json(flow_logs, '[{"flow_log_id": "VARCHAR"}]'), recursive := TRUE)
+  SELECT
+    observer, hour,
+    unnest(
+      from_json(
+        flow_logs,
+        '[{
+          "flow_log_id": "VARCHAR", "interval_s": "BIGINT", "windows_seen": "BIGINT",
+          "windows_silent": "BIGINT", "windows_skipped": "BIGINT", "windows_between": "BIGINT",
+          "last_heard": "TIMESTAMPTZ"
+        }]'
+      ),
+      recursive := TRUE
+    )
   FROM coverage_hourly
   WHERE flow_logs IS NOT NULL
-),
-actions AS (
-  SELECT
-    t.observer, t.hour,
-    bool_or(coalesce(l.accepts, FALSE)) AS accepts,
-    bool_or(coalesce(l.rejects, FALSE)) AS rejects
-  FROM told AS t
-  LEFT JOIN logs AS l
-    ON t.flow_log_id IS NOT DISTINCT FROM l.flow_log_id
-    AND (l.observer IS NULL OR l.observer = t.observer)
-  GROUP BY ALL
 ),
 ends AS (
   SELECT
@@ -50,26 +53,54 @@ ends AS (
     any_value(vpc_id) AS vpc,
     CAST(sum(records) AS BIGINT) AS records,
     min(first_heard) AS first_heard,
-    max(last_heard) AS last_heard,
-    max(coalesce(interval_s, 0)) * INTERVAL 1 SECOND AS around
+    max(last_heard) AS last_heard
   FROM coverage_hourly
   GROUP BY observer
 ),
 whole AS (
   SELECT least(CAST($until AS TIMESTAMPTZ), max(last_heard)) AS through FROM ends
 ),
+-- From the first to the last window, by the clock, in which anything was heard of an
+-- interface. Where the lake's records end, one of each flow log may be on its way.
+lives AS (
+  SELECT
+    t.* REPLACE (epoch(t.hour) AS hour),
+    t.interval_s * floor(epoch(e.first_heard) / t.interval_s) AS begin_s,
+    t.interval_s * ceil(epoch(e.last_heard) / t.interval_s) AS end_s,
+    t.interval_s * ceil(
+      epoch(max(t.last_heard) OVER (PARTITION BY t.observer, t.flow_log_id)) / t.interval_s
+    ) AS told_s,
+    CASE WHEN w.through < $until THEN t.interval_s ELSE 0 END AS late_s,
+    epoch(w.through) AS through_s
+  FROM told AS t
+  JOIN ends AS e ON e.observer = t.observer
+  CROSS JOIN whole AS w
+),
 hours AS (
   SELECT
-    c.observer, c.hour,
-    least(c.windows_seen + coalesce(c.windows_silent, 0), c.windows_expected)
-    / nullif(c.windows_expected, 0) * greatest(
-      epoch(least(c.hour + INTERVAL 1 HOUR, w.through, e.last_heard + e.around))
-      - epoch(greatest(c.hour, CAST($since AS TIMESTAMPTZ), e.first_heard - e.around)),
-      0
-    ) AS seconds
-  FROM coverage_hourly AS c
-  JOIN ends AS e ON e.observer = c.observer
-  CROSS JOIN whole AS w
+    t.observer, t.hour,
+    coalesce(l.accepts, FALSE) AS accepts,
+    coalesce(l.rejects, FALSE) AS rejects,
+    least(hour + 3600, through_s, end_s + late_s)
+    - greatest(hour, epoch(CAST($since AS TIMESTAMPTZ)), begin_s) AS there_s,
+    greatest(
+      t.interval_s * (coalesce(windows_skipped, 0) + coalesce(windows_between, 0)),
+      least(hour + 3600, greatest(end_s - late_s, least(told_s, end_s)))
+      - greatest(hour, begin_s)
+      - t.interval_s * (coalesce(windows_seen, 0) + coalesce(windows_silent, 0))
+    ) AS missing_s
+  FROM lives AS t
+  LEFT JOIN logs AS l
+    ON t.flow_log_id IS NOT DISTINCT FROM l.flow_log_id
+    AND (l.observer IS NULL OR l.observer = t.observer)
+),
+best AS (
+  SELECT
+    observer, hour,
+    max(greatest(0, there_s - missing_s)) FILTER (accepts) AS accept_s,
+    max(greatest(0, there_s - missing_s)) FILTER (rejects) AS reject_s
+  FROM hours
+  GROUP BY observer, hour
 )
 SELECT
   e.observer AS interface,
@@ -78,11 +109,10 @@ SELECT
   CAST(floor(epoch(e.first_heard)) AS BIGINT) AS first_heard,
   CAST(ceil(epoch(e.last_heard)) AS BIGINT) AS last_heard,
   CAST(ceil(epoch(w.through)) AS BIGINT) AS through,
-  coalesce(sum(h.seconds) FILTER (a.accepts), 0) AS accept_s,
-  coalesce(sum(h.seconds) FILTER (a.rejects), 0) AS reject_s
+  coalesce(sum(b.accept_s), 0) AS accept_s,
+  coalesce(sum(b.reject_s), 0) AS reject_s
 FROM ends AS e
 CROSS JOIN whole AS w
-LEFT JOIN hours AS h ON h.observer = e.observer
-LEFT JOIN actions AS a ON a.observer = h.observer AND a.hour = h.hour
+LEFT JOIN best AS b ON b.observer = e.observer
 GROUP BY ALL
 ORDER BY interface ASC
