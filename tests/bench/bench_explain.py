@@ -62,7 +62,7 @@ def main() -> None:
         print("| question | rows | median ms | p95 ms | aim |\n|---|---|---|---|---|")
         with TestClient(create_app(settings)) as client:
             for title, queries in asked.items():
-                took = [_timed(client.get, query) for query in queries][1:]
+                took = sorted([_timed(client.get, query) for query in queries][1:])
                 middle, most = statistics.median(took), p95(took)
                 print(f"| {title} | {options.rows:,} | {middle:.0f} | {most:.0f} "
                       f"| {AIM_MS} |", flush=True)  # fmt: skip
