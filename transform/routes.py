@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,7 @@ ON, INTERNET, AWAY, LOST = ((n, None) for n in ("on", "internet", "away", "lost"
 WITHIN, PEERED, OUT = 1, 2, 4
 WAY_BY = {TRANSIT: WITHIN, PEERING: PEERED}
 KEPT = 0  # beside `NOWHERE` and `SEVERAL`
+Rank = tuple[bool, bool]
 Documents = Mapping[str, Sequence[dict[str, Any]]]
 
 # Fields of a route, and where what they name leads; the first that is there holds.
@@ -214,26 +215,49 @@ def _is_in_use(table: dict[str, Any], *, spared: bool) -> bool:
     )
 
 
+def routes_in(
+    document: Mapping[str, Any], lists: Mapping[str, Iterable[str]]
+) -> Iterator[tuple[dict[str, Any], Rank, list[tuple[str, Network]]]]:
+    """Yield the routes of a table, how much each counts, and the networks it is for.
+
+    Args:
+        document: As ``DescribeRouteTables`` gives it.
+        lists: What prefix lists hold, as far as that is known.
+
+    Yields:
+        Of routes of one length the one with the greatest rank holds: (is static or by
+        a prefix list, is no prefix list's). A list that is not known holds nothing.
+    """
+    for route in document.get("Routes") or ():
+        if route.get("State") == _FILTERED:
+            continue
+        listed = route.get("DestinationPrefixListId")
+        own = (route.get(f"Destination{n}CidrBlock") for n in ("", "Ipv6"))
+        cidrs = lists.get(listed, ()) if listed else filter(None, own)
+        read = ((cidr, network(cidr)) for cidr in cidrs)
+        rank = (route.get("Origin") != _PROPAGATED, not listed)
+        yield route, rank, [(cidr, one) for cidr, one in read if one is not None]
+
+
+def is_lost(route: Mapping[str, Any]) -> bool:
+    """Whether what a route leads to is gone."""
+    return route.get("State") == _BLACKHOLE
+
+
 def _table(
     document: dict[str, Any],
     lists: Mapping[str, set[str]],
     gateways: Mapping[str | None, bool],
 ) -> Table:
     routes, unlisted = [], set()
-    for route in document.get("Routes") or ():
-        if route.get("State") == _FILTERED:
-            continue
+    for route, rank, read in routes_in(document, lists):
         target = _target(route, gateways)
         listed = route.get("DestinationPrefixListId")
         if listed and listed not in lists:
             if target[0] in (ON[0], TRANSIT, PEERING):
                 unlisted.add(target)
             continue
-        own = (route.get(f"Destination{n}CidrBlock") for n in ("", "Ipv6"))
-        rank = (route.get("Origin") != _PROPAGATED, not listed)
-        cidrs = lists[listed] if listed else filter(None, own)
-        read = filter(None, map(network, cidrs))
-        routes += [(one.length, rank, one, target) for one in read]
+        routes += [(one.length, rank, one, target) for _, one in read]
     routes.sort(key=lambda item: item[:2])
     return Table(
         routes=tuple((one, target) for _, _, one, target in routes),
@@ -243,7 +267,7 @@ def _table(
 
 def _target(route: dict[str, Any], gateways: Mapping[str | None, bool]) -> Link:
     """Return where a route leads; what is not known may lead anywhere."""
-    if route.get("State") == _BLACKHOLE:
+    if is_lost(route):
         return LOST
     if route.get("TransitGatewayId"):
         return TRANSIT, route["TransitGatewayId"]

@@ -8,9 +8,9 @@ from typing import Any
 
 from transform.addresses import NOT_GLOBAL, Network, network
 from transform.policy.configured import MAIN, Configured
+from transform.routes import Rank, is_lost, routes_in
 
 LOCAL, NOTHING, BLACKHOLE = "local", "nothing", "blackhole"
-_PROPAGATED, _FILTERED = "EnableVgwRoutePropagation", "filtered"
 # Fields of a route that name where it leads; the first that is there holds.
 _TARGETS = (
     "TransitGatewayId", "VpcPeeringConnectionId", "NatGatewayId", "NetworkInterfaceId",
@@ -94,8 +94,8 @@ def routed(
     is_private = any(n.first <= asked.first <= n.last for n in NOT_GLOBAL)
     perhaps = [n for n, is_gateway in unlisted.items() if is_gateway]
     some = [
-        (one.length, _RANKS[route.origin], route)
-        for one, route in _routes(found.content, lists)
+        (one.length, rank, route)
+        for one, rank, route in _routes(found.content, lists)
         if one.is_v4 == asked.is_v4 and one.first <= asked.first <= one.last
     ]
     some.sort(key=lambda item: item[:2], reverse=True)
@@ -108,7 +108,10 @@ def routed(
     )
 
 
-_RANKS = {"static": 2, "prefix_list": 1, "propagated": 0}
+_ORIGINS = {
+    (True, True): "static", (True, False): "prefix_list",
+    (False, True): "propagated", (False, False): "propagated",
+}  # fmt: skip
 
 
 def _lists(
@@ -133,20 +136,8 @@ def _lists(
 
 def _routes(
     document: Mapping[str, Any], lists: Mapping[str, list[str]]
-) -> Iterator[tuple[Network, Route]]:
-    for route in document.get("Routes") or ():
-        if route.get("State") == _FILTERED:
-            continue
-        listed = route.get("DestinationPrefixListId")
-        own = (route.get(f"Destination{n}CidrBlock") for n in ("", "Ipv6"))
-        origin = "static"
-        if listed:
-            origin = "prefix_list"
-        elif route.get("Origin") == _PROPAGATED:
-            origin = "propagated"
-        for cidr in lists.get(listed, ()) if listed else filter(None, own):
-            one = network(cidr)
-            if one is not None:
-                target = next((route[n] for n in _TARGETS if route.get(n)), NOTHING)
-                lost = route.get("State") == BLACKHOLE
-                yield one, Route(cidr, target, origin, lost)
+) -> Iterator[tuple[Network, Rank, Route]]:
+    for route, rank, read in routes_in(document, lists):
+        target = next((route[n] for n in _TARGETS if route.get(n)), NOTHING)
+        for cidr, one in read:
+            yield one, rank, Route(cidr, target, _ORIGINS[rank], is_lost(route))
