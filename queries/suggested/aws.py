@@ -7,13 +7,13 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from transform.policy.rules import GROUP, NAMES, PORTED, TYPED
+from transform.policy.changed import entry_document
+from transform.policy.rules import ANY_TYPE, GROUP, NAMES, PORTED, TYPED
 from transform.policy.suggest import Suggestion
 
 AUTHORIZE = {True: "authorize-security-group-ingress",
              False: "authorize-security-group-egress"}  # fmt: skip
 CREATE = "create-network-acl-entry"
-ANY_TYPE = -1  # of ICMP; flow logs tell none
 
 
 def call(one: Suggestion) -> tuple[str, dict[str, Any]]:
@@ -25,7 +25,7 @@ def call(one: Suggestion) -> tuple[str, dict[str, Any]]:
     """
     change, rule = one.change, one.change.rule
     if rule.number is not None:
-        return CREATE, _entry(one)
+        return CREATE, {"NetworkAclId": change.resource, **entry_document(change)}
     permission: dict[str, Any] = {"IpProtocol": protocol_name(rule.protocol)}
     if span := ports(rule.protocol, rule.low, rule.high):
         permission["FromPort"], permission["ToPort"] = span
@@ -54,23 +54,6 @@ def ports(protocol: int, low: int, high: int) -> tuple[int, int] | None:
     if protocol in PORTED:
         return low, high
     return (ANY_TYPE, ANY_TYPE) if protocol in TYPED else None
-
-
-def _entry(one: Suggestion) -> dict[str, Any]:
-    change, rule = one.change, one.change.rule
-    made: dict[str, Any] = {
-        "NetworkAclId": change.resource,
-        "RuleNumber": rule.number,
-        "Protocol": str(rule.protocol),
-        "RuleAction": "allow" if rule.allows else "deny",
-        "Egress": not change.inbound,
-        "Ipv6CidrBlock" if ":" in rule.peer else "CidrBlock": rule.peer,
-    }
-    if rule.protocol in PORTED:
-        made["PortRange"] = {"From": rule.low, "To": rule.high}
-    elif rule.protocol in TYPED:
-        made["IcmpTypeCode"] = {"Type": ANY_TYPE, "Code": ANY_TYPE}
-    return made
 
 
 def script(suggestions: Sequence[Suggestion], head: Sequence[str]) -> str:

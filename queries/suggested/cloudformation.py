@@ -6,8 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from queries.suggested.aws import ANY_TYPE, about, ports, protocol_name
-from transform.policy.rules import GROUP, PORTED, TYPED
+from queries.suggested.aws import about, ports, protocol_name
+from transform.policy.changed import entry_document
+from transform.policy.rules import GROUP
 from transform.policy.suggest import Suggestion
 
 MOST = 500  # resources of a template
@@ -88,17 +89,8 @@ def _resource(one: Suggestion) -> dict[str, Any]:
 
 
 def _entry(one: Suggestion) -> dict[str, Any]:
-    change, rule = one.change, one.change.rule
-    made: dict[str, Any] = {
-        "NetworkAclId": change.resource,
-        "RuleNumber": rule.number,
-        "Protocol": rule.protocol,
-        "RuleAction": "allow" if rule.allows else "deny",
-        "Egress": not change.inbound,
-        "Ipv6CidrBlock" if ":" in rule.peer else "CidrBlock": rule.peer,
-    }
-    if rule.protocol in PORTED:
-        made["PortRange"] = {"From": rule.low, "To": rule.high}
-    elif rule.protocol in TYPED:
-        made["Icmp"] = {"Type": ANY_TYPE, "Code": ANY_TYPE}
+    made = {"NetworkAclId": one.change.resource, **entry_document(one.change)}
+    made["Protocol"] = one.change.rule.protocol
+    if types := made.pop("IcmpTypeCode", None):
+        made["Icmp"] = types
     return made

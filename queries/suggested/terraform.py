@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from queries.suggested.aws import ANY_TYPE, about, ports, protocol_name
-from transform.policy.rules import GROUP, PORTED, TYPED
+from queries.suggested.aws import about, ports, protocol_name
+from transform.policy.rules import ANY_TYPE, GROUP, PORTED, TYPED
 from transform.policy.suggest import Suggestion
 
 

@@ -13,10 +13,12 @@ from transform.addresses import network
 from transform.policy.change import ACL, Change
 from transform.policy.rules import (
     ANY,
+    ANY_TYPE,
     CIDR,
     GROUP,
     PORTED,
     PREFIX_LIST,
+    TYPED,
     UNREAD,
     Rule,
     acl_entries,
@@ -125,11 +127,16 @@ def _acl(document: Document, change: Change) -> Document:
         if not isinstance(entry, dict)
         or (entry.get("RuleNumber"), entry.get("Egress")) != here
     ]
-    new = [_entry(change)] if change.adds else []
+    new = [entry_document(change)] if change.adds else []
     return {**document, "Entries": [*kept, *new]}
 
 
-def _entry(change: Change) -> Document:
+def entry_document(change: Change) -> Document:
+    """Return an entry of a network ACL as ``DescribeNetworkAcls`` gives it.
+
+    Source:
+        Amazon EC2 API Reference, "NetworkAclEntry": of ICMP -1 is any type.
+    """
     rule = change.rule
     entry: Document = {
         "RuleNumber": rule.number,
@@ -140,6 +147,8 @@ def _entry(change: Change) -> Document:
     }
     if rule.protocol in PORTED:
         entry["PortRange"] = {"From": rule.low, "To": rule.high}
+    elif rule.protocol in TYPED:
+        entry["IcmpTypeCode"] = {"Type": ANY_TYPE, "Code": ANY_TYPE}
     return entry
 
 

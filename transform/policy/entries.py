@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from transform.policy.latest import Latest
-from transform.policy.needs import LAST_EPHEMERAL, PORTLESS, Need
-from transform.policy.rules import LAST_NUMBER, acl_entries
+from transform.policy.needs import PORTLESS, Need
+from transform.policy.rules import LAST_NUMBER, LAST_PORT, acl_entries
 from transform.policy.spans import by_cidr, grouped, holds, ranges
 
 STEP = 10  # between numbers at the end of a list
@@ -86,7 +86,7 @@ def _joined(some: Sequence[tuple[int, Need]]) -> Entry:
         inbound=need.inbound,
         cidr=str(need.peer.address),
         protocol=need.protocol,
-        ports=(need.port, LAST_EPHEMERAL if is_wide else need.port),
+        ports=(need.port, LAST_PORT if is_wide else need.port),
         is_reply=need.is_reply,
         before=min(numbers, default=None),
         needs=frozenset(place for place, _ in some),

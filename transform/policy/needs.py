@@ -11,10 +11,9 @@ from transform.policy.asked import ALLOWED, DENIED, NOT_ASKED, Decided
 from transform.policy.edges import Edge, End
 from transform.policy.latest import AT, Latest
 from transform.policy.packets import asked_of
-from transform.policy.rules import LAST_NUMBER, PORTED
+from transform.policy.rules import EPHEMERAL, LAST_NUMBER, PORTED
 
 PORTLESS = -1
-FIRST_EPHEMERAL, LAST_EPHEMERAL = 1024, 65_535  # of any client: Linux, Windows, NAT
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +140,7 @@ def _reply_ports(
     """Return ports of the client's, one of each range that an ACL's entries make."""
     if edge.protocol not in PORTED:
         return [PORTLESS]
-    low, high = edge.replies or (FIRST_EPHEMERAL, LAST_EPHEMERAL)
+    low, high = edge.replies or EPHEMERAL
     begins = latest.port_begins(interface, inbound=inbound)
     return sorted({low, high} | {port for port in begins if low < port <= high})
 
@@ -183,7 +182,7 @@ def _of_acl(ask: _Ask, decided: Decided, case: int) -> Need:
     acl, entry, _ = decided.entries[int(decided.entry[case])]
     number = None if entry is None else entry.number
     before = None if number is None or number > LAST_NUMBER else number
-    port = min(FIRST_EPHEMERAL, ask.port) if ask.is_reply else ask.port
+    port = min(EPHEMERAL[0], ask.port) if ask.is_reply else ask.port
     name = str(ask.own.interface)
     return Need(
         ask.edge, name, ask.inbound, ask.peer, ask.protocol, port, acl, before,

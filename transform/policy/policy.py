@@ -85,13 +85,17 @@ class Policy:
         """Return the codes of interfaces, -1 of those that are not known."""
         return self.known.interfaces.codes(names)
 
-    def decide(self, asked: Asked) -> Decided:
+    def decide(self, asked: Asked, looked: Looked | None = None) -> Decided:
         """Decide about packets, each distinct one once.
 
         An answer is given only where all that it rests on is known of all the time
         from ``begin`` to ``end``.
+
+        Args:
+            asked: The packets.
+            looked: What `look_up` says of them, where that is at hand.
         """
-        looked = self.look_up(asked)
+        looked = looked or self.look_up(asked)
         lists = self.state_of_lists(looked.groups, asked)
         columns = (looked.own, looked.other, looked.acl, looked.subnet, asked.inbound,
                    asked.peer, asked.protocol, asked.port, lists,

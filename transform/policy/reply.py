@@ -9,6 +9,7 @@ from itertools import pairwise
 from transform.policy.policy import Policy
 from transform.policy.rules import (
     ANY,
+    EPHEMERAL,
     LAST_PORT,
     PORTED,
     Rule,
@@ -25,9 +26,6 @@ from transform.policy.way import (
     asked_about,
 )
 
-# Amazon VPC User Guide, "Ephemeral ports": gateways and balancers use all of these,
-# Linux 32768 to 61000, Windows 49152 to 65535.
-EPHEMERAL = (1024, LAST_PORT)
 EVERYWHERE = {True: "0.0.0.0/0", False: "::/0"}  # by whether it is of IPv4
 # What AWS tracks whatever the rules say is behind interfaces of other types.
 UNTRACKABLE = ("interface", "branch", "trunk", "efa", "")

@@ -10,7 +10,11 @@ from transform.addresses import network
 from transform.records import ICMP, ICMPV6, TCP, UDP
 
 ANY = -1  # protocol
+ANY_TYPE = -1  # of ICMP, in AWS's documents
 LAST_PORT = 65_535
+# Amazon VPC User Guide, "Ephemeral ports": gateways and balancers use all of these,
+# Linux 32768 to 61000, Windows 49152 to 65535.
+EPHEMERAL = (1024, LAST_PORT)
 PORTED, TYPED = (TCP, UDP), (ICMP, ICMPV6)
 NAMES = {ANY: "all traffic", TCP: "tcp", UDP: "udp", ICMP: "icmp", ICMPV6: "icmpv6"}
 NUMBERS = {name: number for number, name in NAMES.items()} | {"-1": ANY, "all": ANY}

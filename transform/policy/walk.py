@@ -67,7 +67,8 @@ def _filters(policy: Policy, way: Way, *, inbound: bool) -> tuple[Step, Step]:
     own, peer = (way.target, way.source) if inbound else (way.source, way.target)
     at = "target" if inbound else "source"
     asked = asked_about(policy, [way], inbound=inbound)
-    looked, decided = policy.look_up(asked), policy.decide(asked)
+    looked = policy.look_up(asked)
+    decided = policy.decide(asked, looked)
     if own.interface is None:
         lack = (Lack(own.address, "no inventory tells which interface has it"),)
         return tuple(  # type: ignore[return-value]
