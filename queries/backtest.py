@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lake.datafiles import DAY
 from lake.errors import UsageError
 from lake.reading import Plan
 from lake.tables import COVERAGE_HOURLY, FLOWS
@@ -21,14 +22,13 @@ from queries.known import facts_for
 from queries.meta import meta_of
 from queries.policies import configured, policy_of
 from queries.statements import statement
-from queries.values import Window
+from queries.values import Window, cut
 from transform.policy.backtest import Backtest
 from transform.policy.change import Change
 from transform.policy.resolved import resolved
 
 LIMIT = 100
 CONFIGURATIONS = "configurations"
-DAY = timedelta(days=1)
 MOST_PORTS = 20  # of rows alike that stand for themselves, as in reports
 LIKE = "accepted_traffic"  # a report whose window has what is known of this one's
 NAMES = ("client", "client_namespace", "client_owner", "server", "server_namespace",
@@ -136,7 +136,7 @@ def pose_backtest(
             "nothing is known of what is configured: `flowlake inventory aws` reads it"
         )
     definite, notes = resolved(rows, changes)
-    test = Backtest(rows, definite, policy_of(engine, pinned))
+    test = Backtest(rows, definite, policy_of(engine, pinned, rows))
     return Posed(definite, notes, like, pinned, test)
 
 
@@ -147,20 +147,11 @@ def effects(engine: Engine, posed: Posed) -> Iterator[pa.Table]:
         Rows of ``policy/effects`` with ``effect``, ``why`` and ``stage``; a table
         without rows at least.
     """
-    for window in _days(posed.window):
+    for window in cut(posed.window, DAY):
         plan = engine.plan(posed.like.pinned[FLOWS.name], window)
         with engine.session([plan]) as session:
             packets = session.query(statement("policy/effects"), _bound(posed, window))
         yield posed.test.judge(packets)
-
-
-def _days(window: Window) -> Iterator[Window]:
-    begin = window.since
-    while begin < window.until:
-        midnight = begin.replace(hour=0, minute=0, second=0, microsecond=0) + DAY
-        end = min(midnight, window.until)
-        yield Window(begin, end)
-        begin = end
 
 
 def _bound(posed: Posed, window: Window) -> dict[str, Any]:

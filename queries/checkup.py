@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -10,13 +9,12 @@ from typing import Annotated, Any
 import pyarrow as pa
 import typer
 
-from lake.errors import UsageError
 from lake.schema import VPC_FIELDS
 from lake.settings import load_settings
 from queries import formats, tables
 from queries.engine import Engine
 from queries.findings import findings
-from queries.output import opened
+from queries.output import opened, table_or_json
 from queries.says import counted
 from queries.spelling import iso
 from queries.statements import statement
@@ -41,9 +39,7 @@ def doctor(
     silent or never told, interfaces that are not logged or logged twice, overlay
     networks, and what the inventory does not cover or no more.
     """
-    kind = format_ or ("table" if sys.stdout.isatty() else "json")
-    if kind not in ("table", "json"):
-        raise UsageError(f"--format {kind}: doctor is table or json")
+    kind = table_or_json(format_, "doctor is")
     with Engine(load_settings()) as engine:
         found = examine(engine, days=days)
     with opened(None) as out:

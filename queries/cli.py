@@ -32,6 +32,18 @@ FormatOption = Annotated[
 OutputOption = Annotated[
     Path | None, typer.Option("--output", "-o", help="Write here, not to the terminal")
 ]
+WhereOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="FIELD=VALUE", help="Repeatable; one field: any of them"),
+]
+FilterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--filter",
+        metavar="EXPRESSION",
+        help="Such as: src_namespace = 'payments' AND dstport = 5432",
+    ),
+]
 
 
 def report(
@@ -53,18 +65,8 @@ def report(
     explode: Annotated[
         bool, typer.Option("--explode", help="A row for each security group of a set")
     ] = False,
-    where: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FIELD=VALUE", help="Repeatable; one field: any of them"),
-    ] = None,
-    filter_: Annotated[
-        str | None,
-        typer.Option(
-            "--filter",
-            metavar="EXPRESSION",
-            help="Such as: src_namespace = 'payments' AND dstport = 5432",
-        ),
-    ] = None,
+    where: WhereOption = None,
+    filter_: FilterOption = None,
     limit: Annotated[str | None, typer.Option(help="The most rows")] = None,
     describe_: Annotated[
         bool, typer.Option("--describe", help="Say what NAME takes and returns")

@@ -168,8 +168,8 @@ def meta_of(
         "report": question.report.name,
         "parameters": {k: _plain(v) for k, v in question.parameters.items()},
         "window": _window(question.window),
-        "snapshot": _id(snapshot),
-        "snapshots": {p.table.name: _id(p.snapshot) for p in read},
+        "snapshot": snapshot_text(snapshot),
+        "snapshots": {p.table.name: snapshot_text(p.snapshot) for p in read},
         "table": read[0].table.name,
         "data_through": _plain(facts.data_through),
         "completeness": _completeness(facts, question.limits),
@@ -258,7 +258,7 @@ def _window(window: Window | None) -> dict[str, Any] | None:
     return {"since": _plain(window.since), "until": _plain(window.until)}
 
 
-def _id(snapshot: int | None) -> str | None:
+def snapshot_text(snapshot: int | None) -> str | None:
     """Return a snapshot id as text: it does not fit a JSON reader's double."""
     return None if snapshot is None else str(snapshot)
 

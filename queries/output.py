@@ -29,6 +29,24 @@ def check_writable(output: Path | None) -> None:
         )
 
 
+def table_or_json(asked: str | None, says: str, output: Path | None = None) -> str:
+    """Return how to write what is no table of rows; a table on a terminal.
+
+    Args:
+        asked: By ``--format``; None: it was left out.
+        says: What can be only that: ``whois is``.
+        output: The file; None: stdout.
+
+    Raises:
+        UsageError: Something else is asked.
+    """
+    terminal = output is None and sys.stdout.isatty()
+    kind = asked or ("table" if terminal else "json")
+    if kind not in ("table", "json"):
+        raise UsageError(f"--format {kind}: {says} table or json")
+    return kind
+
+
 @contextmanager
 def opened(output: Path | None) -> Iterator[IO[bytes]]:
     """Open where to write; a file takes its name when all of it is written.

@@ -8,16 +8,19 @@ from queries.engine import Engine, Pinned
 from transform.policy.policy import Policy
 
 
-def policy_of(engine: Engine, pinned: Pinned) -> Policy:
+def policy_of(engine: Engine, pinned: Pinned, rows: pa.Table | None = None) -> Policy:
     """Return the policy of a whole inventory; kept for the next question.
 
     Args:
         engine: Over the lake.
         pinned: The table `configurations`.
+        rows: All of it, where that is at hand.
     """
-    found: Policy = engine.policies.get(
-        pinned.metadata, lambda: Policy.of(configured(engine, pinned))
-    )
+
+    def make() -> Policy:
+        return Policy.of(configured(engine, pinned) if rows is None else rows)
+
+    found: Policy = engine.policies.get(pinned.metadata, make)
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,10 +16,10 @@ from lake.settings import load_settings
 from queries import formats
 from queries.answers import answer, pose
 from queries.catalogue import load_report
-from queries.cli import OutputOption, given_filters
+from queries.cli import FilterOption, OutputOption, WhereOption, given_filters
 from queries.contract import Report
 from queries.engine import Engine
-from queries.output import check_writable, opened
+from queries.output import check_writable, opened, table_or_json
 from queries.policies import configured
 from queries.suggested import aws, cloudformation, networkpolicy, terraform, told
 from transform.policy.cover import LEAST, PREFERENCES
@@ -60,18 +59,8 @@ def suggest(
     *,
     since: Annotated[str | None, typer.Option(help="24h, 7d, 2026-01-31")] = None,
     until: Annotated[str | None, typer.Option(help="now, 2026-01-31T12:00Z")] = None,
-    where: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FIELD=VALUE", help="Repeatable; one field: any of them"),
-    ] = None,
-    filter_: Annotated[
-        str | None,
-        typer.Option(
-            "--filter",
-            metavar="EXPRESSION",
-            help="Such as: src_namespace = 'payments' AND dstport = 5432",
-        ),
-    ] = None,
+    where: WhereOption = None,
+    filter_: FilterOption = None,
     verdict: Annotated[
         str, typer.Option(help="Of which records: rejected or accepted")
     ] = REJECTED,
@@ -182,11 +171,7 @@ def _checked(
     check_writable(output)
     if format_ is not None and as_ != RULES:
         raise UsageError(f"--format is of --as {RULES}: {as_} has a form of its own")
-    terminal = output is None and sys.stdout.isatty()
-    kind = format_ or ("table" if terminal else "json")
-    if kind not in ("table", "json"):
-        raise UsageError(f"--format {kind}: suggestions are table or json")
-    return kind
+    return table_or_json(format_, "suggestions are", output)
 
 
 def _written(advice: Advice, as_: str, kind: str) -> str:

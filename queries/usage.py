@@ -15,7 +15,7 @@ from queries.policies import policy_of
 from queries.questions import Question
 from queries.statements import statement
 from queries.trusted import Trust, trust_of
-from queries.values import Window
+from queries.values import Window, cut
 from transform.policy.listed import Standing, standing
 from transform.policy.numbers import Placed
 from transform.policy.rules import ANY, LAST_PORT, NAMES, PORTED
@@ -105,19 +105,10 @@ def _packets(engine: Engine, pinned: Pinned, window: Window) -> Iterator[pa.Tabl
 
 def _spans(engine: Engine, pinned: Pinned, window: Window) -> Iterator[Window]:
     """Yield the days of a window, those of many records by the hour; none is empty."""
-    for day in _cut(window, DAY):
+    for day in cut(window, DAY):
         rows = engine.plan(pinned, day).rows
-        parts = _cut(day, HOUR) if rows > MOST_ROWS else [day]
+        parts = cut(day, HOUR) if rows > MOST_ROWS else [day]
         yield from parts if rows else ()
-
-
-def _cut(window: Window, step: Any) -> Iterator[Window]:
-    """Yield a window's parts, cut where whole days or hours begin."""
-    epoch, begin = datetime.fromtimestamp(0, UTC), window.since
-    while begin < window.until:
-        after = min(begin - (begin - epoch) % step + step, window.until)
-        yield Window(begin, after)
-        begin = after
 
 
 def _row(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -33,6 +33,15 @@ class Window:
 
     since: datetime
     until: datetime
+
+
+def cut(window: Window, step: timedelta) -> Iterator[Window]:
+    """Yield a window's parts, cut where whole days, or hours, begin."""
+    epoch, begin = datetime.fromtimestamp(0, UTC), window.since
+    while begin < window.until:
+        after = min(begin - (begin - epoch) % step + step, window.until)
+        yield Window(begin, after)
+        begin = after
 
 
 def bind(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import sys
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -16,7 +15,7 @@ from lake.settings import load_settings
 from queries import formats, tables
 from queries.engine import Engine
 from queries.limits import UNLIMITED, Limits
-from queries.output import opened
+from queries.output import opened, table_or_json
 from queries.rivals import name_of
 from queries.says import sentence, within_limits
 from queries.special import special
@@ -46,9 +45,7 @@ def whois(
     `surely` is what was seen; `possibly` is what nothing speaks against. Identities
     come from `flowlake inventory`.
     """
-    kind = format_ or ("table" if sys.stdout.isatty() else "json")
-    if kind not in ("table", "json"):
-        raise UsageError(f"--format {kind}: whois is table or json")
+    kind = table_or_json(format_, "whois is")
     now = datetime.now(UTC)
     moment = parse_moment("at", at, now) if at else None
     known_as = canonical_address(address)

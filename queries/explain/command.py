@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -13,12 +12,13 @@ import typer
 from lake.errors import UsageError
 from lake.settings import load_settings
 from queries import formats
+from queries.cli import FilterOption, WhereOption, given_filters
 from queries.engine import Engine
 from queries.explain.asked import explain as explained
 from queries.explain.asked import of_row
 from queries.explain.shown import text_of
 from queries.explain.trail import events_in, with_events
-from queries.output import opened
+from queries.output import opened, table_or_json
 
 
 def explain(
@@ -46,14 +46,8 @@ def explain(
     ] = None,
     since: Annotated[str | None, typer.Option(help="24h, 7d, 2026-01-31")] = None,
     until: Annotated[str | None, typer.Option(help="now, 2026-01-31T12:00Z")] = None,
-    where: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FIELD=VALUE", help="A filter of reports; repeatable"),
-    ] = None,
-    filter_: Annotated[
-        str | None,
-        typer.Option("--filter", metavar="EXPRESSION", help="As of `flowlake report`"),
-    ] = None,
+    where: WhereOption = None,
+    filter_: FilterOption = None,
     row: Annotated[
         Path | None,
         typer.Option(help="A report's JSON, or a row of it; - is stdin"),
@@ -73,9 +67,7 @@ def explain(
     are of, rejected ones first. With --from and --to: whether packets that nobody has
     sent would pass, where they would be stopped and by which rule, and their reply.
     """
-    kind = format_ or ("table" if sys.stdout.isatty() else "json")
-    if kind not in ("table", "json"):
-        raise UsageError(f"--format {kind}: explain is table or json")
+    kind = table_or_json(format_, "explain is")
     given = of_row(_text(row), number) if row else {}
     ported = "port" if from_ or to else "dstport"
     options = {
@@ -85,9 +77,9 @@ def explain(
     }  # fmt: skip
     if at and "since" in given:
         given = {n: t for n, t in given.items() if n not in ("since", "until")}
-    given |= {name: [text] for name, text in options.items() if text is not None}
-    for name, text in _pairs(where or ()):
-        given[name] = [*given.get(name, ()), text]
+    given |= given_filters((), **options)
+    for name, texts in given_filters(where or ()).items():
+        given[name] = [*given.get(name, ()), *texts]
     if not given:
         raise UsageError(
             "what is to be explained? --src, --dst, --port, --where, --filter or --row "
@@ -101,14 +93,6 @@ def explain(
     with opened(None) as out:
         text = text_of(found) if kind == "table" else formats.json_text(found) + "\n"
         out.write(text.encode())
-
-
-def _pairs(where: Iterable[str]) -> Iterable[tuple[str, str]]:
-    for item in where:
-        field, equals, value = item.partition("=")
-        if not equals or not field or not value:
-            raise UsageError(f"--where {item!r} is not FIELD=VALUE, such as eni=eni-1")
-        yield field, value
 
 
 def _text(path: Path) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from lake.errors import BadParameter
-from queries.explain.holders import Found, ends_of, placed
+from queries.explain.holders import Found, distinct_texts, ends_of, placed
 from queries.session import Session
 from queries.special import special
 from queries.spelling import iso
@@ -159,7 +159,7 @@ def _named(given: Name, kind: str, names: Sequence[str]) -> dict[str, str | None
 
 
 def _in_one_vpc(name: Name, rows: Sequence[Mapping[str, Any]]) -> list[Found]:
-    places = _distinct(row["vpc"] for row in rows)
+    places = distinct_texts(row["vpc"] for row in rows)
     if len(places) > 1:
         raise name.refused(
             f"somebody in each of {', '.join(places)}: say which, such as "
@@ -186,7 +186,7 @@ def _unheld(session: Session, name: Name, address: str, vpc: str | None) -> Foun
         raise name.refused(f"somebody's address: this is {what}, and no rule is asked")
     if vpc is not None and not homes:
         raise name.refused(f"an address of {vpc}: it lies in none of its ranges")
-    places = _distinct(h["vpc"] for h in homes)
+    places = distinct_texts(h["vpc"] for h in homes)
     if len(places) > 1:
         raise name.refused(
             f"it lies in each of {', '.join(places)}: say which, such as "
@@ -200,7 +200,3 @@ def _unheld(session: Session, name: Name, address: str, vpc: str | None) -> Foun
             subnet=subnets[0] if subnets else None,
         )
     )
-
-
-def _distinct(texts: Iterable[str | None]) -> list[str]:
-    return sorted({text for text in texts if text})

@@ -51,9 +51,9 @@ def placed(session: Session, rows: Sequence[Row], at: datetime) -> list[dict[str
         at: When; UTC.
     """
     given = {
-        "addresses": _distinct(row["address"] for row in rows),
-        "enis": _distinct(row["eni"] for row in rows),
-        "instances": _distinct(row["instance"] for row in rows if not row["eni"]),
+        "addresses": distinct_texts(row["address"] for row in rows),
+        "enis": distinct_texts(row["eni"] for row in rows),
+        "instances": distinct_texts(row["instance"] for row in rows if not row["eni"]),
     }
     listed = session.query(statement("explain/carriers"), {**given, "at": at})
     carriers = listed.to_pylist()
@@ -126,5 +126,6 @@ def name_of(row: Row) -> str:
     return str(named or f"{row['kind']} {row['eni'] or ''}").strip()
 
 
-def _distinct(texts: Iterable[str | None]) -> list[str]:
+def distinct_texts(texts: Iterable[str | None]) -> list[str]:
+    """Return each of some texts once, in order, and no null."""
     return sorted({text for text in texts if text})

@@ -30,6 +30,7 @@ from queries.explain.plain import (
     verdict_of_replies,
 )
 from queries.explain.says import decided, what_of
+from queries.meta import snapshot_text
 from queries.spelling import iso
 from transform.policy.reply import Replied, is_tracked, replies
 from transform.policy.walk import steps
@@ -95,7 +96,7 @@ def would_pass(engine: Engine, wanted: Wanted, at: datetime) -> dict[str, Any]:
         "not_followed": list(NOT_FOLLOWED),
         "never_shown": list(NEVER_SHOWN),
         "meta": {
-            "snapshots": {n: _id(p.snapshot) for n, p in pinned.items()},
+            "snapshots": {n: snapshot_text(p.snapshot) for n, p in pinned.items()},
             "elapsed_ms": elapsed,
         },
     }
@@ -191,7 +192,3 @@ def _seen(rows: pa.Table, ends: Sequence[Any]) -> datetime | None:
     latest = mine.group_by("resource_id").aggregate([("last_seen_then", "max")])
     oldest = pc.min(latest["last_seen_then_max"]).as_py()
     return None if oldest is None else oldest.astimezone(UTC)
-
-
-def _id(snapshot: int | None) -> str | None:
-    return None if snapshot is None else str(snapshot)

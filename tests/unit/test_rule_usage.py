@@ -16,8 +16,7 @@ from queries.answers import answer, pose
 from queries.catalogue import find_report
 from queries.engine import Engine
 from queries.limits import Limits
-from queries.usage import _cut
-from queries.values import Window
+from queries.values import Window, cut
 from tests.estate import LOG, NOON, listed, put, received, silent
 from tests.lakes import open_lake
 
@@ -216,7 +215,7 @@ def test_it_is_refused_to_those_with_limits_and_served_to_others(usage, tmp_path
 def test_a_window_is_cut_where_days_begin():
     begin = datetime(2026, 1, 1, 5, tzinfo=UTC)
     window = Window(begin, begin + timedelta(days=2))
-    days = [*_cut(window, timedelta(days=1))]
+    days = [*cut(window, timedelta(days=1))]
     assert [part.since.hour for part in days] == [5, 0, 0]
     assert days[-1].until == window.until
     assert all(a.until == b.since for a, b in pairwise(days))
