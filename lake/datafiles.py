@@ -229,9 +229,19 @@ def _write_parquet(
         writer = pq.ParquetWriter(sink, first.schema, **options(table, first))
         with writer:
             for run in itertools.chain([first], runs):
-                writer.write_table(run, row_group_size=table.group_rows)
+                for group in _groups(run, table.group_rows):
+                    writer.write_table(group)
         size = sink.tell()
     return writer.writer.metadata, size
+
+
+def _groups(run: pa.Table, most: int) -> Iterator[pa.Table]:
+    """Yield a run's row groups: each holds all of its dictionaries, used or not."""
+    if run.num_rows <= most:
+        yield run
+        return
+    for begin in range(0, run.num_rows, most):
+        yield once_each(run.slice(begin, most), trim_dictionary)
 
 
 def open_parquet(

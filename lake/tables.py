@@ -183,7 +183,7 @@ CONFIGURATIONS = Table(
         "valid_until",
         "day",
     ),
-    group_rows=1024,
+    group_rows=8192,
 )
 
 EDGES_HOURLY = Table(

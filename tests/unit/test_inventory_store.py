@@ -12,6 +12,7 @@ from ingest.inventory.merge import merge
 from ingest.inventory.sighting import CONFIGURED, SIGHTED, Sighting
 from ingest.inventory.store import record
 from ingest.reopened import CHANGED_FROM, CHANGED_UNTIL, reopened
+from lake.datafiles import open_parquet
 from lake.errors import CommitConflict, UsageError
 from lake.settings import load_settings
 from lake.snapshots import OP, summary
@@ -341,3 +342,21 @@ def test_clusters_of_one_name_in_one_call_are_not_taken_for_one(lake):
              for minute, node in enumerate(("a1", "b1"))]  # fmt: skip
     with pytest.raises(UsageError, match=r"b1.*a1.*--cluster"):
         record(lake, looks)
+
+
+def test_a_row_group_holds_the_texts_of_its_rows_alone(lake):
+    count = CONFIGURATIONS.group_rows * 3
+    vpcs = [{**dict.fromkeys(CONFIGURED.names), "resource_type": "vpc",
+             "resource_id": f"vpc-{number:06}", "document": "{}"}
+            for number in range(count)]  # fmt: skip
+    told = pa.Table.from_pylist(vpcs, schema=CONFIGURED)
+    record(lake, [replace(sighting(0, "eni-1"), configurations=told)])
+    table = lake.load(CONFIGURATIONS)
+    [task] = table.scan().plan_files()
+    metadata = open_parquet(table.io, task.file.file_path).metadata
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    place = metadata.schema.names.index("resource_id")
+    texts = sum(group.column(place).total_uncompressed_size for group in groups)
+    assert texts < count * 20  # ten characters and their length, a code of two bytes
+    names = table.scan().to_arrow()["resource_id"].to_pylist()
+    assert {v["resource_id"] for v in vpcs} <= set(names)
