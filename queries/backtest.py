@@ -17,7 +17,7 @@ from lake.reading import Plan
 from lake.tables import COVERAGE_HOURLY, FLOWS
 from queries.answers import Answer, Question, pose
 from queries.catalogue import find_report
-from queries.engine import Engine, Pinned
+from queries.engine import ORIENTED, Engine, Pinned
 from queries.known import facts_for
 from queries.meta import meta_of
 from queries.policies import configured, policy_of
@@ -149,7 +149,7 @@ def effects(engine: Engine, posed: Posed) -> Iterator[pa.Table]:
     """
     for window in cut(posed.window, DAY):
         plan = engine.plan(posed.like.pinned[FLOWS.name], window)
-        with engine.session([plan]) as session:
+        with engine.session([plan], views=[ORIENTED]) as session:
             packets = session.query(statement("policy/effects"), _bound(posed, window))
         yield posed.test.judge(packets)
 

@@ -17,6 +17,7 @@ from queries.paging import Keyset, PageEnd
 from queries.questions import Question
 from queries.session import Session
 
+FEW = 10_000
 _NAMES = re.compile(r"\$(\w+)")
 
 
@@ -88,7 +89,9 @@ def run(
     """Run a statement with just those of the question's values that it names."""
     known = {**question.bound, **more}
     names = set(_NAMES.findall(sql))
-    return session.query(sql, {n: v for n, v in known.items() if n in names})
+    given = {n: v for n, v in known.items() if n in names}
+    is_short = known.get("limit", FEW) <= FEW
+    return (session.few if is_short else session.query)(sql, given)
 
 
 def planned(engine: Engine, question: Question, name: str) -> Plan:

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from lake.errors import BadParameter
-from queries.compose import ORIENTED, composed, ordered
+from queries.compose import composed, ordered
 from queries.database import script
-from queries.engine import view_of
 from queries.geo import FUNCTIONS
 from queries.given import SQL_TYPES, Given
 from queries.macros import check_statement
@@ -56,21 +55,9 @@ def translated(question: Question, dialect: str) -> str:
     for name, item in question.brought.items():
         if isinstance(item, Given):
             tree = _behind(tree, name, _listed(item))
-    named = {each.alias for each in tree.find_all(sqlglot.exp.CTE)}
-    if report.asks and ORIENTED not in named:
-        tree = _behind_view(tree)
     return tree.sql(
         dialect=dialect, pretty=True, unsupported_level=sqlglot.ErrorLevel.RAISE
     )
-
-
-def _behind_view(tree: exp.Expr) -> exp.Expr:
-    """Set the view that is asked of before a statement, for engines without it."""
-    import sqlglot
-
-    _, _, select = view_of(ORIENTED).partition(" AS\n")
-    view = sqlglot.parse_one(select.partition(";")[0], read="duckdb")
-    return _behind(tree, ORIENTED, view)
 
 
 def _listed(item: Given) -> exp.Expr:

@@ -6,7 +6,7 @@ cursor whose views see exactly the files of its plans: one snapshot of each tabl
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -26,7 +26,7 @@ from lake.listed import Manifests
 from lake.reading import Plan, plan_all
 from lake.settings import Settings
 from lake.snapshots import head_id, retained_from
-from lake.tables import FLOWS, TABLES, Table, arrow_schema, iceberg_schema
+from lake.tables import TABLES, Table, arrow_schema, iceberg_schema
 from queries.brought import Brought
 from queries.database import Database, script
 from queries.limits import UNLIMITED, Limits
@@ -38,10 +38,10 @@ from queries.views import columns_of, engine_path, rows_within
 PLANS_KEPT = 256
 FACTS_KEPT = 1024
 DAYS_KEPT = 4096
-POLICIES_KEPT = 1  # they are large
+POLICIES_KEPT = INVENTORIES_KEPT = 1  # they are large
 MADE_KEPT = 2
 ORIENTED = "oriented"
-OVER_FLOWS = (ORIENTED, "traffic")  # views that come with `flows`
+OVER_FLOWS = (ORIENTED, "traffic")  # views of `flows`
 
 # One statement, so that a session costs one round trip; see `columns_of`.
 _SET_FILES = "SET VARIABLE {name}_files = $files"
@@ -99,8 +99,11 @@ class Engine:
         self._manifests = Manifests()
         self.facts: Kept[Any] = Kept(FACTS_KEPT)  # of `queries.known`
         self.hours: Kept[Any] = Kept(DAYS_KEPT)  # of `queries.hours`
-        self.policies: Kept[Any] = Kept(POLICIES_KEPT)  # of `queries.policies`
-        self.made: Kept[Any] = Kept(MADE_KEPT)  # of `queries.made`
+        self.policies: Kept[Any] = Kept(
+            POLICIES_KEPT, large=True
+        )  # of `queries.policies`
+        self.inventories: Kept[Any] = Kept(INVENTORIES_KEPT, large=True)
+        self.made: Kept[Any] = Kept(MADE_KEPT, large=True)
         with ExitStack() as opened:
             self.lake = opened.enter_context(Lake(settings))
             self._database = Database(settings)
@@ -170,6 +173,7 @@ class Engine:
         *,
         window: Window | None = None,
         made: Mapping[str, pa.Table] | None = None,
+        views: Iterable[str] = (),
     ) -> Iterator[Session]:
         """Open a cursor whose views are what these limits allow of the plans' tables.
 
@@ -178,6 +182,7 @@ class Engine:
             limits: What may be seen.
             window: Rows of other times are not seen in tables that have one.
             made: More tables, by name; all of each is seen.
+            views: Those ``OVER_FLOWS`` that are asked of, for `flows` is.
         """
         paths = [[engine_path(file) for file in item.files] for item in plans]
         with self._database.cursor(chain.from_iterable(paths)) as cursor:
@@ -189,6 +194,8 @@ class Engine:
                     limits=limits,
                     window=window,
                 )
+            for view in views:
+                cursor.execute(view_of(view))
             for name, rows in (made or {}).items():
                 cursor.register(name, rows)  # a view of this cursor's alone
             yield Session(cursor, self.settings.query_timeout_s)
@@ -223,9 +230,6 @@ def _define(
     else:
         cursor.execute(view.replace(f"VIEW {name} ", f"VIEW {ALL}_{name} "))
         limit(cursor, item.table, limits)
-    if item.table == FLOWS:
-        for view in OVER_FLOWS:
-            cursor.execute(view_of(view))
 
 
 def _planned(

@@ -61,7 +61,9 @@ class SqlDoor:
     @contextmanager
     def opened(self) -> Iterator[SqlSession]:
         """Open a session over the snapshot."""
-        with self._engine.session(self.plans, window=self._window) as session:
+        with self._engine.session(
+            self.plans, window=self._window, views=OVER_FLOWS
+        ) as session:
             yield SqlSession(session, self.plans, self._engine.brought, self._window)
 
     def write_database(self, path: Path) -> None:

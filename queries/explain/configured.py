@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from queries.engine import Engine, Pinned
+from queries.explain.inventory import GROUP, inventory_of, named
 from queries.session import Session
 from queries.statements import statement
 from transform.policy.policy import Policy
 
-_NAMES = re.compile(r'"(?:GroupId|(?:Destination)?PrefixListId)": ?"([^"]+)"')
 FRESH = timedelta(minutes=5)
+# Gives what rules name: other groups, prefix lists, and ids of the rules of groups.
+Naming = Callable[[Sequence[str], Sequence[str], Sequence[str]], pa.Table]
 
 
 def around(
-    session: Session,
+    engine: Engine,
+    pinned: Pinned,
     interfaces: Iterable[str | None],
     subnets: Iterable[str | None] = (),
     *,
@@ -27,7 +30,8 @@ def around(
     """Return a policy that decides about these interfaces as the whole inventory would.
 
     Args:
-        session: Over `configurations`.
+        engine: Over the lake.
+        pinned: The table `configurations`.
         interfaces: Ids; None is nobody's.
         subnets: Ids of others, of ends whose interface nobody knows.
         until: What nothing speaks against counts as so until then, not only until it
@@ -37,31 +41,40 @@ def around(
         The policy, and the rows of `configurations` that it rests on, with
         ``last_seen_then``: when each was last seen indeed.
     """
-    wanted = sorted(filter(None, interfaces))
-    given = {"interfaces": wanted, "subnets": sorted(filter(None, subnets))}
-    beside = session.query(statement("explain/around"), given)
-    is_group = pc.equal(beside["resource_type"], "security_group")
-    groups = pc.unique(beside["resource_id"].filter(is_group)).to_pylist()
-    referred = _named(beside)
-    more = session.query(
-        statement("explain/named"),
-        {
-            "referred": [n for n in _begin(referred, "sg-") if n not in groups],
-            "lists": _begin(referred, "pl-"),
-            "groups": groups,
-        },
-    )
-    rows = pa.concat_tables([beside, more])
+    wanted = sorted(filter(None, interfaces)), sorted(filter(None, subnets))
+    inventory = inventory_of(engine, pinned)
+    if inventory is not None:
+        rows = _chosen(inventory.around(*wanted), inventory.named)
+    else:
+        with engine.session([engine.plan(pinned)]) as session:
+            rows = _chosen(*_by_sql(session, *wanted))
     rows = rows.append_column("last_seen_then", rows["last_seen"])
     if until is not None:
         rows = extended(rows, until)
     return Policy.of(rows), rows
 
 
-def _named(rows: pa.Table) -> list[str]:
-    """Return the ids that documents name."""
-    texts = pc.unique(rows["document"]).to_pylist()
-    return sorted({name for text in texts for name in _NAMES.findall(text)})
+def _by_sql(
+    session: Session, interfaces: Sequence[str], subnets: Sequence[str]
+) -> tuple[pa.Table, Naming]:
+    """Return the same as an `Inventory` gives, of one too large for memory."""
+    given = {"interfaces": interfaces, "subnets": subnets}
+    beside = session.query(statement("explain/around"), given)
+
+    def named(*names: Sequence[str]) -> pa.Table:
+        given = dict(zip(("referred", "lists", "groups"), names, strict=True))
+        return session.query(statement("explain/named"), given)
+
+    return beside, named
+
+
+def _chosen(beside: pa.Table, naming: Naming) -> pa.Table:
+    """Return what is beside interfaces, with what its rules name."""
+    is_group = pc.equal(beside["resource_type"], GROUP)
+    groups = pc.unique(beside["resource_id"].filter(is_group)).to_pylist()
+    names = named(beside)
+    others = [n for n in _begin(names, "sg-") if n not in groups]
+    return pa.concat_tables([beside, naming(others, _begin(names, "pl-"), groups)])
 
 
 def _begin(names: Sequence[str], prefix: str) -> list[str]:

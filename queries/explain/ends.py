@@ -109,7 +109,7 @@ def find(session: Session, name: Name, at: datetime) -> list[Found]:
     """
     given = read(name)
     vpc = given.pop("vpc")
-    rows = session.query(statement("explain/ends"), {**given, "at": at}).to_pylist()
+    rows = session.few(statement("explain/ends"), {**given, "at": at}).to_pylist()
     if not rows and given["address"]:
         return [_unheld(session, name, str(given["address"]), vpc)]
     if not rows:
@@ -180,7 +180,7 @@ def _unheld(session: Session, name: Name, address: str, vpc: str | None) -> Foun
     """Return an address that nobody holds: where it lies, if anywhere."""
     end = End(address)
     given = {"addresses": [address], "vpc": vpc}
-    homes = session.query(statement("meta/homes"), given).to_pylist()
+    homes = session.few(statement("meta/homes"), given).to_pylist()
     what = special(address, homes)
     if what is not None:
         raise name.refused(f"somebody's address: this is {what}, and no rule is asked")

@@ -55,7 +55,7 @@ def placed(session: Session, rows: Sequence[Row], at: datetime) -> list[dict[str
         "enis": distinct_texts(row["eni"] for row in rows),
         "instances": distinct_texts(row["instance"] for row in rows if not row["eni"]),
     }
-    listed = session.query(statement("explain/carriers"), {**given, "at": at})
+    listed = session.few(statement("explain/carriers"), {**given, "at": at})
     carriers = listed.to_pylist()
     inside = [one for one in carriers if one["vpc"]]
     public = {one["eni"] for one in carriers if not one["vpc"]}

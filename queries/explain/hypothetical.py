@@ -75,9 +75,10 @@ def would_pass(engine: Engine, wanted: Wanted, at: datetime) -> dict[str, Any]:
     pinned = engine.pin(list(TABLES))
     with engine.session([engine.plan(p) for p in pinned.values()]) as session:
         source, target = find_ends(session, wanted.source, wanted.target, at)
-        ends = source.end, target.end
-        names, subnets = zip(*((e.interface, e.subnet) for e in ends), strict=True)
-        policy, rows = around(session, names, subnets, until=at)
+    ends = source.end, target.end
+    names, subnets = zip(*((e.interface, e.subnet) for e in ends), strict=True)
+    configured = pinned[CONFIGURATIONS.name]
+    policy, rows = around(engine, configured, names, subnets, until=at)
     second = int(at.timestamp())
     way = Way(*ends, wanted.protocol, wanted.port, second, second)
     client = wanted.client_port

@@ -90,7 +90,7 @@ def why(
     flows = engine.plan(question.pinned[FLOWS.name], _with_conversations(question))
     with (
         ThreadPoolExecutor(1) as pool,
-        engine.session([flows, engine.plan(configured)]) as session,
+        engine.session([flows]) as session,
     ):
         known = pool.submit(facts_for, engine, question)
         rows = rows_of(session, question, TRAFFIC, {}, None).to_pylist()
@@ -98,8 +98,9 @@ def why(
             raise NothingToExplain
         row, *others = rows
         seen = _seen(session, row)
-        names = (row["interface"], row["src_eni"], row["dst_eni"])
-        policy, _ = around(session, names, (row["src_subnet"], row["dst_subnet"]))
+    names = (row["interface"], row["src_eni"], row["dst_eni"])
+    subnets = (row["src_subnet"], row["dst_subnet"])
+    policy, _ = around(engine, configured, names, subnets)
     meta = meta_of(question, [flows], flows.snapshot, known.result())
     elapsed = round((time.perf_counter() - begun) * 1000, 1)
     return {
@@ -198,7 +199,7 @@ def _seen(session: Session, row: Mapping[str, Any]) -> list[dict[str, Any]]:
         "since": first - CONVERSATION,
         "until": last + CONVERSATION,
     }
-    found = session.query(statement("explain/seen"), given)
+    found = session.few(statement("explain/seen"), given)
     return [_plain(one) for one in found.to_pylist()]
 
 

@@ -2,13 +2,15 @@
 
 Run as ``python -m tests.bench.bench_explain [--rows 20M] [--runs 100]``. Over REST,
 each request of another flow: rejected ones by their fields and time, and packets that
-nobody has sent, among 10,000 interfaces with 2,000 groups of 60 rules.
+nobody has sent, among 10,000 interfaces with 2,000 groups of 60 rules a way, each
+listed by its id too.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import json
 import logging
 import statistics
 import tempfile
@@ -32,6 +34,7 @@ from queries.engine import Engine
 from tests.bench.bench_policy import INTERFACES, estate
 from tests.bench.clients import p95
 from tests.bench.traffic import BEGIN, DAYS, HOUR, fill
+from tests.policies import row
 
 AIM_MS = 150
 PODS = 5_000
@@ -82,6 +85,7 @@ def _count(text: str) -> int:
 def _configure(place: Path) -> None:
     """Record an estate as listed an hour before the traffic, and after it."""
     rows = [*estate(np.random.default_rng(1), 2_000, 60)]
+    rows += [rule for one in rows for rule in _rules(one)]
     documents = [
         {**dict.fromkeys(CONFIGURED.names), "vpc": "vpc-1",
          **{n: one[n] for n in ("resource_type", "resource_id", "document")}}
@@ -103,15 +107,33 @@ def _configure(place: Path) -> None:
             )])  # fmt: skip
 
 
+def _rules(one: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the rules of a group as ``DescribeSecurityGroupRules`` lists them."""
+    if one["resource_type"] != "security_group":
+        return
+    group = json.loads(one["document"])
+    for way in ("IpPermissions", "IpPermissionsEgress"):
+        for number, rule in enumerate(group[way]):
+            name = f"sgr-{group['GroupId']}-{way[13:]}{number}"
+            document = {
+                **{n: rule[n] for n in ("IpProtocol", "FromPort", "ToPort")},
+                "SecurityGroupRuleId": name, "GroupId": group["GroupId"],
+                "GroupOwnerId": "111111111111", "IsEgress": way != "IpPermissions",
+                **({"CidrIpv4": rule["IpRanges"][0]["CidrIp"]} if "IpRanges" in rule
+                   else {"ReferencedGroupInfo": rule["UserIdGroupPairs"][0]}),
+            }  # fmt: skip
+            yield row("security_group_rule", name, document)
+
+
 def _recorded(place: Path, count: int) -> list[Query]:
     with Engine(load_settings(lake=str(place))) as engine:
         [pinned] = engine.pin(["flows"]).values()
         with engine.session([engine.plan(pinned)]) as session:
             found = session.query(REJECTED.format(count + 1)).to_pylist()
     return [
-        {"src": row["src"], "dst": row["dst"], "dstport": str(row["dstport"]),
-         "at": row["at"].isoformat().replace("+00:00", "Z")}
-        for row in found
+        {"src": one["src"], "dst": one["dst"], "dstport": str(one["dstport"]),
+         "at": one["at"].isoformat().replace("+00:00", "Z")}
+        for one in found
     ]  # fmt: skip
 
 
