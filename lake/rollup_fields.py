@@ -154,5 +154,7 @@ COVERAGE_HOURLY_FIELDS: tuple[Field, ...] = (
           "nothing was heard in the hour, but before and after it."),
     Field("last_heard", "timestamp", "Latest end of a record or silence; UTC."),
     Field("flow_logs", "string", "JSON: what each flow log told within the hour, in "
-          "the same words; its flow_log_id is null if no object's name told it."),
+          "the same words; its flow_log_id is null if no object's name told it. Also "
+          "windows_possible: the most that may be missing between two, and off_clock: "
+          "whether its windows begin otherwise than the clock's."),
 )  # fmt: skip

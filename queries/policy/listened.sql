@@ -39,13 +39,31 @@ told AS (
         '[{
           "flow_log_id": "VARCHAR", "interval_s": "BIGINT", "windows_seen": "BIGINT",
           "windows_silent": "BIGINT", "windows_skipped": "BIGINT", "windows_between": "BIGINT",
-          "last_heard": "TIMESTAMPTZ"
+          "windows_possible": "BIGINT", "off_clock": "BOOLEAN",
+          "first_heard": "TIMESTAMPTZ", "last_heard": "TIMESTAMPTZ"
         }]'
       ),
       recursive := TRUE
     )
   FROM coverage_hourly
   WHERE flow_logs IS NOT NULL
+),
+-- What may be missing between windows that begin otherwise than the clock's, which tells
+-- nothing of them: as many as fit between two that were heard of, and into the next hour.
+holes AS (
+  SELECT
+    *,
+    CASE WHEN bool_or(off_clock) OVER (PARTITION BY observer, flow_log_id) THEN
+      windows_possible + greatest(0, coalesce(
+        floor((least(epoch(heard_after), epoch(hour) + 3600 + interval_s) - epoch(last_heard)) / interval_s), 0
+      ))
+    ELSE windows_between END AS windows_missed
+  FROM (
+    SELECT
+      *,
+      lead(first_heard) OVER (PARTITION BY observer, flow_log_id ORDER BY hour) AS heard_after
+    FROM told
+  )
 ),
 ends AS (
   SELECT
@@ -72,7 +90,7 @@ lives AS (
     ) AS told_s,
     CASE WHEN w.through < $until THEN t.interval_s ELSE 0 END AS late_s,
     epoch(w.through) AS through_s
-  FROM told AS t
+  FROM holes AS t
   JOIN ends AS e ON e.observer = t.observer
   CROSS JOIN whole AS w
 ),
@@ -84,7 +102,7 @@ hours AS (
     least(hour + 3600, through_s, end_s + late_s)
     - greatest(hour, epoch(CAST($since AS TIMESTAMPTZ)), begin_s) AS there_s,
     greatest(
-      t.interval_s * (coalesce(windows_skipped, 0) + coalesce(windows_between, 0)),
+      t.interval_s * (coalesce(windows_skipped, 0) + coalesce(windows_missed, 0)),
       least(hour + 3600, greatest(end_s - late_s, least(told_s, end_s)))
       - greatest(hour, begin_s)
       - t.interval_s * (coalesce(windows_seen, 0) + coalesce(windows_silent, 0))

@@ -134,3 +134,15 @@ def test_a_minute_missing_from_a_busy_interface_counts(heard):
     lines = busy("eni-2", phase=0, but=[20, 30, 71])
     (share, usage), _ = heard((LOG, [*quiet("eni-1"), *lines]), hours=2)
     assert (share, usage) == (0.975, "unknown")
+
+
+@pytest.mark.parametrize("phase", [2, 30, 59])
+@pytest.mark.parametrize("lost", [[20, 50, 80], [59, 91]], ids=str)
+def test_a_window_missing_from_a_busy_interface_counts_off_the_clock_too(
+    heard, phase, lost
+):
+    lines = busy("eni-2", phase=phase, but=lost, each=12)
+    (share, usage), _ = heard((LOG, [*quiet("eni-1"), *lines]), hours=2)
+    assert usage == "unknown"
+    most, least = (1 - (len(lost) + more) / 120 for more in (0, 2))
+    assert least - 0.0001 <= share <= most + 0.0001

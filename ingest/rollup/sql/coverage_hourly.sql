@@ -33,6 +33,7 @@ gaps AS (
         PARTITION BY t.observer, t.flow_log_id, t.second // l.interval_s
       ), FALSE
     ) AS is_skipped,
+    epoch(t.end_time) > (t.second // l.interval_s + 1) * l.interval_s AS is_across,
     (
       epoch_us(t.start_time) - epoch_us(
         max(t.end_time) OVER (
@@ -40,7 +41,7 @@ gaps AS (
           ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
         )
       )
-    ) // (1000000 * l.interval_s) - 1 AS missing
+    ) // (1000000 * l.interval_s) AS possible
   FROM told AS t
   JOIN logs AS l ON l.log IS NOT DISTINCT FROM coalesce(t.flow_log_id, t.observer)
 ),
@@ -52,7 +53,9 @@ windows AS (
     count(DISTINCT bin) FILTER (log_status IS NULL AND NOT is_skipped) AS windows_seen,
     count(DISTINCT start_time) FILTER (log_status = 'NODATA') AS windows_silent,
     count(DISTINCT start_time) FILTER (log_status = 'SKIPDATA') AS windows_skipped,
-    CAST(coalesce(sum(missing) FILTER (missing > 0), 0) AS BIGINT) AS windows_between,
+    CAST(coalesce(sum(possible - 1) FILTER (possible > 1), 0) AS BIGINT) AS windows_between,
+    CAST(coalesce(sum(possible) FILTER (possible > 0), 0) AS BIGINT) AS windows_possible,
+    bool_or(is_across) AS off_clock,
     min(start_time) AS first_heard,
     max(end_time) AS last_heard
   FROM gaps
@@ -72,7 +75,8 @@ observers AS (
       {
         flow_log_id: flow_log_id, interval_s: interval_s, windows_seen: windows_seen,
         windows_silent: windows_silent, windows_skipped: windows_skipped,
-        windows_between: windows_between, first_heard: first_heard, last_heard: last_heard
+        windows_between: windows_between, windows_possible: windows_possible,
+        off_clock: off_clock, first_heard: first_heard, last_heard: last_heard
       } ORDER BY flow_log_id
     ) AS flow_logs
   FROM windows
