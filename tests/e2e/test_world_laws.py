@@ -259,7 +259,7 @@ def undisturbed(small, tmp_path_factory):
         return derived(lake)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_any_order_of_arrival_ends_in_the_same_lake(small, undisturbed, tmp_path, seed):
     dice = random.Random(seed)  # noqa: S311  # the same order each time
     objects = sorted(p for p in (small / "AWSLogs").rglob("*") if p.is_file())

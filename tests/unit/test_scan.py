@@ -189,7 +189,7 @@ def mutated(text, edits):
     return text
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(
     st.one_of(
         st.ip_addresses().map(str), st.ip_addresses(v=6).map(lambda a: a.exploded)
