@@ -26,7 +26,7 @@ demo: setup ## Simulated AWS, ingest, first answers; no account needed
 	$(BIN)/flowlake demo
 
 test: setup ## Every test but bench and soak
-	$(BIN)/python -m pytest -n 4 --dist worksteal
+	$(BIN)/python -m pytest -n 3 --dist worksteal
 
 check: setup ## Lint, types, format
 	$(BIN)/ruff check .

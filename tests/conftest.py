@@ -1,6 +1,7 @@
 """What all tests share: settings, S3 servers, and nothing of the developer's AWS."""
 
 import contextlib
+import gc
 import hashlib
 import os
 import subprocess
@@ -35,6 +36,13 @@ hypothesis.settings.register_profile(
     database=None,
 )
 hypothesis.settings.load_profile("same")
+
+
+def pytest_collection_finish():
+    """Spare the collector thousands of tests, each time it looks for garbage."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -22,9 +22,10 @@ def vpcs():
         yield row("vpc", name, {"VpcId": name, "CidrBlock": cidr})
 
 
-def peering():
-    ends = {f"{n}VpcInfo": {"VpcId": v} for n, v in
-            (("Requester", "vpc-1"), ("Accepter", "vpc-2"))}  # fmt: skip
+def peering(*regions):
+    ends = {f"{n}VpcInfo": {"VpcId": v, **({"Region": regions[i]} if regions else {})}
+            for i, (n, v) in enumerate((("Requester", "vpc-1"),
+                                        ("Accepter", "vpc-2")))}  # fmt: skip
     document = {"VpcPeeringConnectionId": "pcx-1", "Status": {"Code": "active"}, **ends}
     yield row("vpc_peering_connection", "pcx-1", document)
 
@@ -55,6 +56,14 @@ def verdict(links, *, inbound=True):
 @pytest.mark.parametrize("inbound", [True, False])
 def test_a_peer_s_group_is_meant_both_ways(inbound):
     assert verdict(peering(), inbound=inbound) == ALLOWED
+
+
+@pytest.mark.parametrize(
+    ("regions", "wanted"),
+    [(("us-east-1", "us-east-1"), ALLOWED), (("us-east-1", "eu-west-1"), DENIED)],
+)
+def test_a_peer_s_group_is_meant_within_a_region(regions, wanted):
+    assert verdict(peering(*regions)) == wanted
 
 
 @pytest.mark.parametrize(

@@ -33,8 +33,8 @@ class Members:
 
     Source:
         Amazon VPC User Guide, "Security group referencing": by private addresses; in
-        the same VPC and across peerings, across transit gateways in inbound rules
-        alone and where the gateway and both attachments support it.
+        the same VPC and across peerings within a Region, across transit gateways in
+        inbound rules alone and where the gateway and both attachments support it.
     """
 
     def __init__(self, known: Configured, places: Places) -> None:
@@ -112,7 +112,7 @@ class Members:
     def _by(self, link: Link, here: str, there: str, *, inbound: bool) -> int:
         kind, gateway = link
         if kind == PEERING:
-            return YES
+            return NO if link in self._places.far else YES
         if not inbound:
             return NO
         told = [
