@@ -22,7 +22,7 @@ class Kept(Generic[T]):
     def __init__(self, most: int, *, large: bool = False) -> None:
         self._most = most
         self._making: AbstractContextManager[object] = (
-            threading.Lock() if large else nullcontext()
+            threading.RLock() if large else nullcontext()
         )
         self._lock = threading.Lock()
         self._values: OrderedDict[Hashable, T] = OrderedDict()

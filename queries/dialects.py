@@ -45,7 +45,12 @@ def translated(question: Question, dialect: str) -> str:
 
     report = question.report
     check_statement(report)
-    sql = composed(report, given=question.filters, expression=question.tested)
+    sql = composed(
+        report,
+        given=question.filters,
+        expression=question.tested,
+        explode=bool(question.parameters.get("explode")),
+    )
     sql = ordered(report, sql)
     tree = sqlglot.parse_one(sql, read="duckdb")
     for each in tree.find_all(sqlglot.exp.CTE):

@@ -24,7 +24,6 @@ SHARED = (
 PLACING = ("network_acl", "route_table")
 _OWN = re.compile(r'"(?:GroupId|SubnetId)": ?"([^"]+)"')
 _REFERRED = re.compile(r'"(?:GroupId|(?:Destination)?PrefixListId)": ?"([^"]+)"')
-_VPC = re.compile(r'"VpcId": ?"([^"]+)"')
 _GROUP = r'"GroupId": ?"(?P<group>[^"]+)"'
 
 
@@ -127,7 +126,7 @@ class Inventory:
 
 
 def _bare(row: dict[str, Any]) -> str:
-    vpc = row["vpc"] or next(iter(_VPC.findall(row["document"])), "")
+    vpc = row["vpc"] or json.loads(row["document"]).get("VpcId") or ""
     named = {"GroupId": row["resource_id"], "VpcId": vpc}
     return json.dumps(named, separators=(",", ":"))
 

@@ -2,7 +2,7 @@
 SELECT
   * REPLACE (
     '{"GroupId":"' || resource_id || '","VpcId":"'
-    || coalesce(vpc, regexp_extract(document, '"VpcId": ?"([^"]+)"', 1)) || '"}' AS document
+    || coalesce(vpc, json_extract_string(document, '$.VpcId'), '') || '"}' AS document
   )
 FROM configurations
 WHERE resource_type = 'security_group' AND resource_id IN (SELECT unnest($referred))

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import duckdb
 import pytest
 import sqlglot
 import trino_sql_validator
@@ -10,8 +11,10 @@ from lake.errors import BadParameter, NoStatement
 from lake.tables import TABLES
 from queries.answers import answer, pose
 from queries.catalogue import find_report, load_catalogue
+from queries.compose import FOLDER
 from queries.dialects import DIALECTS, translated
 from queries.engine import Engine
+from queries.header import body
 from tests.samples import NEEDED, WINDOW
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -46,6 +49,32 @@ def test_a_statement_with_its_values_answers_as_the_report(engine, name):
     with engine.session(plans) as session:
         ours = session.query(translated(posed, "duckdb"))
     assert ours.to_pylist() == answer(engine, posed).rows.to_pylist()
+
+
+EXPLODED = ("traffic_matrix", "top_talkers", "conversations")
+
+
+@pytest.mark.parametrize("name", EXPLODED)
+def test_a_statement_by_each_group_answers_as_the_report(engine, name):
+    posed = question(engine, name, by=["security_group"], explode=["true"])
+    plans = [engine.plan(posed.pinned[table]) for table in posed.report.reads]
+    sql = translated(posed, "duckdb")
+    with engine.session(plans) as session:
+        assert session.query(sql).to_pylist() == answer(engine, posed).rows.to_pylist()
+    assert "UNNEST" in sql
+    for dialect in ("trino", "spark"):
+        assert strange(translated(posed, dialect), dialect) <= {"split", "explode"}
+    assert trino_sql_validator.validate(translated(posed, "trino")).valid
+
+
+def test_an_end_without_any_name_is_not_lost_by_each_group():
+    called = "VALUES (NULL, 'a,b', 1), ('c', NULL, 2), (NULL, NULL, 3)"
+    with duckdb.connect() as database:
+        database.execute(f"CREATE VIEW called (client, server, n) AS {called}")
+        found = database.execute(body((FOLDER / "exploded.sql").read_text()))
+        assert sorted(found.fetchall(), key=str) == sorted(
+            [(None, "a", 1), (None, "b", 1), ("c", None, 2), (None, None, 3)], key=str
+        )
 
 
 @pytest.mark.parametrize("name", STATED)

@@ -118,6 +118,27 @@ def test_memory_and_sql_give_the_same_rows(engine, seed, monkeypatch):
     assert near.num_rows < 100  # of some hundred and more
 
 
+def test_another_group_s_vpc_is_its_own_not_a_peer_s(tmp_path, monkeypatch):
+    pair = {"GroupId": "sg-9", "VpcId": "vpc-9"}
+    told = [(k, i, json.dumps(d, sort_keys=True)) for k, i, d in (
+        ("network_interface", "eni-1", {"NetworkInterfaceId": "eni-1", "Groups": [
+            {"GroupId": "sg-1"}]}),
+        ("security_group", "sg-1", {"GroupId": "sg-1", "IpPermissions": [
+            {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": "sg-2"}]}]}),
+        ("security_group", "sg-2", {"GroupId": "sg-2", "VpcId": "vpc-1",
+         "IpPermissions": [{"IpProtocol": "-1", "UserIdGroupPairs": [pair]}]}),
+    )]  # fmt: skip
+    settings = load_settings(lake=str(tmp_path))
+    with open_lake(settings) as lake:
+        record(lake, [listed(0, *told)])
+    for most in (inventory.MOST_BYTES, 0):
+        monkeypatch.setattr(inventory, "MOST_BYTES", most)
+        with Engine(settings) as engine:
+            [pinned] = engine.pin(["configurations"]).values()
+            policy, _ = around(engine, pinned, ["eni-1"])
+            assert policy.known.vpc_of_group["sg-2"] == "vpc-1"
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_what_is_near_decides_as_the_whole_inventory_does(engine, seed):
     [pinned] = engine.pin(["configurations"]).values()

@@ -357,11 +357,13 @@ def test_edges_that_no_policy_can_mean_are_listed():
         edge(at("web"), at("db"), None, protocol=1),
         edge(at("web"), at("db"), None, protocol=None),
         edge(at("web"), at("api"), 80, cause="late_packet"),
+        edge(at("web"), at("db"), 0),
     ]
     policies, rest = policies_of(edges)
     assert not policies
     reasons = sorted(one.reason for one in rest)
-    assert reasons == ["cause", "no_pod", "no_policy_protocol", "protocol_unknown"]
+    assert reasons == ["cause", "no_pod", "no_policy_port", "no_policy_protocol",
+                       "protocol_unknown"]  # fmt: skip
     seen = edge(at("web"), at("api"), 80, verdict="accepted", cause=None)
     assert "cause" not in [one.reason for one in policies_of([*edges, seen])[1]]
 

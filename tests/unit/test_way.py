@@ -194,6 +194,20 @@ def test_the_change_that_explains_a_rejection_comes_first_with_its_difference():
          True)]  # fmt: skip
 
 
+def test_a_change_that_makes_no_difference_to_rules_is_none():
+    rows = [r for r in world() if r["resource_id"] != "sg-db"]
+    https = {**DB, "FromPort": 443, "ToPort": 443}
+    times = [(NOON - 2 * HOUR, NOON - HOUR), (NOON - HOUR, NOON - 1800)]
+    rows += [
+        group("sg-db", DB, since=times[0][0], until=times[0][1]),
+        group("sg-db", https, since=times[1][0], until=times[1][1]),
+        group("sg-db", {**https, "Other": "said"}, since=NOON - 1800),
+    ]
+    difference = ("inbound tcp/5432 from sg-app",), ("inbound tcp/443 from sg-app",)
+    assert [told[:3] for told in before(rows)] == [("sg-db", *difference)]
+    assert before(rows[:-3] + rows[-2:]) == []
+
+
 def test_an_acl_s_change_is_told_by_its_entries():
     rows = [r for r in world(DB) if r["resource_id"] != "acl-1"]
     times = ({"since": NOON - HOUR, "until": NOON - 600}, {"since": NOON - 600})

@@ -121,6 +121,8 @@ def _routes(document: Mapping[str, Any]) -> Content:
     kept = {name: document.get(name) for name in ("RouteTableId", "Routes")}
     associations = document.get("Associations")
     for one in associations if isinstance(associations, list) else ():
+        if not isinstance(one, dict):
+            continue
         subnet, state = _text(one, "SubnetId"), one.get("AssociationState") or {}
         if state.get("State") in ("disassociated", "failed"):
             continue

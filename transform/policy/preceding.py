@@ -60,8 +60,9 @@ def changes_before(
         inbound: Whether the target's end rejects; else the source's.
 
     Returns:
-        Of each resource the last change that began before, and the last that explains
-        the rejection; such first, then the latest first.
+        Of each resource the last change that began before and made a difference to
+        its rules, and the last that explains the rejection; such first, then the latest
+        first.
     """
     own, peer = (way.target, way.source) if inbound else (way.source, way.target)
     found = []
@@ -70,11 +71,13 @@ def changes_before(
         before = [
             pair for pair in pairwise(history) if pair[0].certain[1] <= moment + BLUR
         ]
-        for number, (one, other) in enumerate(reversed(before[-MOST:])):
+        is_told = False
+        for one, other in reversed(before[-MOST:]):
             explains = _explains(policy, way, one, other, inbound=inbound)
-            if number and not explains:
-                continue
             removed, added = _difference(kind, one, other)
+            if not explains and (is_told or not (removed or added)):
+                continue
+            is_told = True
             found.append(
                 Changed(
                     kind=kind,

@@ -40,6 +40,8 @@ class RuleIds:
         places = np.flatnonzero(self._codes == self._code.get(group, -2))
         for text in self._texts.take(pa.array(places)).to_pylist():
             document = json.loads(text)
+            if not isinstance(document, dict):
+                continue
             name = document.get("SecurityGroupRuleId")
             if document.get("GroupId") == group:
                 for key in single_rule(document):

@@ -157,6 +157,8 @@ def _why_not(edge: Edge) -> tuple[str, str] | None:
         return "no_policy_protocol", "NetworkPolicies know TCP, UDP and SCTP alone"
     if edge.port is None:
         return "no_service_port", "at which port the server listens is not known"
+    if edge.port == 0:
+        return "no_policy_port", "NetworkPolicies know no port 0"
     return no_evidence(edge)
 
 
