@@ -155,6 +155,7 @@ COVERAGE_HOURLY_FIELDS: tuple[Field, ...] = (
     Field("last_heard", "timestamp", "Latest end of a record or silence; UTC."),
     Field("flow_logs", "string", "JSON: what each flow log told within the hour, in "
           "the same words; its flow_log_id is null if no object's name told it. Also "
-          "windows_possible: the most that may be missing between two, and off_clock: "
-          "whether its windows begin otherwise than the clock's."),
+          "own_interval_s: by this observer's alone; holes_s: seconds in which such "
+          "may be missing; longest_s: of the longest records of each minute; "
+          "off_clock: whether any lies in two windows by the clock."),
 )  # fmt: skip

@@ -124,9 +124,11 @@ def _row(
     rule, is_acl = placed.rule, placed.rule.number is not None
     owner = trust.owners.get(placed.resource, {})
     share = trust.share(placed.resource, accepts=rule.allows)
-    why = None if sums["records"] else _why(placed, stood, trust, sums, begin)
+    doubt = _why(placed, stood, trust, sums, begin)
+    why = None if sums["records"] else doubt
     usage = USED if sums["records"] else UNUSED if why is None else UNKNOWN
-    wider = observed.wider_by(rule) if observed and rule.allows else None
+    is_told = observed is not None and rule.allows and doubt is None
+    wider = observed.wider_by(rule) if observed and is_told else None
     ported = rule.protocol in PORTED
     return {
         "kind": "network_acl" if is_acl else "security_group",
@@ -164,7 +166,7 @@ def _row(
 def _why(
     placed: Placed, stood: Standing, trust: Trust, sums: dict[str, int], begin: int
 ) -> str | None:
-    """Return why nobody knows if a rule was used that nothing surely used."""
+    """Return why nobody knows what else may have used a rule; None: nothing did."""
     resource, accepts = placed.resource, placed.rule.allows
     share = trust.share(resource, accepts=accepts)
     action = "ACCEPT" if accepts else "REJECT"

@@ -3,7 +3,8 @@
 --
 -- Each flow log stands for itself, and of an hour the best one counts. Its windows with
 -- records and silences are held against the time for which the interface was there: what
--- they do not fill is missing, be it one window, and what AWS skipped is too. An hour of
+-- they do not fill is missing, be it one window, and what AWS skipped is too; of a lake that
+-- did not yet tell what may be missing, all. An hour of
 -- which the window has a part may miss all of it there. A flow log that nobody listed
 -- records the actions that it showed within the window.
 WITH listed AS (
@@ -39,8 +40,8 @@ told AS (
         '[{
           "flow_log_id": "VARCHAR", "interval_s": "BIGINT", "windows_seen": "BIGINT",
           "windows_silent": "BIGINT", "windows_skipped": "BIGINT", "windows_between": "BIGINT",
-          "windows_possible": "BIGINT", "off_clock": "BOOLEAN",
-          "first_heard": "TIMESTAMPTZ", "last_heard": "TIMESTAMPTZ"
+          "own_interval_s": "BIGINT", "holes_s": "BIGINT", "longest_s": "BIGINT",
+          "off_clock": "BOOLEAN", "first_heard": "TIMESTAMPTZ", "last_heard": "TIMESTAMPTZ"
         }]'
       ),
       recursive := TRUE
@@ -48,22 +49,24 @@ told AS (
   FROM coverage_hourly
   WHERE flow_logs IS NOT NULL
 ),
--- What may be missing between windows that begin otherwise than the clock's, which tells
--- nothing of them: as many as fit between two that were heard of, and into the next hour.
-holes AS (
+-- Windows are counted by the clock where they surely begin by it: records long enough to lie
+-- in two of its windows did not. Else whatever may be missing between two records counts.
+phased AS (
   SELECT
     *,
-    CASE WHEN bool_or(off_clock) OVER (PARTITION BY observer, flow_log_id) THEN
-      windows_possible + greatest(0, coalesce(
-        floor((least(epoch(heard_after), epoch(hour) + 3600 + interval_s) - epoch(last_heard)) / interval_s), 0
-      ))
-    ELSE windows_between END AS windows_missed
-  FROM (
-    SELECT
-      *,
-      lead(first_heard) OVER (PARTITION BY observer, flow_log_id ORDER BY hour) AS heard_after
-    FROM told
-  )
+    epoch(first_heard) AS first_s,
+    epoch(last_heard) AS last_s,
+    lag(epoch(last_heard)) OVER hours AS before_s,
+    lead(epoch(first_heard)) OVER hours AS after_s,
+    coalesce(
+      NOT bool_or(off_clock) OVER log
+      AND bool_and(own_interval_s = interval_s) OVER log
+      AND sum(longest_s) OVER log >= 10 * max(interval_s) OVER log, FALSE
+    ) AS on_clock
+  FROM told
+  WINDOW
+    log AS (PARTITION BY observer, flow_log_id),
+    hours AS (PARTITION BY observer, flow_log_id ORDER BY hour)
 ),
 ends AS (
   SELECT
@@ -90,9 +93,16 @@ lives AS (
     ) AS told_s,
     CASE WHEN w.through < $until THEN t.interval_s ELSE 0 END AS late_s,
     epoch(w.through) AS through_s
-  FROM holes AS t
+  FROM phased AS t
   JOIN ends AS e ON e.observer = t.observer
   CROSS JOIN whole AS w
+),
+within AS (
+  SELECT
+    *,
+    greatest(hour, begin_s) AS from_s,
+    least(hour + 3600, greatest(end_s - late_s, least(told_s, end_s))) AS to_s
+  FROM lives
 ),
 hours AS (
   SELECT
@@ -101,13 +111,20 @@ hours AS (
     coalesce(l.rejects, FALSE) AS rejects,
     least(hour + 3600, through_s, end_s + late_s)
     - greatest(hour, epoch(CAST($since AS TIMESTAMPTZ)), begin_s) AS there_s,
-    greatest(
-      t.interval_s * (coalesce(windows_skipped, 0) + coalesce(windows_missed, 0)),
-      least(hour + 3600, greatest(end_s - late_s, least(told_s, end_s)))
-      - greatest(hour, begin_s)
-      - t.interval_s * (coalesce(windows_seen, 0) + coalesce(windows_silent, 0))
-    ) AS missing_s
-  FROM lives AS t
+    CASE WHEN on_clock THEN
+      greatest(
+        t.interval_s * (coalesce(windows_skipped, 0) + coalesce(windows_between, 0)),
+        to_s - from_s - t.interval_s * (coalesce(windows_seen, 0) + coalesce(windows_silent, 0))
+      )
+    ELSE
+      t.interval_s * coalesce(windows_skipped, 0)
+      + coalesce(holes_s, 3600)
+      + CASE WHEN first_s - coalesce(before_s, from_s) >= own_interval_s
+          THEN greatest(0, first_s - from_s) ELSE 0 END
+      + CASE WHEN coalesce(after_s, to_s) - last_s >= own_interval_s
+          THEN greatest(0, to_s - last_s) ELSE 0 END
+    END AS missing_s
+  FROM within AS t
   LEFT JOIN logs AS l
     ON t.flow_log_id IS NOT DISTINCT FROM l.flow_log_id
     AND (l.observer IS NULL OR l.observer = t.observer)

@@ -90,6 +90,15 @@ def test_what_nothing_used_is_unused_where_each_minute_was_told_of(usage):
     assert (dns["completeness"], dns["interfaces"], dns["wider"]) == (1.0, 1, None)
 
 
+@pytest.mark.parametrize(("lost", "wanted"), [((), True), ((30, 31), None)])
+def test_wider_is_said_only_where_all_was_heard(usage, lost, wanted):
+    told = documents(({**HTTPS, "ToPort": 500},))
+    found = usage(received(0), *quiet("eni-1"), *quiet("eni-2", but=(0, *lost)),
+                  looks={-600: told, 600: told})  # fmt: skip
+    [rule] = found.values()
+    assert (rule["usage"], rule["wider"]) == ("used", wanted)
+
+
 @pytest.mark.parametrize(("lost", "wanted"), [(0, "unused"), (3, "unknown")])
 def test_unused_is_not_said_where_minutes_are_missing(usage, lost, wanted):
     found = usage(*quiet("eni-1"), *quiet("eni-2", but=range(20, 20 + lost)))

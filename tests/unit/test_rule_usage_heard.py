@@ -147,3 +147,31 @@ def test_a_window_missing_from_a_busy_interface_counts_off_the_clock_too(
     assert usage == "unknown"
     most, least = (1 - (len(lost) + more) / 120 for more in (0, 2))
     assert least - 0.0001 <= share <= most + 0.0001
+
+
+@pytest.mark.parametrize("own", [quiet, lambda eni, but: busy(eni, phase=0, but=but)],
+                         ids=["silent", "busy"])  # fmt: skip
+def test_windows_shorter_than_others_of_a_flow_log_count_for_themselves(heard, own):
+    lost = [n for n in range(60) if n % 6]
+    (share, usage), _ = heard((LOG, [*ten("eni-1"), *own("eni-2", but=lost)]))
+    assert (share < 0.25, usage) == (True, "unknown")
+
+
+def test_short_records_do_not_tell_where_windows_begin(heard):
+    def lines(*but):
+        return [received(minute + (30 + at) / 60, by="eni-2", port=at, seconds=0)
+                for minute in range(-1, 121) if minute not in but
+                for at in range(0, 60, 3)]  # fmt: skip
+
+    each = quiet("eni-1", minutes=range(120))
+    assert heard((LOG, [*each, *lines()]), hours=2)[0] == (1, "unused")
+    assert heard((LOG, [*each, *lines(20, 50, 80)]), hours=2)[0][1] == "unknown"
+
+
+def test_holes_off_the_clock_add_up_across_hours(heard):
+    lost = [59, 60, 61, 62, 63, 75, 85, 95, 105, 115]
+    lines = busy("eni-2", phase=30, but=lost, each=12)
+    later = quiet("eni-2", minutes=range(120, 600))
+    each = quiet("eni-1", minutes=range(600))
+    (share, usage), _ = heard((LOG, [*each, *lines, *later]), hours=10)
+    assert (share < 0.985, usage) == (True, "unknown")

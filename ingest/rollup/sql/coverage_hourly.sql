@@ -2,7 +2,9 @@
 -- missing at its begin and its end. A window is surely missing where nothing was heard
 -- for longer than two: records of one window may lie at its very begin, of the next at its
 -- very end. So nothing that came is ever said to be missing. What two flow logs tell of one
--- interface are windows of both: neither stands in for the other.
+-- interface are windows of both: neither stands in for the other. Of each it also stands
+-- what is at most missing: windows of an interface may be shorter than others' of its flow
+-- log, and begin otherwise than the clock's minutes.
 WITH told AS (
   SELECT
     observer, flow_log_id, NULL AS log_status, first_start AS start_time,
@@ -22,6 +24,18 @@ logs AS (
   FROM told
   GROUP BY coalesce(flow_log_id, observer)
 ),
+told_apart AS (
+  SELECT
+    *,
+    CASE
+      WHEN max(longest_s) OVER own > $short_s
+        AND NOT bool_or(coalesce(log_status = 'NODATA' AND longest_s <= $short_s, FALSE)) OVER own
+        THEN 600
+      ELSE 60
+    END AS own_interval_s
+  FROM told
+  WINDOW own AS (PARTITION BY observer, flow_log_id)
+),
 gaps AS (
   SELECT
     t.*,
@@ -33,7 +47,7 @@ gaps AS (
         PARTITION BY t.observer, t.flow_log_id, t.second // l.interval_s
       ), FALSE
     ) AS is_skipped,
-    epoch(t.end_time) > (t.second // l.interval_s + 1) * l.interval_s AS is_across,
+    epoch(t.end_time) > (t.second // t.own_interval_s + 1) * t.own_interval_s AS is_across,
     (
       epoch_us(t.start_time) - epoch_us(
         max(t.end_time) OVER (
@@ -41,8 +55,8 @@ gaps AS (
           ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
         )
       )
-    ) // (1000000 * l.interval_s) AS possible
-  FROM told AS t
+    ) // 1000000 AS gap_s
+  FROM told_apart AS t
   JOIN logs AS l ON l.log IS NOT DISTINCT FROM coalesce(t.flow_log_id, t.observer)
 ),
 windows AS (
@@ -53,8 +67,16 @@ windows AS (
     count(DISTINCT bin) FILTER (log_status IS NULL AND NOT is_skipped) AS windows_seen,
     count(DISTINCT start_time) FILTER (log_status = 'NODATA') AS windows_silent,
     count(DISTINCT start_time) FILTER (log_status = 'SKIPDATA') AS windows_skipped,
-    CAST(coalesce(sum(possible - 1) FILTER (possible > 1), 0) AS BIGINT) AS windows_between,
-    CAST(coalesce(sum(possible) FILTER (possible > 0), 0) AS BIGINT) AS windows_possible,
+    CAST(
+      coalesce(sum(gap_s // interval_s - 1) FILTER (gap_s >= 2 * interval_s), 0) AS BIGINT
+    ) AS windows_between,
+    max(own_interval_s) AS own_interval_s,
+    CAST(
+      coalesce(
+        sum(gap_s // own_interval_s * own_interval_s) FILTER (gap_s >= own_interval_s), 0
+      ) AS BIGINT
+    ) AS holes_s,
+    CAST(sum(longest_s) AS BIGINT) AS longest_s,
     bool_or(is_across) AS off_clock,
     min(start_time) AS first_heard,
     max(end_time) AS last_heard
@@ -75,8 +97,9 @@ observers AS (
       {
         flow_log_id: flow_log_id, interval_s: interval_s, windows_seen: windows_seen,
         windows_silent: windows_silent, windows_skipped: windows_skipped,
-        windows_between: windows_between, windows_possible: windows_possible,
-        off_clock: off_clock, first_heard: first_heard, last_heard: last_heard
+        windows_between: windows_between, own_interval_s: own_interval_s, holes_s: holes_s,
+        longest_s: longest_s, off_clock: off_clock, first_heard: first_heard,
+        last_heard: last_heard
       } ORDER BY flow_log_id
     ) AS flow_logs
   FROM windows
