@@ -65,7 +65,7 @@ def keep_house(settings, dice):
 @pytest.mark.parametrize(
     ("seed", "rounds", "objects"),
     [
-        (1, 3, 500),
+        (1, 3, 350),
         *(pytest.param(n, 6, 2_100, marks=pytest.mark.soak) for n in range(1, 10)),
     ],
 )
