@@ -70,7 +70,7 @@ def composed(
         "called": called(load_asked(source), cut=cut),
         "asked": asked_about(filters, tests=tests, explode=explode),
     }
-    if source == TRAFFIC or cut:
+    if report.asks != GATEWAYS and (source == TRAFFIC or cut):
         # Not the view: what is read but once is cheaper to plan in its place.
         parts = {ORIENTED: _oriented(), **parts}
     return with_parts(report, parts)
@@ -203,8 +203,7 @@ def with_parts(report: Report, parts: dict[str, str]) -> str:
     if report.asks in ADDED_UP:
         parts = {**parts, report.asks: _sql(report.asks)}
     if report.asks == GATEWAYS:  # other records in place of those that count
-        over = {"told": _oriented(), ORIENTED: _sql(GATEWAYS)}
-        parts = {**over, **{n: p for n, p in parts.items() if n not in over}}
+        parts = {"told": _oriented(), ORIENTED: _sql(GATEWAYS), **parts}
     return _with(parts, report.sql)
 
 

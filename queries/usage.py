@@ -127,8 +127,8 @@ def _row(
     doubt = _why(placed, stood, trust, sums, begin)
     why = None if sums["records"] else doubt
     usage = USED if sums["records"] else UNUSED if why is None else UNKNOWN
-    is_told = observed is not None and rule.allows and doubt is None
-    wider = observed.wider_by(rule) if observed and is_told else None
+    sure = observed if rule.allows and doubt is None else None
+    wider = sure.wider_by(rule) if sure else None
     ported = rule.protocol in PORTED
     return {
         "kind": "network_acl" if is_acl else "security_group",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from queries.engine import Engine, Pinned
+from transform.policy.rule_ids import by_group
 
 MOST_BYTES = 256 << 20  # in memory; an estate of 10,000 interfaces has a quarter
 INTERFACE, GROUP, RULE, LISTS = (
@@ -24,7 +25,6 @@ SHARED = (
 PLACING = ("network_acl", "route_table")
 _OWN = re.compile(r'"(?:GroupId|SubnetId)": ?"([^"]+)"')
 _REFERRED = re.compile(r'"(?:GroupId|(?:Destination)?PrefixListId)": ?"([^"]+)"')
-_GROUP = r'"GroupId": ?"(?P<group>[^"]+)"'
 
 
 class Inventory:
@@ -45,7 +45,7 @@ class Inventory:
         self._balancers = self._of[INTERFACE].filter(balances)
         self._sort_rules()
 
-    def around(self, interfaces: Iterable[str], subnets: Iterable[str]) -> pa.Table:
+    def around(self, interfaces: Sequence[str], subnets: Sequence[str]) -> pa.Table:
         """Return what decides about packets at interfaces, as ``around.sql`` does.
 
         Of what holds for a subnet at any time all versions, also those that do not. A
@@ -55,17 +55,16 @@ class Inventory:
             interfaces: Ids.
             subnets: Ids of others.
         """
-        mine = pa.array(interfaces, pa.string())
-        own = self._named(INTERFACE, mine)
-        names = pa.array(sorted({*named(own, _OWN), *subnets}), pa.string())
-        lent = pc.invert(pc.is_in(self._balancers["resource_id"], mine))
+        own = self._named(INTERFACE, interfaces)
+        names = sorted({*named(own, _OWN), *subnets})
+        lent = pc.invert(_is_of(self._balancers, interfaces))
         return pa.concat_tables(
             [
                 own,
                 *(self._of[kind] for kind in SHARED),
                 self._named("subnet", names),
                 self._named(GROUP, names),
-                *(self._placed(kind, names.to_pylist()) for kind in PLACING),
+                *(self._placed(kind, names) for kind in PLACING),
                 self._balancers.filter(lent),
             ]
         )
@@ -80,38 +79,33 @@ class Inventory:
             lists: Ids of prefix lists.
             groups: Ids of the groups whose rules have ids.
         """
-        others = self._named(GROUP, pa.array(referred, pa.string()))
+        others = self._named(GROUP, referred)
         bare = pa.array(map(_bare, others.to_pylist()), pa.string())
         place = others.schema.get_field_index("document")
         field = others.schema.field(place)
         return pa.concat_tables(
             [
                 others.set_column(place, field, bare.cast(field.type)),
-                self._named(LISTS, pa.array(lists, pa.string())),
+                self._named(LISTS, lists),
                 *(self._rules_of(group) for group in groups),
             ]
         )
 
     def _sort_rules(self) -> None:
         """Set rules of one group side by side: there are a hundred times as many."""
-        documents = self._of[RULE]["document"]
-        found = pc.extract_regex(documents, pattern=_GROUP)
-        groups = pc.struct_field(found, "group").combine_chunks().dictionary_encode()
-        codes = np.asarray(pc.fill_null(groups.indices, -1))
+        codes, self._code = by_group(self._of[RULE]["document"])
         order = np.argsort(codes, kind="stable")
         self._of[RULE] = self._of[RULE].take(order)
         self._codes = codes[order]
-        names = groups.dictionary.to_pylist()
-        self._code = {name: code for code, name in enumerate(names)}
 
     def _rules_of(self, group: str) -> pa.Table:
         code = self._code.get(group, len(self._code))
         first, last = np.searchsorted(self._codes, [code, code + 1]).tolist()
         return self._of[RULE][first:last]
 
-    def _named(self, kind: str, ids: pa.Array) -> pa.Table:
+    def _named(self, kind: str, ids: Sequence[str]) -> pa.Table:
         rows = self._of[kind]
-        return rows.filter(pc.is_in(rows["resource_id"], ids))
+        return rows.filter(_is_of(rows, ids))
 
     def _placed(self, kind: str, names: Sequence[str]) -> pa.Table:
         """Return ACLs or route tables that were ever one of subnets', or main ones."""
@@ -122,7 +116,11 @@ class Inventory:
         if not said:
             return rows[:0]
         has = pc.match_substring_regex(rows["document"], "|".join(said))
-        return self._named(kind, pc.unique(rows["resource_id"].filter(has)))
+        return self._named(kind, rows["resource_id"].filter(has).to_pylist())
+
+
+def _is_of(rows: pa.Table, ids: Sequence[str]) -> pa.ChunkedArray:
+    return pc.is_in(rows["resource_id"], pa.array(ids, pa.string()))
 
 
 def _bare(row: dict[str, Any]) -> str:

@@ -4,9 +4,9 @@
 -- Each flow log stands for itself, and of an hour the best one counts. Its windows with
 -- records and silences are held against the time for which the interface was there: what
 -- they do not fill is missing, be it one window, and what AWS skipped is too; of a lake that
--- did not yet tell what may be missing, all. An hour of
--- which the window has a part may miss all of it there. A flow log that nobody listed
--- records the actions that it showed within the window.
+-- did not yet tell what may be missing, all. An hour of which the window has a part may miss
+-- all of it there. A flow log that nobody listed records the actions that it showed within
+-- the window.
 WITH listed AS (
   SELECT
     resource_id AS flow_log_id,

@@ -21,16 +21,15 @@
 --          one that denies by what was rejected. possible_records may have used it. Unused is said only if
 --          nothing may have used it and its interfaces were heard of for 99 % of their time in the window,
 --          as far as records reach, by flow logs that record that action (completeness: each flow log for
---          itself, the best one of each hour; of windows by the clock each without records or silence is
---          missing, and where they may begin otherwise all that may be missing between two records); else
---          why says what is not known. existed_from and existed_until tell of a rule that
---          surely stood for a part of the window only. shadowed_by is a rule of the same group, or an
---          earlier entry, that covers it wholly: a network within a network, all ports of a protocol; what
---          several cover together is not looked for. wider, as surely as unused would be: of a rule that
---          allows and was used, if it is
---          for every protocol (protocols), for more ports than were used (ports), or for a network of which
---          all peers lie in a 256th or less, observed_network (peers): wider_by says which. Groups on no
---          interface and ACLs before no subnet let nothing pass; the latter are not listed.
+--          itself, the best one of each hour; of windows by the clock each without records or silence is missing,
+--          and where they may begin otherwise all that may be missing between two records); else why says what is
+--          not known. existed_from and existed_until tell of a rule that surely stood for a part of the window
+--          only. shadowed_by is a rule of the same group, or an earlier entry, that covers it wholly: a network
+--          within a network, all ports of a protocol; what several cover together is not looked for. wider, as
+--          surely as unused would be: of a rule that allows and was used, if it is for every protocol (protocols),
+--          for more ports than were used (ports), or for a network of which all peers lie in a 256th or less,
+--          observed_network (peers): wider_by says which. Groups on no interface and ACLs before no subnet let
+--          nothing pass; the latter are not listed.
 SELECT
   kind, resource, name, vpc, account, direction, rule_id, number, action, protocol, from_port, to_port,
   peer, text, usage, why, records, sole_records, possible_records, packets, bytes, last_used, interfaces,

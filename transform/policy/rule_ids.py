@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,12 +25,8 @@ class RuleIds:
     def __init__(self, configurations: pa.Table) -> None:
         is_rule = pc.equal(configurations["resource_type"], "security_group_rule")
         texts = pc.unique(configurations["document"].filter(is_rule))
-        found = pc.extract_regex(texts, pattern=_GROUP)
-        groups = pc.struct_field(found, "group").dictionary_encode()
         self._texts = texts
-        self._codes = np.asarray(pc.fill_null(groups.indices, -1))
-        names = groups.dictionary.to_pylist()
-        self._code = {name: code for code, name in enumerate(names)}
+        self._codes, self._code = by_group(texts)
 
     def of(self, group: str) -> dict[tuple[bool, Rule], str | None]:
         """Return the ids of a group's rules, by whether they are inbound.
@@ -47,3 +44,20 @@ class RuleIds:
                 for key in single_rule(document):
                     found[key] = name if found.get(key, name) == name else None
         return found
+
+
+def by_group(documents: pa.Array | pa.ChunkedArray) -> tuple[Any, dict[str, int]]:
+    """Return of which group each rule is, as a code, and the codes of groups.
+
+    Args:
+        documents: As ``DescribeSecurityGroupRules`` gives them, JSON; -1 is the code
+            of one that names no group.
+    """
+    found = pc.extract_regex(documents, pattern=_GROUP)
+    groups = pc.struct_field(found, "group")
+    if isinstance(groups, pa.ChunkedArray):
+        groups = groups.combine_chunks()
+    groups = groups.dictionary_encode()
+    names = groups.dictionary.to_pylist()
+    codes = np.asarray(pc.fill_null(groups.indices, -1))
+    return codes, {name: code for code, name in enumerate(names)}
