@@ -114,6 +114,40 @@ class Settings(BaseSettings):
         256 * MIB, ge=1, description="Size of a compacted data file."
     )
 
+    slo_freshness_minutes: float = Field(
+        15.0,
+        gt=0,
+        description="Objective: 95 % of objects are read so many minutes after their "
+        "last record ended, or sooner.",
+    )
+    slo_recency_minutes: float = Field(
+        30.0,
+        gt=0,
+        description="Objective: the newest record ended so many minutes ago, or later.",
+    )
+    slo_completeness: float = Field(
+        0.99,
+        gt=0,
+        le=1,
+        description="Objective: share of expected intervals that were heard of.",
+    )
+    slo_window_hours: int = Field(
+        24, ge=2, le=24 * 31, description="Hours that the objectives look back."
+    )
+    metrics_dir: str | None = Field(
+        None,
+        description="Folder where each run leaves its Prometheus metrics in a file, "
+        "such as node_exporter's textfile folder.",
+    )
+    pushgateway: str | None = Field(
+        None, description="Prometheus Pushgateway that each run's metrics are sent to."
+    )
+    traces: bool = Field(
+        False,
+        description="Send OpenTelemetry traces, to where OTEL_EXPORTER_OTLP_ENDPOINT "
+        "says.",
+    )
+
     query_timeout_s: float = Field(30.0, gt=0, description="Limit of one question.")
     query_memory_bytes: int = Field(
         4096 * MIB, ge=128 * MIB, description="DuckDB memory limit."
