@@ -45,12 +45,13 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "retain": ("ingest.cli", "retain", "Drop old days."),
     "gc": ("ingest.cli", "gc", "Delete the files that nothing names any more."),
     "repair": ("ingest.cli", "repair", "Rebuild ledgers from evidence and flows."),
+    "restore": ("ingest.restoring", "restore", "Make a lost catalog anew."),
     "settings": ("flowlake", "settings", "Print the effective settings."),
 }
 # Those that a scheduler starts: each run is named, and tells what it did.
 RUNS = frozenset(
     ("ingest", "verify", "inventory", "settle", "attribute", "compact", "retain", "gc",
-     "repair")
+     "repair", "restore")
 )  # fmt: skip
 LEVELS = (logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
 
