@@ -7,9 +7,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import typer
 from prometheus_client.parser import text_string_to_metric_families
+from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
 import flowlake
+from api.app import create_app
 from ingest.job import Ingest, Request
 from lake.errors import LakeError
 from lake.settings import load_settings
@@ -158,11 +160,40 @@ def test_a_folder_that_cannot_be_written_fails_no_run(tmp_path, monkeypatch):
     assert "metrics_not_written" in {line["event"] for line in logs}
 
 
-def test_steps_of_a_run_are_one_trace_whose_id_is_the_runs(tmp_path, monkeypatch):
+def spans_of(came):
+    """Return the spans that were sent."""
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
         ExportTraceServiceRequest,
     )
 
+    assert all(path == "/v1/traces" for _, path, _ in came)
+    return [
+        span
+        for _, _, body in came
+        for part in ExportTraceServiceRequest.FromString(body).resource_spans
+        for scope in part.scope_spans
+        for span in scope.spans
+    ]
+
+
+def test_a_request_is_a_span_of_its_callers_trace(settings, monkeypatch):
+    caller = "4bf92f3577b34da6a3ce929d0e0e4736"
+    with listening() as (place, came):
+        monkeypatch.setenv("FLOWLAKE_TRACES", "true")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", place)
+        with TestClient(create_app(settings)) as client:
+            assert traces.start()
+            headers = {"traceparent": f"00-{caller}-00f067aa0ba902b7-01"}
+            client.get("/v1/reports/made-up?since=10.0.0.1", headers=headers)
+            client.get("/healthz")
+            traces.stop()
+    first, second = spans_of(came)
+    assert (first.name, first.trace_id.hex()) == ("GET /v1/reports/{name}", caller)
+    assert (second.name, second.trace_id.hex() == caller) == ("GET /healthz", False)
+    assert b"made-up" not in b"".join(body for _, _, body in came)
+
+
+def test_steps_of_a_run_are_one_trace_whose_id_is_the_runs(tmp_path, monkeypatch):
     source = tmp_path / "log.txt"
     source.write_text(
         "version account-id interface-id srcaddr dstaddr srcport dstport protocol "
@@ -178,14 +209,7 @@ def test_steps_of_a_run_are_one_trace_whose_id_is_the_runs(tmp_path, monkeypatch
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", place)
         with run_of("ingest") as run:
             Ingest(lake, Request((str(source),))).run()
-    assert all(path == "/v1/traces" for _, path, _ in came)
-    spans = [
-        span
-        for _, _, body in came
-        for part in ExportTraceServiceRequest.FromString(body).resource_spans
-        for scope in part.scope_spans
-        for span in scope.spans
-    ]
+    spans = spans_of(came)
     assert {span.trace_id.hex() for span in spans} == {run.id}
     names = {span.name for span in spans}
     assert names >= {"flowlake ingest", "plan", "batch", "commit", "follow", "roll_up"}
