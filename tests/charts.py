@@ -3,6 +3,7 @@
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import helm_python
 import yaml
@@ -31,7 +32,7 @@ QUEUE = "https://sqs.eu-west-1.amazonaws.com/123456789012/flow-logs"
 
 def merged(*values):
     """Return values of which later ones win, folder by folder."""
-    found = {}
+    found: dict[str, Any] = {}
     for one in deepcopy(values):
         for name, value in one.items():
             both = isinstance(value, dict) and isinstance(found.get(name), dict)

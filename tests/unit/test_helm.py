@@ -8,7 +8,7 @@ import threading
 from types import SimpleNamespace
 
 import helm_python
-import kubernetes_validate
+import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import typer
 import urllib3
@@ -17,6 +17,7 @@ import flowlake
 from api.openapi import PLACE
 from ingest.inventory.kubernetes import live
 from ingest.inventory.kubernetes.api import Api
+from ingest.inventory.kubernetes.feed import Pace
 from lake.settings import Settings
 from tests import kube_server
 from tests.charts import (
@@ -198,6 +199,11 @@ def test_no_service_of_the_namespace_looks_like_a_setting(manifests):
         assert made["spec"]["enableServiceLinks"] is False
 
 
+def test_no_job_is_process_1_and_deaf_to_the_end(manifests):
+    for made in pods(manifests).values():
+        assert made["spec"]["shareProcessNamespace"] is True
+
+
 def test_images_are_pinned(manifests):
     for made in pods(manifests).values():
         name, _, tag = container(made)["image"].partition("@")
@@ -364,7 +370,7 @@ def _asked_of_a_cluster():
             if begun >= set(places) - set(live._HELPFUL):
                 stop.set()
 
-        pace = live.Pace(tick_s=0.02, flush_s=0.02, heartbeat_s=0.05)
+        pace = Pace(tick_s=0.02, flush_s=0.02, heartbeat_s=0.05)
         live.watch(Api(client), "shop", take, stop=stop, pace=pace)
         patience.cancel()
         asked = {(a.kind, "watch" if a.is_watch else "list") for a in server.asked}

@@ -208,3 +208,18 @@ def test_the_readmes_values_render():
     values = values_from_yaml(block)
     assert pods(rendered(values))
     assert set(values["settings"]) <= set(Settings.model_fields)
+
+
+def test_pods_run_as_whom_the_image_was_made_for():
+    dockerfile = CHART.parents[1] / "Dockerfile"
+    if not dockerfile.exists():
+        pytest.skip("infra/Dockerfile is not there yet")
+    told = dict(
+        line.split(maxsplit=1)
+        for line in dockerfile.read_text().splitlines()
+        if line.startswith(("USER ", "ENTRYPOINT "))
+    )
+    assert json.loads(told["ENTRYPOINT"])[-1] == "flowlake"
+    user = told["USER"].split(":")[0]
+    for pod in pods(rendered(MINIMAL)).values():
+        assert str(pod["spec"]["securityContext"]["runAsUser"]) == user

@@ -61,6 +61,9 @@ spec:
   serviceAccountName: {{ include "flowlake.name" .root }}-{{ .account }}
   automountServiceAccountToken: {{ .token | default false }}
   enableServiceLinks: false  # a Service's FLOWLAKE_…_PORT would look like a setting
+  # Else flowlake would be process 1, which Linux ends by no signal that it does not
+  # handle: jobs would hold up a drain until they are killed.
+  shareProcessNamespace: true
   {{- with .root.Values.image.pullSecrets }}
   imagePullSecrets:
     {{- range . }}
