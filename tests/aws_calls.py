@@ -1,9 +1,11 @@
 """What is asked of AWS, noted at the mock's door, as the IAM actions that allow it.
 
-There both boto3 and the S3 client inside PyArrow come by. Who asks is told by the access
-key that a request is signed with.
+There both boto3 and the S3 client inside PyArrow come by. Who asks is told by the
+access key that a request is signed with.
 """
 
+import io
+import json
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +28,8 @@ _OBJECT = {
     "POST": "s3:PutObject",
     "DELETE": "s3:DeleteObject",
 }
+_UNKNOWN = b"""<Response><Errors><Error><Code>UnsupportedOperation</Code>
+<Message>moto does not have it</Message></Error></Errors></Response>"""
 
 
 @dataclass(frozen=True, order=True)
@@ -35,8 +39,8 @@ class Asked:
     Attributes:
         who: The access key.
         action: As IAM names it.
-        resource: Of S3 ``bucket`` or ``bucket/key``, of Glue ``database/table``, of SQS
-            the queue's name; empty where a call names none.
+        resource: Of S3 ``bucket/key``, of a listing ``bucket?prefix``; of Glue
+            ``database/table``; of SQS the queue's name; empty where a call names none.
     """
 
     who: str
@@ -51,11 +55,16 @@ def noting():
     server = ThreadedMotoServer(HOST, 0, verbose=False)
     server.start()
     listening = server._server
+    assert listening is not None
     inner = listening.app
 
     def app(environ, start_response):
         asked.update(_asked(environ))
-        return inner(environ, start_response)
+        try:
+            return inner(environ, start_response)
+        except NotImplementedError:  # as an error that nobody tries to get around
+            start_response("400 Bad Request", [("Content-Type", "text/xml")])
+            return [_UNKNOWN]
 
     listening.app = app
     try:
@@ -90,7 +99,9 @@ def _of_s3(who, environ):
             for name in re.findall(r"<Key>([^<]+)</Key>", _read(environ)):
                 yield Asked(who, "s3:DeleteObject", f"{bucket}/{name}")
             return
-        yield Asked(who, _BUCKET.get(method, f"s3:{method}Bucket"), bucket)
+        [prefix] = parse_qs(query).get("prefix", [""])
+        action = _BUCKET.get(method, f"s3:{method}Bucket")
+        yield Asked(who, action, f"{bucket}?{prefix}")
         return
     action = _OBJECT[method]
     if method == "DELETE" and "uploadId" in query:
@@ -99,8 +110,6 @@ def _of_s3(who, environ):
 
 
 def _of_json(who, service, operation, body):
-    import json
-
     given = json.loads(body or "{}")
     if service == "glue":
         table = given.get("Name") or given.get("TableInput", {}).get("Name")
@@ -113,8 +122,6 @@ def _of_json(who, service, operation, body):
 
 def _read(environ):
     """Return the body, and leave it to be read again."""
-    import io
-
     length = int(environ.get("CONTENT_LENGTH") or 0)
     body = environ["wsgi.input"].read(length)
     environ["wsgi.input"] = io.BytesIO(body)
