@@ -17,6 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from lake.errors import FlowlakeError
+from lake.signals.run import name_run, run_of
 
 # name: module, function, and what --help says of it without importing them
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -44,8 +45,14 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "retain": ("ingest.cli", "retain", "Drop old days."),
     "gc": ("ingest.cli", "gc", "Delete the files that nothing names any more."),
     "repair": ("ingest.cli", "repair", "Rebuild ledgers from evidence and flows."),
+    "restore": ("ingest.restoring", "restore", "Make a lost catalog anew."),
     "settings": ("flowlake", "settings", "Print the effective settings."),
 }
+# Those that a scheduler starts: each run is named, and tells what it did.
+RUNS = frozenset(
+    ("ingest", "verify", "inventory", "settle", "attribute", "compact", "retain", "gc",
+     "repair", "restore")
+)  # fmt: skip
 LEVELS = (logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
 
 
@@ -67,6 +74,15 @@ class LazyGroup(TyperGroup):
         if isinstance(found, typer.Typer):
             return typer.main.get_command(found)
         return _command(cmd_name, found, None)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; one that a scheduler starts as a run with a name."""
+        words = [word for word in (*ctx._protected_args, *ctx.args) if word[:1] != "-"]
+        if not words or words[0] not in RUNS or _asks_for_help(ctx):
+            return super().invoke(ctx)
+        name = "_".join(words[:2]) if words[0] == "inventory" else words[0]
+        with run_of(name):
+            return super().invoke(ctx)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Note which command is asked for, so that it is the one to be imported."""
@@ -141,6 +157,7 @@ def configure_logging(level: int) -> None:
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
+            name_run,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             render,
@@ -159,6 +176,10 @@ def _command(name: str, function: Callable[..., None], sentence: str | None) -> 
 
 def _placeholder() -> None:
     """Stand in the list of commands for one that is not imported."""
+
+
+def _asks_for_help(ctx: Any) -> bool:
+    return "--help" in ctx.args
 
 
 def _is_asked(ctx: Any, name: str) -> bool:

@@ -61,7 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(BodyLimit, most=settings.max_body_bytes)
     app.add_middleware(Compressed)
     app.add_middleware(LocalHosts, gate=gate)
-    app.add_middleware(Requests)
+    app.add_middleware(Requests, requested=service.requested)
     app.add_middleware(HeadAsGet)
     app.add_middleware(Audit, audit=gate.audit)
     return app

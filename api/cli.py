@@ -12,6 +12,7 @@ import uvicorn
 from api.app import create_app
 from api.hosts import trusted_proxies
 from lake.settings import load_settings
+from lake.signals import traces
 from queries.isolated.barrier import NONE
 from queries.isolated.process import Isolation
 
@@ -39,13 +40,17 @@ def serve(
         (log.info if barrier != NONE else log.warning)("sql_enabled", barrier=barrier)
     app = create_app(settings)
     app.state.gate.check()
+    traces.start()
     gc.freeze()  # what is there now stays: else each full collection takes 100 ms
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port,
-        server_header=False,
-        access_log=False,  # our own names the request
-        proxy_headers=bool(proxies),
-        forwarded_allow_ips=proxies,
-    )
+    try:
+        uvicorn.run(
+            app,
+            host=settings.host,
+            port=settings.port,
+            server_header=False,
+            access_log=False,  # our own names the request
+            proxy_headers=bool(proxies),
+            forwarded_allow_ips=proxies,
+        )
+    finally:
+        traces.stop()

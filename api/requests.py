@@ -6,6 +6,7 @@ import re
 import time
 import uuid
 from collections.abc import Mapping
+from typing import Any
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -16,6 +17,8 @@ from structlog.contextvars import bound_contextvars
 
 from api.access.masking import masked
 from api.problems import unexpected
+from api.requested import Requested
+from lake.signals.traces import span
 
 log = structlog.get_logger()
 
@@ -26,7 +29,7 @@ SAFE_HEADERS: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
 }
 GONE = 499  # as nginx has it; nobody is there to read it, but it is noted
-QUIET = ("/healthz", "/readyz")  # asked every few seconds, by machines
+QUIET = ("/healthz", "/readyz", "/metrics")  # asked every few seconds, by machines
 _SANE = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
@@ -38,10 +41,12 @@ class Requests:
 
     Args:
         app: The application inside.
+        requested: Counts them.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, requested: Requested | None = None) -> None:
         self._app = app
+        self._requested = requested or Requested()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection; what is not HTTP passes as it is."""
@@ -50,8 +55,27 @@ class Requests:
             return
         number = _given(scope) or uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = number
-        with bound_contextvars(request_id=number):
-            await self._answer(scope, receive, _Told(send, number))
+        caller = Headers(scope=scope)
+        with (
+            bound_contextvars(request_id=number),
+            span("request", parent=caller, request_id=number) as traced,
+        ):
+            await self._counted(scope, receive, _Told(send, number), traced)
+
+    async def _counted(
+        self, scope: Scope, receive: Receive, told: _Told, traced: Any
+    ) -> None:
+        begun = time.perf_counter()
+        try:
+            await self._answer(scope, receive, told)
+        finally:
+            seconds = time.perf_counter() - begun
+            route = route_of(scope)
+            self._requested.count(scope["method"], route, told.status, seconds)
+            if traced is not None:
+                traced.update_name(f"{scope['method']} {route}")
+                traced.set_attribute("http.route", str(route))
+                traced.set_attribute("http.response.status_code", told.status)
 
     async def _answer(self, scope: Scope, receive: Receive, told: _Told) -> None:
         begun = time.perf_counter()
@@ -97,6 +121,11 @@ class _Told:
             for name, value in SAFE_HEADERS.items():
                 headers.setdefault(name, value)
         await self._send(message)
+
+
+def route_of(scope: Scope) -> str | None:
+    """Return the path of a request's route as declared; None: there is no route."""
+    return getattr(scope.get("route"), "path", None)
 
 
 def _given(scope: Scope) -> str | None:

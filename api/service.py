@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from api.cursors import Cursors
+from api.requested import Requested
 from api.throttles import Throttle
 from api.turns import Turns
 from lake.settings import Settings
@@ -19,12 +20,14 @@ class Service:
         throttle: How often one caller may ask.
         turns: How many are answered at once.
         settings: Where the lake is, and the limits of a question.
+        requested: Counts what is asked.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._lock = threading.Lock()
         self._engine: Engine | None = None
+        self.requested = Requested()
         self.cursors = Cursors.of(settings)
         self.throttle = Throttle(settings.rate_per_minute, settings.rate_burst)
         self.turns = Turns(

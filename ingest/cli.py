@@ -260,6 +260,7 @@ def _expected_seconds(plan: Plan, settings: Settings) -> float:
 
 
 def _tell(summary: Summary) -> None:
+    summary.tell()
     if not sys.stdout.isatty():
         _print_json({name: getattr(summary, name) for name in CONTRACT})
         return

@@ -29,6 +29,8 @@ from ingest.writes import lake_writes
 from lake.catalog import Lake
 from lake.errors import LakeMissing, SourceError
 from lake.settings import Settings
+from lake.signals.run import go_on
+from lake.signals.traces import span
 from lake.snapshots import head_id
 from lake.tables import FLOWS
 
@@ -148,25 +150,31 @@ class Ingest:
     def _attribute(self) -> None:
         """Attribute anew what the inventory has reopened."""
         if self._request.settle:
-            self._settler.attribute(now=datetime.now(UTC))
+            with span("attribute"):
+                self._settler.attribute(now=datetime.now(UTC))
 
     def _settle(self) -> None:
         """Settle the hours that are due; then ledgers and roll-ups follow."""
-        now = datetime.now(UTC)
-        if self._request.settle and self._settler.settle_due(now=now).added:
-            self._loader.follow()
+        if self._request.settle:
+            with span("settle"):
+                settled = self._settler.settle_due(now=datetime.now(UTC))
+            if settled.added:
+                self._loader.follow()
         if self._request.roll_up and self._lake.settings.rollups:
-            with lake_writes():
+            with lake_writes(), span("roll_up"):
                 roll_up(self._lake)
 
     def _between(self) -> None:
         """Do what another run would do meanwhile: a queue is followed for weeks."""
         self._attribute()
         self._settle()
+        self.summary.tell()
+        go_on()
 
     def _load_listed(self) -> None:
         with decoding_made_ready():
-            known, plan = self.plan()
+            with span("plan"):
+                known, plan = self.plan()
             self._on_plan(plan)
             self._loader.load(known, plan, ended=lambda: self._stop.asked)
 

@@ -26,6 +26,7 @@ from lake.catalog import Lake
 from lake.errors import BatchExpired, CommitConflict
 from lake.expire import expire
 from lake.follow import follow_all
+from lake.signals.traces import span
 from lake.tables import TABLES
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class Loader:
         Raises:
             LakeError: The lake cannot be read or written.
         """
-        with lake_writes():
+        with lake_writes(), span("follow"):
             follow_all(self._lake)
             for table in TABLES.values():
                 expire(self._lake, table, keep=self._lake.settings.snapshots_kept)
@@ -142,7 +143,8 @@ class Loader:
             if known is None:
                 known = Known(self._lake)
                 wanted = self._still_wanted(known, wanted, op=op)
-            unread |= self._load_batch(known, wanted, op=op)
+            with span("batch", op=op, objects=len(wanted)):
+                unread |= self._load_batch(known, wanted, op=op)
             known = None
             self.follow()
         return unread

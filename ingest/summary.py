@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
 
 from ingest.source import Tally
 from lake.errors import SourceError
+from lake.signals.run import note, tell
 
 FAILURES_KEPT = 1000  # to name; a long run would gather them without end
+QUANTILES = (0.5, 0.95, 1.0)
+NUMBERS = ("objects", "skipped", "failed", "whole", "lines", "headers", "flows",
+           "silences", "quarantined", "copies", "differing", "rewritten",
+           "outside_window", "ignored", "snapshot")  # fmt: skip
+LAG_DIGITS = 3  # so that a run of any length keeps few
 
 
 @dataclass(slots=True)
@@ -20,6 +29,7 @@ class Summary:
         differing: Copies that are not what was read; see ``Plan``.
         ignored: Events on a queue that say of no new log.
         failures: The last of what failed.
+        lags: Objects by the seconds from their last record to their commit, rounded.
     """
 
     objects: int = 0
@@ -39,6 +49,7 @@ class Summary:
     outside_window: int = 0
     ignored: int = 0
     failures: list[SourceError] = field(default_factory=list)
+    lags: Counter[int] = field(default_factory=Counter)
 
     def count(self, tallies: Sequence[Tally]) -> None:
         """Add the objects of a committed batch."""
@@ -48,6 +59,31 @@ class Summary:
                      "outside_window"):  # fmt: skip
             total = getattr(self, name) + sum(getattr(t, name) for t in tallies)
             setattr(self, name, total)
+        now = datetime.now(UTC)
+        ends = (t.last_end for t in tallies if t.last_end is not None)
+        self.lags.update(_rounded((now - end).total_seconds()) for end in ends)
+
+    def lag(self, quantile: float) -> int | None:
+        """Return the lag that so large a share of the objects read do not exceed."""
+        wanted, found = quantile * self.lags.total(), 0
+        for seconds in sorted(self.lags):
+            found += self.lags[seconds]
+            if found >= wanted:
+                return seconds
+        return None
+
+    def tell(self) -> None:
+        """Let the run say it: in its last log line and as metrics."""
+        numbers = {name: getattr(self, name) for name in NUMBERS}
+        note(**numbers, lag_p95_s=self.lag(0.95))
+        for result, number in _by_result(numbers):
+            tell("flowlake_ingest_objects", number, result)
+        for name in ("headers", "flows", "silences", "quarantined"):
+            tell("flowlake_ingest_lines", numbers[name], name)
+        for quantile in QUANTILES:
+            seconds = self.lag(quantile)
+            if seconds is not None:
+                tell("flowlake_ingest_lag_seconds", seconds, f"{quantile:g}")
 
     def fail(self, *errors: SourceError) -> None:
         """Add what failed."""
@@ -61,3 +97,18 @@ class Summary:
         if not (self.failed or self.whole):
             return 0
         return 1 if self.objects or self.skipped else 3
+
+
+def _by_result(numbers: dict[str, Any]) -> list[tuple[str, int]]:
+    return [
+        ("read", numbers["objects"]),
+        ("known", numbers["skipped"]),
+        ("failed", numbers["failed"]),
+        ("quarantined_whole", numbers["whole"]),
+    ]
+
+
+def _rounded(seconds: float) -> int:
+    """Round to three digits: a backlog's lags are as many as its objects."""
+    whole = round(max(seconds, 0))
+    return round(whole, min(LAG_DIGITS - len(str(whole)), 0))

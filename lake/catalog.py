@@ -107,18 +107,23 @@ class Lake:
         """The lake's place, for messages."""
         return self._location or f"catalog {self.settings.catalog.get('uri', '')}"
 
+    @property
+    def location(self) -> str | None:
+        """The folder that holds the tables' folders; None: the catalog decides."""
+        return self._location.rstrip("/") if self._location else None
+
     def evidence_root(self) -> str:
         """Return the folder of evidence, which lies outside every table."""
         if self.settings.evidence:
             return self.settings.evidence.rstrip("/")
-        if self._location:
-            return f"{self._location.rstrip('/')}/evidence"
+        if self.location:
+            return f"{self.location}/evidence"
         flows = self.load(TABLES["flows"]).location().rstrip("/")
         return f"{flows.rsplit('/', 1)[0]}/evidence"
 
     def _create(self, table: Table) -> IcebergTable:
         schema = iceberg_schema(table)
-        place = f"{self._location.rstrip('/')}/{table.name}" if self._location else None
+        place = f"{self.location}/{table.name}" if self.location else None
         identifier = (self.settings.namespace, table.name)
         try:
             with _catalog_errors(f"create {table.name}"):

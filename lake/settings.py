@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from tomllib import TOMLDecodeError
 from typing import Any, Literal
 
+import structlog
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
@@ -18,6 +22,10 @@ from pydantic_settings.exceptions import SettingsError as UnreadableSetting
 
 from lake.errors import SettingsError
 
+log = structlog.get_logger()
+
+PREFIX = "FLOWLAKE_"
+NO_SETTING = ("FLOWLAKE_DEBUG",)  # it says how errors are shown, before any is read
 MIB = 1024 * 1024
 SigningAlgorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512",
@@ -29,7 +37,7 @@ class Settings(BaseSettings):
     """The settings of one process: ``FLOWLAKE_…``, then ``flowlake.toml``."""
 
     model_config = SettingsConfigDict(
-        env_prefix="FLOWLAKE_", toml_file="flowlake.toml", frozen=True, extra="forbid"
+        env_prefix=PREFIX, toml_file="flowlake.toml", frozen=True, extra="forbid"
     )
 
     lake: str = Field("./lake", description="Directory of the embedded lake.")
@@ -112,6 +120,40 @@ class Settings(BaseSettings):
     )
     target_file_bytes: int = Field(
         256 * MIB, ge=1, description="Size of a compacted data file."
+    )
+
+    slo_freshness_minutes: float = Field(
+        15.0,
+        gt=0,
+        description="Objective: 95 % of objects are read so many minutes after their "
+        "last record ended, or sooner.",
+    )
+    slo_recency_minutes: float = Field(
+        30.0,
+        gt=0,
+        description="Objective: the newest record ended so many minutes ago, or later.",
+    )
+    slo_completeness: float = Field(
+        0.99,
+        gt=0,
+        le=1,
+        description="Objective: share of expected intervals that were heard of.",
+    )
+    slo_window_hours: int = Field(
+        24, ge=2, le=24 * 31, description="Hours that the objectives look back."
+    )
+    metrics_dir: str | None = Field(
+        None,
+        description="Folder where each run leaves its Prometheus metrics in a file, "
+        "such as node_exporter's textfile folder.",
+    )
+    pushgateway: str | None = Field(
+        None, description="Prometheus Pushgateway that each run's metrics are sent to."
+    )
+    traces: bool = Field(
+        False,
+        description="Send OpenTelemetry traces, to where OTEL_EXPORTER_OTLP_ENDPOINT "
+        "says.",
     )
 
     query_timeout_s: float = Field(30.0, gt=0, description="Limit of one question.")
@@ -282,6 +324,7 @@ def load_settings(**overrides: Any) -> Settings:
     Raises:
         SettingsError: A value does not fit; the message names the variable.
     """
+    _warn_of_unknown(tuple(name for name in os.environ if name.startswith(PREFIX)))
     given = {k: v for k, v in overrides.items() if v is not None}
     try:
         return Settings(**given)
@@ -298,3 +341,14 @@ def load_settings(**overrides: Any) -> Settings:
         ) from None
     except (TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise SettingsError(f"flowlake.toml cannot be read: {error}") from None
+
+
+@cache  # once a process, however often settings are read
+def _warn_of_unknown(given: tuple[str, ...]) -> None:
+    """Say which variables are no setting: a name that is mistyped does nothing."""
+    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    for name in given:
+        if name.upper() not in known and name not in NO_SETTING:
+            near = get_close_matches(name.upper(), known, n=1)
+            log.warning("setting_unknown", name=name, meant=near[0] if near else None,
+                        do="`flowlake settings` prints all")  # fmt: skip

@@ -33,6 +33,8 @@ from pyiceberg.table.update.snapshot import (
 
 from lake.catalog import Lake
 from lake.errors import BatchExpired, CommitConflict, CommitUnknown, LakeError
+from lake.signals.run import count_commit
+from lake.signals.traces import span
 from lake.snapshots import COMMIT_ID, OP, above, find_commit, head_id
 from lake.tables import Table
 
@@ -146,15 +148,18 @@ def commit(
     for attempt in range(COMMIT_ATTEMPTS):
         if datetime.now(UTC) - change.begun > MAX_BATCH_AGE:
             raise BatchExpired(f"batch {change.commit_id} was begun {change.begun}")
-        failure = _try_commit(base, change)
+        with span("commit", table=table.name, op=change.op):
+            failure = _try_commit(base, change)
         current = _reload(lake, table, sleep=sleep)
         landed = find_commit(current, change.commit_id)
         if landed is not None:
+            count_commit("landed")
             log.info("committed", table=table.name, op=change.op,
                      commit_id=change.commit_id, id=landed.snapshot_id)  # fmt: skip
             return landed
         moved = head_id(current) != head_id(base)
         failures = 0 if moved else failures + 1
+        count_commit("beaten" if moved else "unclear")
         if failures == FAILED_ATTEMPTS:
             break
         base = _rebase(base, current, check)

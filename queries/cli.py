@@ -6,13 +6,14 @@ import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pyarrow as pa
 import typer
 
 from lake.errors import UsageError
 from lake.settings import load_settings
+from lake.signals.run import run_of
 from queries import alerting, formats, tables
 from queries.answers import Answer, Question, answer, pose
 from queries.catalogue import describe, find_report, load_catalogue
@@ -21,7 +22,7 @@ from queries.engine import Engine
 from queries.output import check_writable, opened
 from queries.shell import run_shell
 from queries.sqldoor import SqlDoor
-from queries.status import lake_status, status_lines
+from queries.status import check_status, lake_status, status_lines
 
 FormatOption = Annotated[
     str | None,
@@ -182,17 +183,39 @@ def sql(
                 _write_rows(reader, kind, output)
 
 
-def status(*, format_: FormatOption = None, output: OutputOption = None) -> None:
-    """Say what the lake holds, how fresh it is, and what could not be read."""
+def status(
+    *,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Exit with 1 if an objective is missed"),
+    ] = False,
+    format_: FormatOption = None,
+    output: OutputOption = None,
+) -> None:
+    """Say what the lake holds, how fresh and complete it is, what could not be read.
+
+    With --check, for a scheduler: exit code 0 if every objective (FLOWLAKE_SLO_…) is
+    met, 1 if one is missed, 3 if the lake cannot be read; metrics go where
+    FLOWLAKE_METRICS_DIR or FLOWLAKE_PUSHGATEWAY say.
+    """
     kind = format_of(format_, output)
     if kind not in ("table", "json"):
         raise UsageError(f"--format {kind}: status is table or json")
+    if not check:
+        _show_status(kind, output)
+        return
+    with run_of("status"):
+        raise typer.Exit(check_status(_show_status(kind, output)))
+
+
+def _show_status(kind: str, output: Path | None) -> dict[str, Any]:
     with Engine(load_settings()) as engine:
         found = lake_status(engine, now=datetime.now(UTC))
     if kind == "json":
         _write_text(formats.json_text(found) + "\n", output)
     else:
         _write_text(status_lines(found), output)
+    return found
 
 
 def given_filters(where: Iterable[str], **options: str | None) -> dict[str, list[str]]:

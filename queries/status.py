@@ -6,19 +6,26 @@ import io
 from datetime import datetime
 from typing import Any
 
+import structlog
 from pyiceberg.table import Table as IcebergTable
 from rich.console import Console
 from rich.table import Table as Grid
 
 from lake.errors import FollowerStopped
 from lake.follow import unabsorbed
+from lake.signals.run import note, tell
 from lake.snapshots import ancestry, mark_of
 from lake.tables import FLOWS, HEADS, LEDGERS, ROLLUPS, TABLES, Table
 from queries.engine import Engine, Pinned
+from queries.gauges import values_of
+from queries.health import health_of, missed, objective_lines
 from queries.says import counted
 from queries.spelling import iso
 from queries.statements import statement
 
+log = structlog.get_logger()
+
+EXIT_MISSED = 1
 LEDGER_NAMES = [ledger.name for ledger in LEDGERS]
 
 
@@ -31,8 +38,9 @@ def lake_status(engine: Engine, *, now: datetime) -> dict[str, Any]:
 
     Returns:
         ``lake``, ``tables``, ``data_through``, ``lag_s``, ``objects``, ``silences``,
-        ``quarantine`` by reason, and ``followers`` with the snapshots that each has
-        still to absorb (null: it stopped, see `flowlake repair`).
+        ``quarantine`` by reason, ``followers`` with the snapshots that each has
+        still to absorb (null: it stopped, see `flowlake repair`), and of the window
+        of the objectives ``window`` and ``objectives``, see `queries.health`.
     """
     pinned = engine.pin(list(TABLES))
     plans = [engine.plan(pinned[name]) for name in LEDGER_NAMES]
@@ -40,17 +48,41 @@ def lake_status(engine: Engine, *, now: datetime) -> dict[str, Any]:
         objects = session.query(statement("meta/objects")).to_pylist()[0]
         silences = session.query(statement("meta/silences")).to_pylist()
         reasons = session.query(statement("meta/quarantine")).to_pylist()
+    followers = _followers(pinned)
+    health = health_of(engine, pinned, objects, followers, now=now)
     through: datetime | None = objects.pop("data_through")
     return {
         "lake": engine.lake.where,
         "tables": {name: _table(p.stored) for name, p in pinned.items()},
         "data_through": _iso(through),
         "lag_s": round((now - through).total_seconds()) if through else None,
-        "objects": {**objects, "last_ingested": _iso(objects["last_ingested"])},
+        "objects": {
+            **objects,
+            "first_ingested": _iso(objects["first_ingested"]),
+            "last_ingested": _iso(objects["last_ingested"]),
+        },
         "silences": {row["log_status"]: row["records"] for row in silences},
         "quarantine": {row["reason"]: row["rows"] for row in reasons},
-        "followers": _followers(pinned),
+        "followers": followers,
+        **health,
     }
+
+
+def check_status(status: dict[str, Any]) -> int:
+    """Log each objective that is missed, set the run's metrics, return the exit code.
+
+    Args:
+        status: As `lake_status` returns it.
+    """
+    for name, samples in values_of(status).items():
+        for labels, value in samples.items():
+            tell(name, value, *labels)
+    found = missed(status)
+    for each in found:
+        log.error("slo_missed", **{k: each[k] for k in
+                  ("slo", "value", "target", "unit", "do")})  # fmt: skip
+    note(missed=[each["slo"] for each in found])
+    return EXIT_MISSED if found else 0
 
 
 def status_lines(status: dict[str, Any]) -> str:
@@ -90,7 +122,7 @@ def _sentences(status: dict[str, Any]) -> list[str]:
         else:
             late = counted(count, "snapshot")
             lines.append(f"{name} is {late} behind: the next ingest absorbs them")
-    return lines
+    return [*lines, *objective_lines(status)]
 
 
 def _counts(counts: dict[str, int]) -> str:

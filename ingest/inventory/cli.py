@@ -22,6 +22,7 @@ from ingest.stop import SIGNALS
 from lake.catalog import Lake
 from lake.errors import SourceError, UsageError
 from lake.settings import load_settings
+from lake.signals.run import go_on
 
 if TYPE_CHECKING:
     from ingest.inventory.kubernetes.api import Api
@@ -222,6 +223,7 @@ def _watch(
             told.take(pending, record(lake, pending, goes_on=told.sightings > 0))
             pending.clear()
             flushed = time.monotonic()
+            go_on(**told.numbers())
 
         def take(sighting: Sighting) -> None:
             pending.append(sighting)

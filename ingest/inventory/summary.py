@@ -6,11 +6,13 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import typer
 
 from ingest.inventory.sighting import Sighting
 from ingest.inventory.store import Recorded
+from lake.signals.run import note
 from lake.tables import CONFIGURATIONS, IDENTITIES
 
 
@@ -39,9 +41,9 @@ class Told:
             if name == IDENTITIES.name:
                 self.snapshot = recorded.snapshot or self.snapshot
 
-    def tell(self) -> int:
-        """Print one JSON line; return the exit code."""
-        line = {
+    def numbers(self) -> dict[str, Any]:
+        """Return what has been done so far."""
+        return {
             "scopes": sorted(self.scopes),
             "sightings": self.sightings,
             "identities": self.rows.get(IDENTITIES.name, 0),
@@ -54,9 +56,14 @@ class Told:
                 {"what": what, "why": why} for what, why in self.failures.items()
             ],
             "snapshot": self.snapshot,
-            "elapsed_s": round(time.monotonic() - self.began, 3),
         }
-        typer.echo(json.dumps(line))
+
+    def tell(self) -> int:
+        """Print one JSON line; return the exit code."""
+        numbers = self.numbers()
+        note(**numbers)
+        elapsed = round(time.monotonic() - self.began, 3)
+        typer.echo(json.dumps({**numbers, "elapsed_s": elapsed}))
         if self.sightings == 0:
             typer.echo(
                 "flowlake: nothing of an inventory was found; see `flowlake inventory "

@@ -5,6 +5,7 @@ SELECT
   CAST(coalesce(sum(size), 0) AS BIGINT) AS bytes,
   CAST(coalesce(sum(lines), 0) AS BIGINT) AS lines,
   CAST(coalesce(sum(quarantined), 0) AS BIGINT) AS quarantined,
+  min(ingested_at) AS first_ingested,
   max(ingested_at) AS last_ingested,
   max(last_end) AS data_through
 FROM sources

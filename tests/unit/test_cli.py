@@ -90,6 +90,13 @@ def test_a_wrong_setting_is_named():
     assert "FLOWLAKE_WORKERS" in done.stderr
 
 
+def test_a_mistyped_setting_is_said_with_the_one_that_is_meant():
+    done = command("settings", FLOWLAKE_WARHOUSE="s3://lake", FLOWLAKE_DEBUG="0")
+    assert done.returncode == 0
+    (line,) = map(json.loads, done.stderr.splitlines())
+    assert (line["name"], line["meant"]) == ("FLOWLAKE_WARHOUSE", "FLOWLAKE_WAREHOUSE")
+
+
 def test_a_lake_that_is_not_there_is_exit_3(tmp_path):
     done = command("sql", "SELECT 1", lake=tmp_path / "none")
     assert done.returncode == 3

@@ -1,0 +1,180 @@
+"""Whether the lake keeps what was promised: how fresh, how complete, and what to do.
+
+What is promised is an operator's setting (``FLOWLAKE_SLO_…``); the numbers are those of
+`flowlake status`, of ``/metrics`` and of the alert rules alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from lake.datafiles import HOUR
+from lake.settings import Settings
+from lake.tables import COVERAGE_HOURLY, SOURCES
+from queries.engine import Engine, Pinned
+from queries.hours import hours_of
+from queries.limits import UNLIMITED
+from queries.spelling import iso
+from queries.statements import statement
+from queries.values import Window
+
+FIRST_HOURS = 2 * HOUR  # of a new lake, in which none can be whole
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """One promise.
+
+    Attributes:
+        slo: Its name.
+        value: What is; null: nobody knows.
+        target: What it should be: at most, of ``completeness`` at least.
+        unit: Of both.
+        met: Whether it is; null: it is too early to say.
+        do: What to do if it is not.
+    """
+
+    slo: str
+    value: float | None
+    target: float
+    unit: str
+    met: bool | None
+    do: str
+
+
+def health_of(
+    engine: Engine,
+    pinned: Mapping[str, Pinned],
+    objects: Mapping[str, Any],
+    followers: Mapping[str, int | None],
+    *,
+    now: datetime,
+) -> dict[str, Any]:
+    """Return the numbers of the objectives' window, and the objectives.
+
+    Args:
+        engine: Over the lake.
+        pinned: Its tables.
+        objects: What ``meta/objects`` says of all that was read.
+        followers: What each has still to absorb; None: it has stopped.
+        now: The end of the window; UTC.
+    """
+    settings = engine.settings
+    since = now - timedelta(hours=settings.slo_window_hours)
+    fresh = _fresh(engine, pinned[SOURCES.name], since)
+    hours = _hours(engine, pinned[COVERAGE_HOURLY.name], since, now)
+    found = {
+        "since": iso(since),
+        **fresh,
+        "completeness": _share(hours, "heard", "expected"),
+        "unsettled": _share(hours, "unsettled", "records"),
+        "attributed": _share(hours, "attributed", "sides"),
+        "skipped": hours.get("skipped", 0),
+    }
+    stopped = sum(behind is None for behind in followers.values())
+    objectives = [
+        _recency(objects["data_through"], settings, now=now),
+        _freshness(found, settings, is_new=_is_new(objects, settings, now)),
+        _completeness(found, settings, is_new=_is_new(objects, settings, now)),
+        Objective("followers", stopped, 0, "stopped", stopped == 0,
+                  "run `flowlake repair`, which makes them anew"),
+    ]  # fmt: skip
+    return {"window": found, "objectives": [asdict(each) for each in objectives]}
+
+
+def missed(status: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the objectives of a status that are not met."""
+    return [each for each in status["objectives"] if each["met"] is False]
+
+
+def objective_lines(status: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence for each objective."""
+    for each in status["objectives"]:
+        is_share = each["unit"] == "share"
+        word = {True: "met", False: "MISSED", None: "not known yet"}[each["met"]]
+        value = "unknown" if each["value"] is None else f"{each['value']:g}"
+        bound = "at least" if is_share else "at most"
+        line = f"{each['slo']}: {word}: {value} {each['unit']}, {bound} "
+        line += f"{each['target']:g} wanted"
+        yield line if each["met"] is not False else f"{line}: {each['do']}"
+
+
+def _fresh(engine: Engine, sources: Pinned, since: datetime) -> dict[str, Any]:
+    with engine.session([engine.plan(sources)]) as session:
+        return dict(
+            session.query(statement("meta/fresh"), {"since": since}).to_pylist()[0]
+        )
+
+
+def _hours(
+    engine: Engine, coverage: Pinned, since: datetime, now: datetime
+) -> dict[str, int]:
+    """Return the sums of the whole hours within a window that are old enough."""
+    lateness = timedelta(minutes=engine.settings.lateness_minutes)
+    first = _hour(since) + HOUR
+    last = _hour(now - lateness)
+    if last <= first:
+        return {}
+    window = Window(first, last)
+    return hours_of(engine, coverage, window, UNLIMITED).sums(window)
+
+
+def _hour(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)
+
+
+def _is_new(objects: Mapping[str, Any], settings: Settings, now: datetime) -> bool:
+    """Whether the lake is too young for any of its hours to be whole."""
+    first = objects["first_ingested"]
+    young = timedelta(minutes=settings.lateness_minutes) + FIRST_HOURS
+    return first is None or bool(now - first < young)
+
+
+def _recency(
+    through: datetime | None, settings: Settings, *, now: datetime
+) -> Objective:
+    target = settings.slo_recency_minutes
+    value = None if through is None else round((now - through).total_seconds() / 60, 1)
+    return Objective(
+        "recency", value, target, "minutes", value is not None and value <= target,
+        "see that `flowlake ingest` runs, that it finds objects, and that AWS "
+        "delivers them",
+    )  # fmt: skip
+
+
+def _freshness(
+    found: Mapping[str, Any], settings: Settings, *, is_new: bool
+) -> Objective:
+    seconds, target = found["lag_p95_s"], settings.slo_freshness_minutes
+    value = None if seconds is None else round(seconds / 60, 1)
+    return Objective(
+        "freshness", value, target, "minutes", _at_most(value, target, is_new=is_new),
+        "run `flowlake ingest` more often, or by --follow-sqs; `flowlake report "
+        "freshness` says which flow log is late",
+    )  # fmt: skip
+
+
+def _completeness(
+    found: Mapping[str, Any], settings: Settings, *, is_new: bool
+) -> Objective:
+    share, target = found["completeness"], settings.slo_completeness
+    lacking = None if share is None else -share
+    return Objective(
+        "completeness", share, target, "share",
+        _at_most(lacking, -target, is_new=is_new),
+        "`flowlake report coverage --by observer` says what is missing, `flowlake "
+        "verify` whether objects are",
+    )  # fmt: skip
+
+
+def _at_most(value: float | None, target: float, *, is_new: bool) -> bool | None:
+    if value is None:
+        return None if is_new else False
+    return value <= target
+
+
+def _share(counts: Mapping[str, int], part: str, whole: str) -> float | None:
+    return round(counts.get(part, 0) / counts[whole], 4) if counts.get(whole) else None
