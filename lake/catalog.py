@@ -51,7 +51,7 @@ class Lake:
         self.settings = settings
         with _catalog_errors("open the catalog"):
             self.catalog = _open_catalog(settings, create=create)
-            if create:
+            if create and not self.catalog.namespace_exists(settings.namespace):
                 with suppress(NamespaceAlreadyExistsError):
                     self.catalog.create_namespace(settings.namespace)
         self._location = settings.warehouse or _embedded_warehouse(settings)

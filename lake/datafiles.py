@@ -161,6 +161,8 @@ class DataFileWriter:
         """Return the one hour since 1970 (head) or day (ledger) of the rows."""
         if self.table.is_head:
             return _hour(self.table.name, rows["start_time"])
+        if "day" not in rows.column_names:  # null in all rows, so no file has it
+            return None
         days = pc.unique(rows["day"]).to_pylist()
         if len(days) != 1:
             raise BadDataFile(f"{self.table.name}: one file for the days {days}")

@@ -288,8 +288,9 @@ class Settings(BaseSettings):
     )
     audit: str | None = Field(
         None,
-        description="File that every request is noted in, one JSON line each; default: "
-        "audit.jsonl in the lake directory where keys or tokens are asked for.",
+        description="File that every request is noted in, one JSON line each; `-`: "
+        "standard output; default: audit.jsonl in the lake directory where keys or "
+        "tokens are asked for.",
     )
 
     @classmethod

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
+from functools import partial
 from pathlib import Path
 
 import boto3
@@ -19,7 +20,7 @@ from demo.simulate import simulate
 from demo.spec import SimulationSpec
 from ingest.job import Ingest, Request
 from lake.settings import load_settings
-from tests import servers
+from tests import checks, servers
 from tests.lakes import open_lake
 
 # No test asserts a time, and none fails by the luck of a draw: `make explore` draws.
@@ -142,9 +143,20 @@ def answered(world, tmp_path_factory, _clean_environment):
 @pytest.fixture(scope="session")
 def duckdb_15():
     """A folder with DuckDB 1.5 in it, for the path of another process."""
-    lock = Path(__file__).with_name("duckdb-1.5.lock")
+    return _installed("duckdb-1.5.lock")
+
+
+@pytest.fixture(scope="session")
+def checkov():
+    """Give what runs checkov; see `tests.checks`."""
+    return partial(checks.checkov, _installed("checkov.lock"))
+
+
+def _installed(lock_name):
+    """Return the folder of what a lock names, which the first run installs."""
+    lock = Path(__file__).with_name(lock_name)
     digest = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()[:12]
-    place = lock.parents[1] / ".cache" / f"duckdb-1.5-{digest}"
+    place = lock.parents[1] / ".cache" / f"{lock.stem}-{digest}"
     if not place.exists():
         _install(lock, place)
     return place
@@ -155,12 +167,12 @@ def _install(lock, place):
     place.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent) as fresh:
         done = subprocess.run(
-            [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps",
-             "--disable-pip-version-check", "--require-hashes", "--target",
+            [checks.tool("uv"), "pip", "install", "--quiet", "--no-deps",
+             "--python", sys.executable, "--require-hashes", "--target",
              f"{fresh}/it", "-r", str(lock)],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode:
-            pytest.skip(f"DuckDB 1.5 cannot be installed: {done.stderr.strip()[-200:]}")
+            pytest.skip(f"{lock.name}: not installed: {done.stderr.strip()[-200:]}")
         with contextlib.suppress(OSError):  # another process was first
             Path(f"{fresh}/it").rename(place)

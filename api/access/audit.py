@@ -25,6 +25,7 @@ from lake.settings import Settings
 log = structlog.get_logger()
 
 FILE = "audit.jsonl"
+STANDARD_OUTPUT = "-"
 MOST = 2_000  # characters of one value
 # What was asked is kept whole: a filter of 4,000 characters, escaped; any SQL taken.
 MOST_OF: Mapping[str, int] = {"query": 16_000, "sql": 50_000}
@@ -34,7 +35,9 @@ _SECRET_NAME = re.compile(r"key|token|secret|password|auth|credential", re.IGNOR
 class AuditLog:
     """The file that lines are added to; safe to share between threads and processes.
 
-    It is opened for each line, so it may be moved away at any time.
+    It is opened for each line, so it may be moved away at any time. ``-`` is standard
+    output, for containers whose output is collected: /dev/stdout cannot be opened by a
+    user whom its pipe does not belong to.
 
     Args:
         settings: Where it is.
@@ -73,14 +76,21 @@ class AuditLog:
             log.error("audit_not_written", path=str(self.path), cause=str(error))  # noqa: TRY400
 
     def _append(self, text: bytes) -> None:
+        if str(self.path) == STANDARD_OUTPUT:
+            _write_whole(1, text)
+            return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
         descriptor = os.open(self.path, flags, 0o600)
         try:
-            if text and os.write(descriptor, text) != len(text):
-                raise OSError(None, "the disk took only a part of the line")
+            _write_whole(descriptor, text)
         finally:
             os.close(descriptor)
+
+
+def _write_whole(descriptor: int, text: bytes) -> None:
+    if text and os.write(descriptor, text) != len(text):
+        raise OSError(None, "the disk took only a part of the line")
 
 
 class Audit:

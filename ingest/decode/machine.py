@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
+import os
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +18,34 @@ import numba
 _HERE = Path(__file__).parent
 _SOURCES = sorted(_HERE.glob("*.py"))
 _STATE = hashlib.sha256(b"".join(path.read_bytes() for path in _SOURCES)).hexdigest()
+_KEPT = _HERE / "__pycache__" / f"compiled-{_STATE[:16]}"
+
+
+def folder_of(kept: Path) -> Path:
+    """Return the folder that machine code is read from and written to.
+
+    Numba takes none that it cannot write to. In an image, whose files can only be read,
+    what was compiled as that was made is copied, for this process alone: who could
+    write to a shared folder could make others run what he likes.
+
+    Args:
+        kept: The folder beside the source.
+    """
+    if not kept.is_dir() or os.access(kept, os.W_OK):
+        return kept
+    try:
+        copy = Path(tempfile.mkdtemp(prefix="flowlake-compiled-"))
+        atexit.register(shutil.rmtree, copy, ignore_errors=True)
+        shutil.copytree(kept, copy, dirs_exist_ok=True, copy_function=shutil.copyfile)
+    except OSError:
+        return kept  # then every process compiles anew
+    for place in (copy, *copy.iterdir()):
+        place.chmod(0o700)  # folders take on what the read-only ones allow
+    return copy
+
+
 if not numba.config.CACHE_DIR:
-    numba.config.CACHE_DIR = str(_HERE / "__pycache__" / f"compiled-{_STATE[:16]}")
+    numba.config.CACHE_DIR = str(folder_of(_KEPT))
 
 # References to arrays are not counted: nothing is allocated in compiled code, its
 # caller holds every array, and counting takes as long as all the rest (measured).

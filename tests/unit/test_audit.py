@@ -257,3 +257,10 @@ def test_each_line_is_one_write_to_the_end(settings, monkeypatch):
 def test_a_request_id_is_taken_over(settings, client):
     client.get("/v1/reports", headers={"x-request-id": "abc-1"})
     assert lines(settings)[0]["request_id"] == "abc-1"
+
+
+def test_a_hyphen_is_standard_output(capfd):
+    log = AuditLog(load_settings(audit="-"))
+    log.check()
+    log.write({"who": "dashboard"})
+    assert capfd.readouterr().out == '{"who": "dashboard"}\n'

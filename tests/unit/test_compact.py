@@ -7,14 +7,16 @@ import pyarrow as pa
 import pytest
 
 import lake.compact
+from ingest.job import Ingest, Request
 from lake.compact import compact
 from lake.datafiles import DataFileWriter
 from lake.errors import CommitConflict
 from lake.rewrite import ATTEMPTS, live_files, swap
 from lake.settings import load_settings
 from lake.store import Change, commit
-from lake.tables import FLOWS
+from lake.tables import FLOWS, SOURCES
 from tests.lakes import open_lake
+from tests.samples import BEGIN, V2, record
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 HOURS = 3
@@ -119,3 +121,17 @@ def test_a_file_gone_before_the_swap_begins_is_a_conflict_at_once(lake_, monkeyp
     with pytest.raises(CommitConflict, match="rewritten meanwhile"):
         swap(lake_, FLOWS, files, op="compact")
     assert attempts == []
+
+
+def test_a_ledger_of_objects_without_a_day_in_their_keys_is_merged(tmp_path):
+    settings = load_settings(lake=str(tmp_path / "lake"))
+    with open_lake(settings) as lake_:
+        for number in range(2):
+            log = tmp_path / "logs" / f"{number}.log"
+            log.parent.mkdir(exist_ok=True)
+            log.write_text("\n".join([V2, record(number, BEGIN + number), ""]))
+            Ingest(lake_, Request((str(log),))).run()
+        assert compact(lake_, SOURCES).rows == 2
+        kept = lake_.load(SOURCES).scan().to_arrow()
+        assert kept["day"].to_pylist() == [None, None]
+        assert len(live_files(lake_.load(SOURCES))) == 1
