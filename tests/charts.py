@@ -13,7 +13,6 @@ NAME = "flow"
 NAMESPACE = "lakes"
 # Of the Prometheus operator, whose schemas Kubernetes does not have.
 FOREIGN = ("ServiceMonitor", "PrometheusRule")
-HAS_RULES = (CHART / "files" / "flowlake-rules.yaml").is_file()
 
 MINIMAL = {
     "image": {"repository": "images.example/flowlake"},
@@ -73,7 +72,7 @@ EVERYTHING = merged(
             "labels": {"release": "prometheus"},
             "keySecret": {"name": "flowlake", "key": "status"},
         },
-        "prometheusRule": {"enabled": HAS_RULES, "labels": {"release": "prometheus"}},
+        "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
     },
 )
 

@@ -141,8 +141,6 @@ def test_every_command_is_one_that_there_is(manifests):
     for name, made in pods(manifests).items():
         words = container(made)["args"]
         assert "command" not in container(made)  # the image's own entry point
-        if name == "check" and "--check" not in _options("status"):
-            continue  # until `status` has it
         context = parsed(words)
         if context.info_name == "ingest":
             assert context.params["sources"] or context.params["follow_sqs"], name
@@ -343,11 +341,6 @@ def test_monitors_are_off_unless_asked_for(everything):
         "key": "status",
     }
     assert (endpoint["path"], endpoint["port"]) == ("/metrics", "http")
-
-
-def _options(name):
-    command = parsed([name]).command
-    return {option for parameter in command.params for option in parameter.opts}
 
 
 def _asked_of_a_cluster():

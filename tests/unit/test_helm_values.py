@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import yaml
 from helm_python import HelmError, values_from_yaml
 
 from lake.declared import declared, secrets
@@ -10,7 +11,6 @@ from lake.settings import Settings, load_settings
 from tests.charts import (
     CHART,
     EVERYTHING,
-    HAS_RULES,
     MINIMAL,
     container,
     merged,
@@ -188,18 +188,13 @@ def test_other_ways_that_are_enough():
         assert pods(rendered(values))
 
 
-@pytest.mark.skipif(HAS_RULES, reason="the chart has its rules")
-def test_rules_that_are_not_there_are_said_to_be_missing():
-    with pytest.raises(HelmError, match=r"has no files/flowlake-rules\.yaml"):
-        rendered(merged(EVERYTHING, {"prometheusRule": {"enabled": True}}))
-
-
-def test_the_charts_rules_are_those_of_the_application():
+def test_the_charts_rules_are_those_that_promtool_was_asked_of():
     ours = CHART.parents[1] / "prometheus" / "flowlake-rules.yaml"
-    if not ours.exists():
-        pytest.skip("infra/prometheus/flowlake-rules.yaml is not there yet")
     copy = CHART / "files" / "flowlake-rules.yaml"
     assert copy.read_text() == ours.read_text(), "copy it into the chart"
+    made = rendered(merged(EVERYTHING, {"prometheusRule": {"enabled": True}}))
+    (rule,) = [each for each in made if each["kind"] == "PrometheusRule"]
+    assert rule["spec"] == yaml.safe_load(ours.read_text())
 
 
 def test_the_readmes_values_render():
