@@ -41,8 +41,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "settle": ("ingest.settle_cli", "settle", "Decide what needs a second record."),
     "attribute": ("ingest.settle_cli", "attribute", "Attribute reopened hours anew."),
     "compact": ("ingest.settle_cli", "compact", "Merge the files of an hour or day."),
-    "retain": ("ingest.cli", "retain", "Drop old days."),
-    "gc": ("ingest.cli", "gc", "Delete the files that nothing names any more."),
+    "retain": ("ingest.retain_cli", "retain", "Drop old days."),
+    "gc": ("ingest.retain_cli", "gc", "Delete the files that nothing names any more."),
     "repair": ("ingest.cli", "repair", "Rebuild ledgers from evidence and flows."),
     "settings": ("flowlake", "settings", "Print the effective settings."),
 }

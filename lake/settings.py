@@ -7,7 +7,7 @@ from pathlib import Path
 from tomllib import TOMLDecodeError
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, PositiveInt, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -19,6 +19,11 @@ from pydantic_settings.exceptions import SettingsError as UnreadableSetting
 from lake.errors import SettingsError
 
 MIB = 1024 * 1024
+TableName = Literal[
+    "flows", "tgw_flows", "sources", "silences", "quarantine", "identities",
+    "configurations", "edges_hourly", "endpoints_hourly", "rejections_hourly",
+    "coverage_hourly", "edges_daily",
+]  # fmt: skip
 SigningAlgorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512",
     "EdDSA",
@@ -112,6 +117,12 @@ class Settings(BaseSettings):
     )
     target_file_bytes: int = Field(
         256 * MIB, ge=1, description="Size of a compacted data file."
+    )
+
+    retain_days: dict[TableName, PositiveInt] = Field(
+        default_factory=dict,
+        description="Days that `retain` keeps, by table, as JSON: flows, sources, …; "
+        "a table that is not named keeps all.",
     )
 
     query_timeout_s: float = Field(30.0, gt=0, description="Limit of one question.")
@@ -286,8 +297,8 @@ def load_settings(**overrides: Any) -> Settings:
         return Settings(**given)
     except ValidationError as error:
         problems = "; ".join(
-            f"FLOWLAKE_{'_'.join(str(p) for p in e['loc']).upper()}: {e['msg']}"
-            for e in error.errors()
+            f"{_named(e['loc'])}: {e['msg']}"  # never e['input']: it may be a secret
+            for e in error.errors(include_url=False, include_input=False)
         )
         raise SettingsError(problems) from None
     except UnreadableSetting as error:
@@ -297,3 +308,10 @@ def load_settings(**overrides: Any) -> Settings:
         ) from None
     except (TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise SettingsError(f"flowlake.toml cannot be read: {error}") from None
+
+
+def _named(place: tuple[int | str, ...]) -> str:
+    """Return where a value stands: its variable, and what within it."""
+    variable, *within = (str(part) for part in place)
+    of = f" ({', '.join(w for w in within if w != '[key]')})" if within else ""
+    return f"FLOWLAKE_{variable.upper()}{of}"
