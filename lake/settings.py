@@ -5,9 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from tomllib import TOMLDecodeError
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, PositiveInt, SecretStr, ValidationError
+from pydantic import (
+    Field,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -105,6 +111,17 @@ class Settings(BaseSettings):
         60, ge=0, description="An hour is settled so many minutes after its end."
     )
     rollups: bool = Field(True, description="Roll-ups follow at the end of an ingest.")
+    rollup_addresses: Literal["full", "cut", "hashed"] = Field(
+        "full",
+        description="How roll-ups keep internet addresses: `cut` to /24 and /48, or "
+        "`hashed` with FLOWLAKE_ADDRESS_KEY.",
+    )
+    address_key: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="Secret that internet addresses in roll-ups are hashed with; the "
+        "same in every process that fills one lake.",
+    )
 
     snapshots_kept: int = Field(
         100, ge=2, description="Snapshots kept a table, beyond the slowest mark."
@@ -273,6 +290,15 @@ class Settings(BaseSettings):
         """Order the sources: arguments, environment, ``flowlake.toml``."""
         return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls))
 
+    @model_validator(mode="after")
+    def _has_address_key(self) -> Self:
+        if self.rollup_addresses == "hashed" and self.address_key is None:
+            raise ValueError(
+                "FLOWLAKE_ROLLUP_ADDRESSES is hashed: set FLOWLAKE_ADDRESS_KEY to a "
+                "secret of 16 characters or more"
+            )
+        return self
+
     @property
     def lake_path(self) -> Path:
         """The lake directory, absolute."""
@@ -312,6 +338,8 @@ def load_settings(**overrides: Any) -> Settings:
 
 def _named(place: tuple[int | str, ...]) -> str:
     """Return where a value stands: its variable, and what within it."""
+    if not place:
+        return "settings"
     variable, *within = (str(part) for part in place)
     of = f" ({', '.join(w for w in within if w != '[key]')})" if within else ""
     return f"FLOWLAKE_{variable.upper()}{of}"
