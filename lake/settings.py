@@ -107,6 +107,11 @@ class Settings(BaseSettings):
     owner_key: str | None = Field(
         None, description="Tag or label key whose value is the owner, such as team."
     )
+    inventory_labels: tuple[str, ...] = Field(
+        ("*",),
+        description="Keys of Kubernetes labels kept of workloads and services, as "
+        "JSON, with * and ?; `suggest` selects pods by them.",
+    )
     lateness_minutes: int = Field(
         60, ge=0, description="An hour is settled so many minutes after its end."
     )
