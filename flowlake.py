@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 from lake.errors import FlowlakeError
+from lake.secrets import masked
 
 # name: module, function, and what --help says of it without importing them
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -94,6 +96,9 @@ def main() -> None:
     except FlowlakeError as error:
         _tell(error)
         sys.exit(error.exit_code)
+    except Exception as error:  # nobody expected it: as Python would, but masked
+        _tell_traceback(error)
+        sys.exit(1)
     finally:
         _flush_quietly()
 
@@ -126,7 +131,7 @@ def settings() -> None:
     """Print the effective settings as JSON, secrets masked."""
     from lake.settings import load_settings
 
-    typer.echo(json.dumps(load_settings().masked(), indent=2))
+    typer.echo(masked(json.dumps(load_settings().masked(), indent=2)))
 
 
 def configure_logging(level: int) -> None:
@@ -144,6 +149,7 @@ def configure_logging(level: int) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             render,
+            _without_secrets,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
@@ -177,9 +183,21 @@ def _version(asked: bool) -> None:
 
 def _tell(error: FlowlakeError) -> None:
     if os.environ.get("FLOWLAKE_DEBUG") == "1":
-        raise error
+        _tell_traceback(error)
+        return
     for line in (f"flowlake: {error}", *getattr(error, "__notes__", ())):
-        typer.echo(line, err=True)
+        typer.echo(masked(line), err=True)
+
+
+def _tell_traceback(error: Exception) -> None:
+    told = "".join(traceback.format_exception(error))
+    typer.echo(masked(told), err=True, nl=False)
+
+
+def _without_secrets(logger: object, name: str, line: Any) -> str:
+    """Mask secrets in a line of the log."""
+    del logger, name
+    return masked(str(line))
 
 
 def _flush_quietly() -> None:

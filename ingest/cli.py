@@ -25,6 +25,7 @@ from ingest.summary import Summary
 from lake.catalog import Lake
 from lake.errors import LakeError, UsageError
 from lake.repair import repair as repair_ledger
+from lake.secrets import masked
 from lake.settings import Settings, load_settings
 from lake.tables import LEDGERS, ROLLUPS
 
@@ -235,7 +236,8 @@ def _tell(summary: Summary) -> None:
 
 def _tell_failures(console: Console, summary: Summary) -> None:
     for failure in summary.failures[:5]:
-        console.print(f"failed, will be tried again: {failure}", style="yellow")
+        told = f"failed, will be tried again: {masked(str(failure))}"
+        console.print(told, style="yellow")
 
 
 def _print_json(answer: dict[str, Any]) -> None:

@@ -23,6 +23,7 @@ from pydantic_settings import (
 from pydantic_settings.exceptions import SettingsError as UnreadableSetting
 
 from lake.errors import SettingsError
+from lake.secrets import learn
 
 MIB = 1024 * 1024
 TableName = Literal[
@@ -313,6 +314,12 @@ class Settings(BaseSettings):
         """Return the effective values, secrets masked, for people to read."""
         return self.model_dump(mode="json")
 
+    def learn_secrets(self) -> None:
+        """Let what is logged and told be masked by these settings' secrets."""
+        own = [v.get_secret_value() for _, v in self if isinstance(v, SecretStr)]
+        catalog = {name: v.get_secret_value() for name, v in self.catalog.items()}
+        learn(own, catalog)
+
 
 def load_settings(**overrides: Any) -> Settings:
     """Read the settings once.
@@ -325,7 +332,7 @@ def load_settings(**overrides: Any) -> Settings:
     """
     given = {k: v for k, v in overrides.items() if v is not None}
     try:
-        return Settings(**given)
+        settings = Settings(**given)
     except ValidationError as error:
         problems = "; ".join(
             f"{_named(e['loc'])}: {e['msg']}"  # never e['input']: it may be a secret
@@ -339,6 +346,8 @@ def load_settings(**overrides: Any) -> Settings:
         ) from None
     except (TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise SettingsError(f"flowlake.toml cannot be read: {error}") from None
+    settings.learn_secrets()
+    return settings
 
 
 def _named(place: tuple[int | str, ...]) -> str:
