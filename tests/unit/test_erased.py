@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from ingest.inventory.store import record
 from ingest.job import Ingest, Request
 from ingest.retain_cli import _follow
 from ingest.retain_cli import retain as retain_command
@@ -19,7 +20,8 @@ from lake.settings import TableName, load_settings
 from lake.tables import CONFIGURATIONS, FLOWS, IDENTITIES, QUARANTINE, SOURCES, TABLES
 from tests.lakes import keep, open_lake, put_back
 from tests.samples import V2
-from tests.traces import traces, traces_in
+from tests.traces import traces
+from tests.unit.test_inventory_store import sighting
 
 OLD, YOUNG = datetime(2026, 1, 1, 12, tzinfo=UTC), datetime(2026, 1, 9, 12, tzinfo=UTC)
 GONE, STAYING = "198.51.100.77", "203.0.113.9"  # both are the least of their day
@@ -57,8 +59,6 @@ def fill(lake, logs):
     for number, (time_, client) in enumerate([(OLD, GONE), (YOUNG, STAYING)]):
         write_object(logs, number, time_, client, f"{TEXT} is no record")
         ingest(lake, logs)
-    write_object(logs, 7, OLD, GONE)
-    ingest(lake, logs)
 
 
 def kept_from():
@@ -126,29 +126,6 @@ def age(folder):
             os.utime(f"{path}/{name}", (then, then))
 
 
-def test_dropped_days_leave_no_trace_in_a_bucket(tmp_path, moto_s3, bucket):
-    catalog = {
-        "type": "sql",
-        "uri": f"sqlite:///{tmp_path}/catalog.db",
-        "s3.endpoint": moto_s3,
-        "s3.region": "us-east-1",
-        "s3.access-key-id": "testing",
-        "s3.secret-access-key": "testing",
-        "warehouse": f"s3://{bucket}/lake",
-    }
-    settings = load_settings(
-        catalog=catalog, warehouse=f"s3://{bucket}/lake", workers=2
-    )
-    write_object(tmp_path / "logs", 1, OLD, GONE, f"{TEXT} is no record")
-    with Lake(settings, create=True) as lake:
-        request = Request((str(tmp_path / "logs"),), settle=False, roll_up=False)
-        Ingest(lake, request).run()
-        assert traces_in(lake, GONE, TEXT)
-        retain(lake, {FLOWS: date(2026, 1, 5), QUARANTINE: kept_from()[QUARANTINE]})
-        collect(lake, min_age=timedelta(0))
-        assert traces_in(lake, GONE, TEXT) == []
-
-
 @pytest.mark.parametrize("table", [SOURCES, IDENTITIES, CONFIGURATIONS])
 def test_what_flows_need_is_kept_as_long_as_they_are(lake, table):
     days = {FLOWS: date(2026, 1, 3), table: date(2026, 1, 4)}
@@ -156,7 +133,7 @@ def test_what_flows_need_is_kept_as_long_as_they_are(lake, table):
         retain(lake, days)
     with pytest.raises(UsageError, match="flows has days before"):
         retain(lake, {table: date(2026, 1, 4)})
-    assert retain(lake, {**days, FLOWS: date(2026, 1, 4)})["flows"].rows == 6
+    assert retain(lake, {**days, FLOWS: date(2026, 1, 4)})["flows"].rows == 3
 
 
 def run(capsys, days=None, tables=None, **given):
@@ -172,7 +149,7 @@ def test_each_table_keeps_its_days_by_one_command(lake, capsys, monkeypatch):
     days = {"flows": since, "rejections_hourly": since - 9}
     monkeypatch.setenv("FLOWLAKE_RETAIN_DAYS", json.dumps(days))
     planned = run(capsys, dry_run=True)
-    assert (planned["flows"]["rows"], planned["rejections_hourly"]["rows"]) == (6, 4)
+    assert (planned["flows"]["rows"], planned["rejections_hourly"]["rows"]) == (3, 4)
     with pytest.raises(UsageError, match="no days for quarantine"):
         run(capsys, tables=["quarantine"])
     done = run(capsys, now=True)
@@ -193,3 +170,23 @@ def test_days_that_are_none_are_refused(monkeypatch, days):
 
 def test_the_settings_know_every_table():
     assert set(TableName.__args__) == set(TABLES)
+
+
+def test_names_that_ended_go_a_day_after_the_flows_they_named(tmp_path):
+    """Records just past midnight look back at what ended before."""
+    names = ["eni-stays", "eni-third", "eni-second", "eni-first"]
+    ends = [date(2026, 1, day) for day in (2, 3, 4)]
+    with open_lake(load_settings(lake=str(tmp_path / "lake"))) as lake:
+        for day in range(4):
+            record(lake, [sighting(day * 1440 + 60, *names[: 4 - day])])
+        assert ended_days(lake) == ends
+        retain(lake, dict.fromkeys([FLOWS, IDENTITIES, CONFIGURATIONS], ends[2]))
+        collect(lake, min_age=timedelta(0))
+        assert ended_days(lake) == ends[1:]
+        assert traces(lake.settings.lake, "eni-first") == []
+        assert traces(lake.settings.lake, "eni-second")
+
+
+def ended_days(lake):
+    rows = lake.load(IDENTITIES).scan().to_arrow()
+    return sorted(filter(None, rows["day"].to_pylist()))

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
@@ -58,8 +59,10 @@ def told(*words, **env):
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("debug", ["0", "1"])
-@pytest.mark.parametrize("name", CATALOGS)
+@pytest.mark.parametrize(
+    ("name", "debug"),
+    [*((name, "0") for name in CATALOGS), ("token in url", "1"), ("no text", "1")],
+)
 def test_no_catalog_that_fails_tells_its_secrets(name, debug):
     catalog = json.dumps(CATALOGS[name])
     code, said = told("status", FLOWLAKE_CATALOG=catalog, FLOWLAKE_DEBUG=debug)
@@ -166,6 +169,7 @@ def test_no_file_of_the_lake_holds_a_secret(settings, tmp_path, monkeypatch):
     assert traces(settings.lake, M, key.text, key.text.rpartition("_")[2]) == []
 
 
+@settings_of_hypothesis(max_examples=30)
 @given(
     secret=st.text(min_size=6, max_size=20).filter(lambda s: MASK not in s),
     before=st.text(max_size=9),
