@@ -6,6 +6,7 @@ where it stands in a URL.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -59,7 +60,10 @@ def _secrets_in(value: str) -> Iterator[str]:
 
 
 def _longest_first(values: set[str]) -> tuple[str, ...]:
-    every = {
-        spelled for v in values for spelled in (v, quote(v, safe=""), repr(v)[1:-1])
-    }
+    every = {spelled for value in values for spelled in _spellings(value)}
     return tuple(sorted((v for v in every if len(v) >= SHORTEST), key=len)[::-1])
+
+
+def _spellings(value: str) -> tuple[str, ...]:
+    """Return a value as it is, and as URLs, JSON and tracebacks have it."""
+    return value, quote(value, safe=""), json.dumps(value)[1:-1], repr(value)[1:-1]
