@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 from lake.errors import FlowlakeError
+from lake.secrets import masked
 from lake.signals.run import name_run, run_of
 
 # name: module, function, and what --help says of it without importing them
@@ -42,8 +44,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "settle": ("ingest.settle_cli", "settle", "Decide what needs a second record."),
     "attribute": ("ingest.settle_cli", "attribute", "Attribute reopened hours anew."),
     "compact": ("ingest.settle_cli", "compact", "Merge the files of an hour or day."),
-    "retain": ("ingest.cli", "retain", "Drop old days."),
-    "gc": ("ingest.cli", "gc", "Delete the files that nothing names any more."),
+    "retain": ("ingest.retain_cli", "retain", "Drop old days."),
+    "gc": ("ingest.retain_cli", "gc", "Delete the files that nothing names any more."),
     "repair": ("ingest.cli", "repair", "Rebuild ledgers from evidence and flows."),
     "restore": ("ingest.restoring", "restore", "Make a lost catalog anew."),
     "settings": ("flowlake", "settings", "Print the effective settings."),
@@ -110,6 +112,9 @@ def main() -> None:
     except FlowlakeError as error:
         _tell(error)
         sys.exit(error.exit_code)
+    except Exception as error:  # nobody expected it: as Python would, but masked
+        _tell_traceback(error)
+        sys.exit(1)
     finally:
         _flush_quietly()
 
@@ -142,7 +147,7 @@ def settings() -> None:
     """Print the effective settings as JSON, secrets masked."""
     from lake.settings import load_settings
 
-    typer.echo(json.dumps(load_settings().masked(), indent=2))
+    typer.echo(masked(json.dumps(load_settings().masked(), indent=2)))
 
 
 def configure_logging(level: int) -> None:
@@ -161,6 +166,7 @@ def configure_logging(level: int) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             render,
+            _without_secrets,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
@@ -198,9 +204,21 @@ def _version(asked: bool) -> None:
 
 def _tell(error: FlowlakeError) -> None:
     if os.environ.get("FLOWLAKE_DEBUG") == "1":
-        raise error
+        _tell_traceback(error)
+        return
     for line in (f"flowlake: {error}", *getattr(error, "__notes__", ())):
-        typer.echo(line, err=True)
+        typer.echo(masked(line), err=True)
+
+
+def _tell_traceback(error: Exception) -> None:
+    told = "".join(traceback.format_exception(error))
+    typer.echo(masked(told), err=True, nl=False)
+
+
+def _without_secrets(logger: object, name: str, line: Any) -> str:
+    """Mask secrets in a line of the log."""
+    del logger, name
+    return masked(str(line))
 
 
 def _flush_quietly() -> None:

@@ -1,4 +1,4 @@
-"""The operator's commands: ingest and housekeeping."""
+"""The operator's commands: ingest and repair."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import sys
 from contextlib import nullcontext
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -16,21 +16,18 @@ from rich.console import Console
 from ingest.job import Ingest, Request
 from ingest.job import dry_run as plan_only
 from ingest.memory import settle_memory
-from ingest.options import chosen_tables, parse_shard, parse_span, parse_window
+from ingest.options import parse_shard, parse_span, parse_window
 from ingest.plan import Plan
 from ingest.progress import ProgressBar
 from ingest.rollup.follower import roll_up, stopped
 from ingest.stop import Stop, on_signals
 from ingest.summary import Summary
-from ingest.unheard import heed_later
 from lake.catalog import Lake
 from lake.errors import LakeError, UsageError
-from lake.expire import collect
-from lake.follow import follow_all
 from lake.repair import repair as repair_ledger
-from lake.retain import retain as retain_days
+from lake.secrets import masked
 from lake.settings import Settings, load_settings
-from lake.tables import LEDGERS, ROLLUPS, TABLES
+from lake.tables import LEDGERS, ROLLUPS
 
 CONTRACT = ("objects", "skipped", "failed", "lines", "headers", "flows", "silences",
             "quarantined", "snapshot", "elapsed_s")  # fmt: skip
@@ -112,42 +109,6 @@ def ingest(
     raise typer.Exit(_run(request, settings))
 
 
-def retain(
-    days: Annotated[int, typer.Option(min=1, help="Keep this many days")],
-    tables: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[TABLE...]", help="Default: all but sources"),
-    ] = None,
-    *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what")] = False,
-) -> None:
-    """Drop whole days older than --days, with the snapshots that still hold them.
-
-    `sources` stays unless it is named: without it, objects that are still listed
-    would be read again. Naming it is refused while flows or tgw_flows keep such days:
-    name them too, or drop theirs first.
-    """
-    before = (datetime.now(UTC) - timedelta(days=days)).date()
-    wanted = chosen_tables(tables or [name for name in TABLES if name != "sources"])
-    with Lake(load_settings()) as lake:
-        lake.ensure_all()
-        done = retain_days(lake, wanted, before, dry_run=dry_run, follow=_follow)
-        if not dry_run:
-            collect(lake, min_age=timedelta(days=lake.settings.gc_age_days))
-    _print_json({name: asdict(result) for name, result in done.items()})
-
-
-def gc(
-    *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count")] = False,
-) -> None:
-    """Delete the files that no snapshot names any more."""
-    with Lake(load_settings()) as lake:
-        lake.ensure_all()
-        min_age = timedelta(days=lake.settings.gc_age_days)
-        _print_json(asdict(collect(lake, min_age=min_age, dry_run=dry_run)))
-
-
 def repair(
     tables: Annotated[
         list[str] | None, typer.Argument(metavar="[TABLE...]", help="Default: all")
@@ -172,12 +133,6 @@ def repair(
             hours = roll_up(lake, anew=anew)
             done |= {table.name: {"hours": hours} for table in anew}
     _print_json(done)
-
-
-def _follow(lake: Lake) -> None:
-    follow_all(lake)
-    roll_up(lake)
-    heed_later(lake)
 
 
 def _check_words(
@@ -282,7 +237,8 @@ def _tell(summary: Summary) -> None:
 
 def _tell_failures(console: Console, summary: Summary) -> None:
     for failure in summary.failures[:5]:
-        console.print(f"failed, will be tried again: {failure}", style="yellow")
+        told = f"failed, will be tried again: {masked(str(failure))}"
+        console.print(told, style="yellow")
 
 
 def _print_json(answer: dict[str, Any]) -> None:

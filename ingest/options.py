@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from lake.errors import UsageError
-from lake.tables import TABLES, Table
+from lake.job_settings import TableName
+from lake.tables import SOURCES, TABLES, Table
 
 LONGEST_SPAN = timedelta(days=36_500)  # beyond that no calendar can follow
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
@@ -74,6 +76,37 @@ def parse_shard(text: str | None) -> tuple[int, int] | None:
     if part.isdecimal() and of.isdecimal() and 1 <= int(part) <= int(of):
         return int(part) - 1, int(of)
     raise UsageError(f"--shard {text!r} is not I/N with 1 <= I <= N, such as 2/4")
+
+
+def kept_days(
+    days: int | None, names: list[str] | None, settled: Mapping[TableName, int]
+) -> dict[Table, int]:
+    """Return how many days to keep of which tables.
+
+    Args:
+        days: Of each table; None: as the settings say.
+        names: Of the tables; None: all but `sources`, or all that settings name.
+        settled: Days by table, as the settings say.
+
+    Raises:
+        UsageError: Nothing says how many, or there is no such table.
+    """
+    if days is not None:
+        chosen = names or [name for name in TABLES if name != SOURCES.name]
+        return dict.fromkeys(chosen_tables(chosen), days)
+    if not settled:
+        raise UsageError(
+            "how long? Give --days N, or set FLOWLAKE_RETAIN_DAYS, such as "
+            '{"flows": 30, "quarantine": 14}'
+        )
+    by_name: dict[str, int] = dict(settled.items())
+    wanted = chosen_tables(names or list(by_name))
+    missing = [table.name for table in wanted if table.name not in by_name]
+    if missing:
+        raise UsageError(
+            f"FLOWLAKE_RETAIN_DAYS has no days for {', '.join(missing)}: give --days N"
+        )
+    return {table: by_name[table.name] for table in wanted}
 
 
 def chosen_tables(names: list[str] | None) -> list[Table]:

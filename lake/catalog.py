@@ -23,6 +23,7 @@ from pyiceberg.types import NestedField
 from sqlalchemy import text
 
 from lake.errors import CommitConflict, LakeError, LakeMissing, SchemaMismatch
+from lake.secrets import masked
 from lake.settings import Settings
 from lake.tables import TABLES, Table, iceberg_schema, partition_spec
 
@@ -273,6 +274,6 @@ def _catalog_errors(what: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise LakeError(
-            f"could not {what}: {type(error).__name__}: {error}. Check FLOWLAKE_LAKE, "
-            "FLOWLAKE_CATALOG and that the catalog is reachable"
+            f"could not {what}: {type(error).__name__}: {masked(str(error))}. Check "
+            "FLOWLAKE_LAKE, FLOWLAKE_CATALOG and that the catalog is reachable"
         ) from error

@@ -22,7 +22,7 @@ _INTRODUCTION = """\
 
 Each is an environment variable, or a line in `flowlake.toml` under its name in small
 letters without `FLOWLAKE_`. `flowlake settings` prints those in force, secrets masked.
-Made by `make settings` from `lake/settings.py`; a test compares.
+Made by `make settings` from the application; a test compares.
 
 | variable | type | default | |
 |---|---|---|---|

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 
 import structlog
 from pyiceberg.table import Table as IcebergTable
@@ -30,11 +31,15 @@ class Collected:
         files: Number of files.
         size: Their bytes.
         kept: Files in the lake that stay.
+        young: Those of them that nothing names and that a later `gc` will remove.
+        young_until: When the last of these is old enough; UTC.
     """
 
     files: int
     size: int
     kept: int
+    young: int = 0
+    young_until: datetime | None = None
 
 
 def expire(lake: Lake, table: Table, *, keep: int, slack: int = EXPIRY_SLACK) -> int:
@@ -76,12 +81,25 @@ def _above_slowest_mark(lake: Lake, table: Table, ids: list[int]) -> int:
     return max(ids.index(m) if m in ids else len(ids) for m in marks)
 
 
-def collect(lake: Lake, *, min_age: timedelta, dry_run: bool = False) -> Collected:
+def collect(
+    lake: Lake,
+    *,
+    min_age: timedelta,
+    dry_run: bool = False,
+    forgotten: Container[str] = (),
+) -> Collected:
     """Delete the files that no live snapshot names.
 
     Spared: whatever is younger than ``min_age`` (a batch being written names nothing
     yet), and evidence that some ledger has not absorbed. A listing is believed only
     if it holds every live file under its own name.
+
+    Args:
+        lake: The open lake.
+        min_age: How old a file must be.
+        dry_run: Only count.
+        forgotten: Names of files that may go however young they are: snapshots named
+            them, so no batch is still writing them.
 
     Raises:
         LakeError: A table cannot be read, or a live file was not listed; then
@@ -91,13 +109,16 @@ def collect(lake: Lake, *, min_age: timedelta, dry_run: bool = False) -> Collect
     live = _live(lake)
     orphans: list[tuple[Place, Found]] = []
     seen: set[str] = set()
+    young: list[datetime | None] = []
     kept = 0
     for place, found in _listed(live):
         if found.name in live.names:
             seen.add(found.name)
-        elif found.modified is not None and found.modified < before:
+        elif found.name in forgotten or (found.modified or before) < before:
             orphans.append((place, found))
             continue
+        else:
+            young.append(found.modified)
         kept += 1
     _refuse_unless_complete(lake, live, seen)
     if not dry_run:
@@ -105,7 +126,21 @@ def collect(lake: Lake, *, min_age: timedelta, dry_run: bool = False) -> Collect
             place.delete(found)
     size = sum(found.size for _, found in orphans)
     log.info("collected", files=len(orphans), bytes=size, kept=kept, dry_run=dry_run)
-    return Collected(len(orphans), size, kept)
+    last = max((time for time in young if time is not None), default=None)
+    return Collected(len(orphans), size, kept, len(young), last and last + min_age)
+
+
+def named_files(lake: Lake) -> set[str]:
+    """Return the names of all files that snapshots name, evidence included."""
+    found: set[str] = set()
+    for table in TABLES.values():
+        stored = lake.load(table)
+        paths = chain(
+            _needed(stored),
+            (e.path for s in stored.snapshots() for e in evidence.of_snapshot(s)),
+        )
+        found.update(name_of(path, stored.io) for path in paths)
+    return found
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 
 import structlog
@@ -12,35 +12,37 @@ from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 
 from lake.catalog import Lake
-from lake.datafiles import EPOCH
+from lake.datafiles import DAY, EPOCH
 from lake.errors import CommitConflict, UsageError
 from lake.expire import expire
 from lake.follow import follow_all
 from lake.rewrite import ATTEMPTS, Rewritten, live_files, still_there
 from lake.snapshots import RETAINED, retained_from
 from lake.store import Change, commit
-from lake.tables import HEADS, SOURCES, Table
+from lake.tables import HEADS, INVENTORY, SOURCES, Table
 
 log = structlog.get_logger()
+
+# Without them flows would be read again, or lose the names that they have.
+NEEDED_BY_HEADS = (SOURCES, *INVENTORY)
 
 
 def retain(
     lake: Lake,
-    tables: Sequence[Table],
-    before: date,
+    kept_from: Mapping[Table, date],
     *,
     dry_run: bool = False,
     follow: Callable[[Lake], object] = follow_all,
 ) -> dict[str, Rewritten]:
-    """Drop whole days before ``before``; rows without a day stay.
+    """Drop whole days; rows without a day stay.
 
     Followers follow before anything is dropped, so that what a dropped day brought
-    is known, and again before snapshots expire, so that no mark is lost.
+    is known, and again before snapshots expire, so that no mark is lost. The inventory
+    keeps a day more than is asked for: records of a day's first minute look back at it.
 
     Args:
         lake: The open lake.
-        tables: What to drop from.
-        before: The first day that stays.
+        kept_from: What to drop from, and the first day that stays of each.
         dry_run: Only say what would be dropped.
         follow: Lets all followers follow.
 
@@ -48,23 +50,21 @@ def retain(
         By table, the files and rows dropped.
 
     Raises:
-        UsageError: `sources` would be dropped where flows stay.
+        UsageError: `sources` or the inventory would be dropped where flows stay.
         FollowerStopped: A ledger cannot follow; then nothing is dropped.
         CommitConflict: Other rewrites were faster each time; run it again.
     """
-    if SOURCES in tables:
-        _refuse_if_flows_stay(lake, tables, before)
+    _refuse_if_flows_stay(lake, kept_from)
     if not dry_run:
         follow(lake)
-    done = {
-        table.name: drop_days(lake, table, before, dry_run=dry_run)
-        for table in sorted(tables, key=lambda t: t not in HEADS)
-    }
+    done: dict[str, Rewritten] = {}
+    for table in sorted(kept_from, key=lambda t: t not in HEADS):
+        before = kept_from[table] - DAY if table in INVENTORY else kept_from[table]
+        done[table.name] = drop_days(lake, table, before, dry_run=dry_run)
     if not dry_run:
         follow(lake)
-        for table in tables:
-            if retained_from(lake.load(table)) >= before:
-                expire(lake, table, keep=1, slack=0)
+        for table in kept_from:
+            _forget(lake, table, kept_from[table])
     return done
 
 
@@ -100,6 +100,20 @@ def drop_days(
     raise AssertionError("unreachable")
 
 
+def _forget(lake: Lake, table: Table, before: date) -> None:
+    """Forget the snapshots that may still hold what was dropped, now or before."""
+    if retained_from(lake.load(table)) < (
+        before - DAY if table in INVENTORY else before
+    ):
+        return
+    for _ in range(ATTEMPTS):  # it is postponed where another writer is faster
+        expire(lake, table, keep=1, slack=0)
+        left = len(lake.load(table).snapshots())
+        if left == 1:
+            return
+    log.warning("snapshots_stay", table=table.name, count=left)
+
+
 def _files_before(table: Table, stored: IcebergTable, before: date) -> list[DataFile]:
     limit = _day_number(before)
     staying = _days_with_flows(stored, before) if table is SOURCES else set()
@@ -124,16 +138,31 @@ def _days_with_flows(stored: IcebergTable, before: date) -> set[int]:
     return {_day_number(day) for day in rows.to_arrow()["day"].unique().to_pylist()}
 
 
-def _refuse_if_flows_stay(lake: Lake, tables: Sequence[Table], before: date) -> None:
-    for head in HEADS:
-        if head in tables:
-            continue
-        if _files_before(head, lake.load(head), before):
-            raise UsageError(
-                f"{head.name} has days before {before}: without their `sources` rows, "
-                "objects that are still listed would be read again. Name "
-                f"{' and '.join(h.name for h in HEADS)} too"
-            )
+def _refuse_if_flows_stay(lake: Lake, kept_from: Mapping[Table, date]) -> None:
+    for table in NEEDED_BY_HEADS:
+        if table in kept_from:
+            for head in HEADS:
+                _refuse_if_it_stays(lake, head, table, kept_from)
+
+
+def _refuse_if_it_stays(
+    lake: Lake, head: Table, table: Table, kept_from: Mapping[Table, date]
+) -> None:
+    before = kept_from[table]
+    if head in kept_from:
+        stays = kept_from[head] < before
+    else:
+        stays = bool(_files_before(head, lake.load(head), before))
+    if stays:
+        lost = (
+            "`sources` rows, objects that are still listed would be read again"
+            if table is SOURCES
+            else f"`{table.name}`, they could not be attributed again"
+        )
+        raise UsageError(
+            f"{head.name} has days before {before}: without their {lost}. Keep "
+            f"{table.name} as long as {' and '.join(h.name for h in HEADS)}"
+        )
 
 
 def _day_number(day: date) -> int:

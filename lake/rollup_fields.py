@@ -105,7 +105,12 @@ ENDPOINTS_HOURLY_FIELDS: tuple[Field, ...] = (
 REJECTIONS_HOURLY_FIELDS: tuple[Field, ...] = (
     _DAY,
     _HOUR,
-    Field("source_address", "string", "The client's packet address; null of `other`."),
+    Field(
+        "source_address",
+        "string",
+        "The client's packet address; null of `other`. "
+        "The internet's as FLOWLAKE_ROLLUP_ADDRESSES says.",
+    ),
     Field(
         "source_kind",
         "string",

@@ -15,6 +15,7 @@ EVIDENCE = "flowlake.evidence"
 ABSORBED = "flowlake.absorbed"
 HEEDED = "flowlake.heeded"  # of `flows`: up to here settling heeded what it brought
 RETAINED = "flowlake.retained-from"
+HIDDEN = "flowlake.addresses-hidden"  # of roll-ups: since some are cut or hashed
 FIRST_SEQUENCE_NUMBER = 1  # of a table's very first snapshot, in format 2
 TOUCHING = ("ingest", "replace", "settle", "attribute")
 MOVING = ("compact", "retain")  # they change no sum that is kept
@@ -108,6 +109,11 @@ def heeded_mark(flows: IcebergTable) -> int | None:
 def retained_from(table: IcebergTable) -> date:
     """Return the day before which `flowlake retain` has dropped every day."""
     return date.fromisoformat(table.properties.get(RETAINED, "0001-01-01"))
+
+
+def hides_addresses(rollup: IcebergTable) -> bool:
+    """Whether a roll-up may hold addresses that are cut or hashed."""
+    return HIDDEN in rollup.properties
 
 
 def hours_touched(snapshots: Iterable[Snapshot]) -> set[int] | None:

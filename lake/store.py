@@ -14,7 +14,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
-from pyiceberg.manifest import DataFile, ManifestFile
+from pyiceberg.manifest import (
+    DATA_FILE_TYPE,
+    DataFile,
+    ManifestEntry,
+    ManifestFile,
+)
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table import Transaction
 from pyiceberg.table.metadata import TableMetadata
@@ -44,6 +49,7 @@ MAX_BATCH_AGE = timedelta(days=1)
 RELOAD_ATTEMPTS = 6
 COMMIT_ATTEMPTS = 100  # beaten by another writer each time
 FAILED_ATTEMPTS = 8  # failed although nobody else moved the table
+_BOUNDS = ("lower_bounds", "upper_bounds")
 
 Check = Callable[[IcebergTable, Sequence[Snapshot]], None]
 
@@ -104,11 +110,26 @@ class _Overwrite(_OverwriteFiles):
         kept = super()._existing_manifests()
         return [m for m in kept if m.has_added_files() or m.has_existing_files()]
 
+    def _deleted_entries(self) -> list[ManifestEntry]:
+        """Name what is removed without its columns' bounds, which are values of it."""
+        return [_without_bounds(entry) for entry in super()._deleted_entries()]
+
     def _cleanup_uncommitted(self) -> None:
         """Delete nothing."""
 
     def _clean_all_uncommitted(self) -> None:
         """Delete nothing."""
+
+
+def _without_bounds(entry: ManifestEntry) -> ManifestEntry:
+    found = entry.data_file
+    values = (
+        None if field.name in _BOUNDS else found[place]
+        for place, field in enumerate(DATA_FILE_TYPE[2].fields)
+    )
+    entry.data_file = DataFile(*values)
+    entry.data_file.spec_id = found.spec_id
+    return entry
 
 
 def commit(

@@ -12,6 +12,7 @@ from queries.compose import order_of_pages
 from queries.computed import Computed, Page, from_tables
 from queries.engine import Engine
 from queries.folded import from_rollup, sources_of
+from queries.hidden import said_of
 from queries.known import facts_for
 from queries.meta import META_NAMES, Facts, meta_of
 from queries.paging import PageEnd, page_end
@@ -49,6 +50,7 @@ def answer(engine: Engine, question: Question, page: Page | None = None) -> Answ
     begun = time.perf_counter()
     found, facts = _computed(engine, question, page)
     meta = meta_of(question, found.read, found.snapshot, facts)
+    meta["warnings"] += said_of(found.kept)
     rows, more = _cut(question, found.rows)
     meta["more"] = more
     meta["elapsed_ms"] = round((time.perf_counter() - begun) * 1000, 1)

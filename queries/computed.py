@@ -40,11 +40,13 @@ class Computed:
 
     Attributes:
         snapshot: Of `flows`: of a roll-up, the last one that it has absorbed.
+        kept: See `queries.hidden.kept_addresses`.
     """
 
     rows: pa.Table
     read: Sequence[Plan]
     snapshot: int | None
+    kept: Sequence[str] = ()
 
 
 def from_tables(engine: Engine, question: Question, page: Page | None) -> Computed:

@@ -14,6 +14,7 @@ from queries.computed import Computed, Page, planned, rows_of, run
 from queries.contract import Asked
 from queries.engine import Engine
 from queries.filters import fields_of
+from queries.hidden import kept_addresses
 from queries.questions import Question
 from queries.rolled import Parts, parts_of, plans_of
 from queries.scoped import both_ends_known
@@ -61,9 +62,10 @@ def from_rollup(
         if _is_unsure(session, question, asked, parts.parameters):
             return None
         rows = rows_of(session, question, asked.name, parts.parameters, page)
-    read = [p for p in source.plans if p.table is FLOWS or parts.of(p.table)]
-    read += source.beside
-    return Computed(rows, read, _absorbed(question, read[0].table.name))
+        read = [p for p in source.plans if p.table is FLOWS or parts.of(p.table)]
+        read += source.beside
+        kept = kept_addresses(session, question, read, parts.parameters)
+    return Computed(rows, read, _absorbed(question, read[0].table.name), kept)
 
 
 def _tells_apart(asked: Asked, question: Question) -> bool:

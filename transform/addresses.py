@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 MAPPED = 0xFFFF << 32
 MAPPED_BITS = 96  # what IPv4 begins with, mapped into IPv6
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-_IPV4 = rf"^{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}$"
+IPV4 = rf"^{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}$"
 _WORD = (1 << 64) - 1
 
 
@@ -62,7 +62,7 @@ def parse(texts: pa.Array) -> Addresses:
     high = np.zeros(count, np.uint64)
     low = np.zeros(count, np.uint64)
     is_v4 = np.asarray(
-        pc.fill_null(pc.match_substring_regex(texts, pattern=_IPV4), False), dtype=bool
+        pc.fill_null(pc.match_substring_regex(texts, pattern=IPV4), False), dtype=bool
     )
     valid = is_v4.copy()
     if is_v4.any():

@@ -212,7 +212,7 @@ def _url(settings: Settings) -> sa.URL:
         return sa.URL.create("sqlite", database=str(settings.lake_path / FILE))
     try:
         return sa.make_url(settings.keys.get_secret_value())
-    except SQLAlchemyError:
+    except (SQLAlchemyError, ValueError):  # a port that is no number
         raise SettingsError(
             "FLOWLAKE_KEYS is no database URL: try sqlite:////path/keys.sqlite or "
             "postgresql://user:password@host/database"

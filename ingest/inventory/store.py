@@ -21,6 +21,7 @@ from pyiceberg.table.snapshots import Snapshot
 from ingest.enriching import read_files
 from ingest.inventory.absences import Listings
 from ingest.inventory.kubernetes.explain import Explained
+from ingest.inventory.labels import with_labels
 from ingest.inventory.merge import Merged, merge
 from ingest.inventory.sighting import CONFIGURED, DEFAULT_CLUSTER, Sighting
 from ingest.reopened import CHANGED_FROM, CHANGED_UNTIL
@@ -81,7 +82,8 @@ def record(
     explain: list[Explain] = []
     if not goes_on:
         sightings, explain = _explained(lake, sightings, known, listed)
-    seen = [_with_listings(s) for s in sightings]
+    globs = lake.settings.inventory_labels
+    seen = [_with_listings(with_labels(s, globs)) for s in sightings]
     return {
         IDENTITIES.name: _record(lake, IDENTITIES, seen, listed, explain),
         CONFIGURATIONS.name: _record(lake, CONFIGURATIONS, seen, listed),

@@ -37,13 +37,14 @@ from lake.follow import follow_all
 from lake.rewrite import live_files
 from lake.rows import batches
 from lake.shape import conform
-from lake.snapshots import head_id, mark_property
+from lake.snapshots import HIDDEN, head_id, mark_property
 from lake.store import Change, commit, refuse
 from lake.tables import (
     CONFIGURATIONS,
     COVERAGE_HOURLY,
     EDGES_DAILY,
     FLOWS,
+    REJECTIONS_HOURLY,
     ROLLUPS,
     SILENCES,
     Table,
@@ -211,7 +212,10 @@ def _absorb(lake: Lake, work: _Work, sums: Sums, progress: Progress) -> int:
             begun=work.begun,
             added=[*rollup.added, *rollup.kept_of(removed)],
             removed=removed,
-            properties={mark_property(FLOWS.name): str(head_id(work.flows))},
+            properties={
+                mark_property(FLOWS.name): str(head_id(work.flows)),
+                **_hidden(lake, rollup.table),
+            },
         )
         try:
             commit(lake, rollup.table, change, base=rollup.stored, check=refuse)
@@ -221,6 +225,11 @@ def _absorb(lake: Lake, work: _Work, sums: Sums, progress: Progress) -> int:
             rollup.is_done = True
     log.debug("rolled_up", hours=len(hours))
     return len(hours)
+
+
+def _hidden(lake: Lake, table: Table) -> dict[str, str]:
+    kept = lake.settings.rollup_addresses
+    return {HIDDEN: kept} if table is REJECTIONS_HOURLY and kept != "full" else {}
 
 
 def _add_up(work: _Work, sums: Sums, hour: int) -> None:

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from lake.settings import Settings
 from lake.tables import EDGES_DAILY, Table
+from transform.hidden import cut, hashed
 from transform.rollup import Ends, facts, heard
 
 if TYPE_CHECKING:
@@ -101,6 +102,22 @@ class Sums:
         given = {"given_ends": ends.table(), "given_outcomes": ends.outcome_table()}
         self.run("finish.sql", **given)
         self.run("silent.sql", given_silent=silent)
+        self._hide()
+
+    def _hide(self) -> None:
+        """Set what stands for the internet's addresses, where they are not kept."""
+        if self._settings.rollup_addresses == "full":
+            return
+        outside = self.rows("outside.sql")
+        for batch in outside.to_batches(BATCH_ROWS):
+            stands = self._hidden(batch["address"])
+            self.run("hide.sql", given_hidden=_with(batch, stands))
+
+    def _hidden(self, addresses: pa.Array) -> pa.Array:
+        key = self._settings.address_key
+        if self._settings.rollup_addresses == "cut" or key is None:
+            return cut(addresses)
+        return hashed(addresses, key.get_secret_value().encode())
 
     def add_day(self, hours: pa.RecordBatchReader) -> None:
         """Take a day's rows of `edges_hourly`."""
@@ -136,6 +153,10 @@ class Sums:
         """Return what the one query of a file beside this module finds."""
         (sql,) = script(name)
         return self._database.sql(sql, params=params).to_arrow_table()
+
+
+def _with(batch: pa.RecordBatch, stands: pa.Array) -> pa.Table:
+    return pa.Table.from_batches([batch]).append_column("stands", stands)
 
 
 @cache

@@ -67,7 +67,7 @@ def test_a_follower_behind_survives_expiry(lake, objects, monkeypatch):
 
 def test_ingest_goes_on_after_retention_and_gc(lake, objects):
     ingest(lake, *objects[:6], roll_up=True)
-    retain(lake, [t for t in TABLES.values() if t.name != "sources"], date(2026, 2, 1))
+    retain(lake, {t: date(2026, 2, 1) for t in TABLES.values() if t.name != "sources"})
     assert rows_of(lake)["flows"] == []
     before = rows_of(lake)
     assert collect(lake, min_age=timedelta(0)).files > 0

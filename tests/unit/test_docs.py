@@ -22,6 +22,7 @@ from lake.tables import TABLES
 from queries.engine import Engine
 from queries.shell.vocabulary import ROWS_OF, load_helpers
 from queries.sqldoor import SqlDoor
+from tests.lakes import open_lake
 from tests.processes import flowlake
 from tests.samples import write_objects
 
@@ -172,3 +173,20 @@ def run(*words, cwd):
     done = flowlake(*words, cwd=cwd)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def test_every_command_of_the_page_on_privacy_runs(tmp_path):
+    page = (ROOT / "docs/privacy.md").read_text()
+    env, ran = {"FLOWLAKE_LAKE": str(tmp_path / "lake")}, 0
+    with open_lake(load_settings(lake=env["FLOWLAKE_LAKE"])):
+        pass
+    for line in re.findall(r"^\$ (.+)$", page, re.M):
+        first, *words = shlex.split(line)
+        if first == "export":
+            env |= dict(word.split("=", 1) for word in words)
+            continue
+        done = flowlake(*words, **env)
+        assert (first, done.returncode) == ("flowlake", 0), done.stderr
+        ran += 1
+    assert ran == 5
+    assert "rejections_hourly" in env["FLOWLAKE_RETAIN_DAYS"]

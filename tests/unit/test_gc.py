@@ -1,6 +1,6 @@
 """Garbage collection: it deletes what nobody names, and never a live file."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,10 +13,12 @@ from lake.errors import LakeError
 from lake.expire import collect
 from lake.follow import follow_all
 from lake.places import Place, name_of, outermost
+from lake.retain import retain
 from lake.settings import load_settings
-from lake.tables import FLOWS, TABLES
+from lake.tables import FLOWS, QUARANTINE, TABLES
 from tests.lakes import keep, put_back
 from tests.samples import rows_of, write_objects
+from tests.traces import traces_in
 
 NOW = timedelta(0)
 EVIDENCE_FILES = 4  # three ledgers of flows, one of tgw_flows
@@ -138,9 +140,15 @@ def test_gc_spares_evidence_that_waits_wherever_it_lies(lake, objects, monkeypat
 
 
 @laid_out(on_disk, on_s3)
-def test_gc_keeps_what_is_young(lake, objects):
+def test_gc_keeps_what_is_young_and_then_no_trace_of_what_was_dropped(lake, objects):
     ingest(lake, objects, settle=False, roll_up=False)
     assert collect(lake, min_age=timedelta(days=3)).files == 0
+    assert traces_in(lake, "10.0.6.1")
+    assert traces_in(lake, "what is this")
+    tomorrow = datetime.now(UTC).date() + timedelta(days=1)
+    retain(lake, dict.fromkeys([FLOWS, QUARANTINE], tomorrow))
+    collect(lake, min_age=NOW)
+    assert traces_in(lake, "10.0.6.1", "what is this") == []
 
 
 @laid_out(on_disk)

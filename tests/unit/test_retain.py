@@ -97,7 +97,9 @@ def days_of(lake, table):
 
 
 def test_dropped_days_are_gone_and_ingest_goes_on(ingested, objects):
-    done = retain(ingested, ALL_BUT_SOURCES, BEFORE, follow=follow_everything)
+    done = retain(
+        ingested, dict.fromkeys(ALL_BUT_SOURCES, BEFORE), follow=follow_everything
+    )
     assert (done["flows"].rows, done["silences"].rows) == (2, 2)
     for table in (FLOWS, SILENCES):
         assert days_of(ingested, table) == ["2026-01-03", "2026-01-04", "2026-01-05"]
@@ -115,41 +117,41 @@ def test_retention_lets_the_ledgers_follow_before_it_expires(
     with monkeypatch.context() as stopped:
         stopped.setattr("ingest.load.follow_all", lambda lake: 0)
         ingest(lake, objects)
-    retain(lake, ALL_BUT_SOURCES, BEFORE)
+    retain(lake, dict.fromkeys(ALL_BUT_SOURCES, BEFORE))
     assert len(rows_of(lake)["sources"]) == 5
     assert days_of(lake, SILENCES) == ["2026-01-03", "2026-01-04", "2026-01-05"]
     assert ingest(lake, objects).skipped == 5
 
 
 def test_retention_twice_drops_nothing_more(ingested):
-    retain(ingested, ALL_BUT_SOURCES, BEFORE)
+    retain(ingested, dict.fromkeys(ALL_BUT_SOURCES, BEFORE))
     before = rows_of(ingested)
-    done = retain(ingested, ALL_BUT_SOURCES, BEFORE)
+    done = retain(ingested, dict.fromkeys(ALL_BUT_SOURCES, BEFORE))
     assert sum(each.removed for each in done.values()) == 0
     assert rows_of(ingested) == before
 
 
 def test_a_dry_run_drops_nothing(ingested):
     before = rows_of(ingested)
-    told = retain(ingested, list(TABLES.values()), BEFORE, dry_run=True)
+    told = retain(ingested, dict.fromkeys(TABLES.values(), BEFORE), dry_run=True)
     assert rows_of(ingested) == before
-    assert told == retain(ingested, list(TABLES.values()), BEFORE)
+    assert told == retain(ingested, dict.fromkeys(TABLES.values(), BEFORE))
 
 
 def test_sources_alone_is_refused_while_flows_stay(ingested):
     before = rows_of(ingested)
     with pytest.raises(UsageError, match="flows and tgw_flows"):
-        retain(ingested, [SOURCES], BEFORE)
+        retain(ingested, {SOURCES: BEFORE})
     assert rows_of(ingested) == before
 
 
 @pytest.mark.parametrize("at_once", [True, False])
 def test_sources_goes_with_its_flows_at_once_or_later(ingested, at_once):
     if at_once:
-        retain(ingested, [SOURCES, *HEADS], BEFORE)
+        retain(ingested, dict.fromkeys([SOURCES, *HEADS], BEFORE))
     else:
-        retain(ingested, HEADS, BEFORE)
-        retain(ingested, [SOURCES], BEFORE)
+        retain(ingested, dict.fromkeys(HEADS, BEFORE))
+        retain(ingested, {SOURCES: BEFORE})
     assert days_of(ingested, SOURCES) == ["2026-01-03", "2026-01-04", "2026-01-05"]
 
 
@@ -160,7 +162,7 @@ def test_a_day_of_sources_stays_with_the_flows_of_its_objects(lake, tmp_path):
     write_object(tmp_path / "logs", 1, key_time=key_time, starts=starts)
     write_object(tmp_path / "logs", 2, key_time=FIRST, starts=[FIRST])
     ingest(lake, tmp_path / "logs")
-    retain(lake, [SOURCES, *HEADS], BEFORE)
+    retain(lake, dict.fromkeys([SOURCES, *HEADS], BEFORE))
     assert days_of(lake, SOURCES) == ["2026-01-02"]
     assert days_of(lake, FLOWS) == ["2026-01-05"]
     again = ingest(lake, tmp_path / "logs")
@@ -197,7 +199,9 @@ def test_runs_between_retention_and_expiry_of_everything_lose_nothing(lake, obje
     paths = sorted(objects.iterdir())
     for number, path in enumerate(paths, 1):
         ingest(lake, path)
-        retain(lake, [FLOWS, QUARANTINE], date(2025, 1, 1) + number * DAY)
+        retain(
+            lake, dict.fromkeys([FLOWS, QUARANTINE], date(2025, 1, 1) + number * DAY)
+        )
         for table in TABLES.values():
             expire(lake, table, keep=1, slack=0)
     assert len(days_of(lake, FLOWS)) == 5

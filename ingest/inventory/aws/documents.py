@@ -10,6 +10,7 @@ import pyarrow as pa
 from ingest.inventory.aws.kinds import CLUSTER_PREFIX, Kind, Shape, kinds
 from ingest.inventory.aws.listing import Document, Listing
 from ingest.inventory.aws.report import Report
+from ingest.inventory.aws.services import described
 from ingest.inventory.aws.zones import of_arn
 from ingest.inventory.sighting import CONFIGURED
 
@@ -51,8 +52,16 @@ def configurations(
                 report.note("document_without_id", list=name)
                 continue
             kept = pick(document, kind.shape, tag_keys | kind.tags)
+            _leave_to_aws(kept)
             found.setdefault((kind.type, id_), {}).update(kept)
     return _table(found, account, region)
+
+
+def _leave_to_aws(document: Document) -> None:
+    """Take out a description that is not in AWS's own words: people write anything."""
+    text = document.get("Description")
+    if not (isinstance(text, str) and described(text)):
+        document.pop("Description", None)
 
 
 def _zones(zones: list[Document], region: str | None) -> list[Document]:

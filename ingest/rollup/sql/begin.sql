@@ -11,3 +11,5 @@ CREATE OR REPLACE TEMP TABLE heard (
   unmatched BIGINT, unattributed BIGINT, sides BIGINT, sides_attributed BIGINT,
   first_start TIMESTAMPTZ, first_end TIMESTAMPTZ, last_end TIMESTAMPTZ, longest_s BIGINT
 );
+
+CREATE OR REPLACE TEMP TABLE hidden (source BIGINT, address VARCHAR, stands VARCHAR);

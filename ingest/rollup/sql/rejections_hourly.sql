@@ -1,6 +1,7 @@
 -- What was rejected, by source, server and port. Sources past the first 1,000 of a server
 -- are `other`, known by their workload alone; more than 20 ports of one source and server
--- are one row a protocol and cause.
+-- are one row a protocol and cause. What is folded is decided by whole addresses; then those
+-- that are not to be kept give way to what stands for them.
 WITH rejected AS (
   SELECT
     f.server, c.source, c.crowd, f.client_address, f.service_port, o.protocol, o.reject_cause,
@@ -45,9 +46,11 @@ ports AS (
 ),
 shown AS (
   SELECT
-    p.*,
+    p.* EXCLUDE (source_address),
+    CASE WHEN h.source IS NULL THEN p.source_address ELSE h.stands END AS source_address,
     CASE WHEN q.folded THEN -2 ELSE p.service_port END AS port
   FROM placed AS p
+  LEFT JOIN hidden AS h ON h.source = p.source AND h.address = p.source_address
   LEFT JOIN ports AS q
     ON q.server = p.server AND q.source = p.source AND q.crowd = p.crowd
     AND q.service_port = p.service_port
