@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 unexport PYTHONDONTWRITEBYTECODE  # or every process compiles all modules anew
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench laws explore soak openapi lock clean
+.PHONY: help setup demo test check bench laws explore soak openapi settings lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -52,6 +52,9 @@ soak: setup ## Long chaos runs
 
 openapi: setup ## Write api/openapi.json anew, from routes and reports
 	$(BIN)/python -m api.openapi
+
+settings: setup ## Write infra/settings.md and the chart's schema anew, from Settings
+	$(BIN)/python -m lake.declared
 
 lock: setup ## Resolve the dependencies again
 	$(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 \
