@@ -65,10 +65,11 @@ def test_hadolint_is_content_with_the_image():
 
 
 def test_checkov_is_content_but_for_what_is_excused_in_place(checkov):
-    failed, passed = checkov([INFRA], ["cloudformation", "dockerfile"])
+    failed, passed = checkov([INFRA], ["cloudformation", "dockerfile", "terraform"])
     assert failed == []
     assert passed["cloudformation"] > 100
     assert passed["dockerfile"] > 50
+    assert passed["terraform"] > 100
 
 
 def test_the_flow_log_has_every_field_that_a_lake_knows(logs):
