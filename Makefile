@@ -61,6 +61,11 @@ lock: setup ## Resolve the dependencies again
 	  --generate-hashes --no-emit-index-url --no-emit-find-links -o requirements.lock
 	$(BIN)/uv pip compile -q pyproject.toml --group dev --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-emit-find-links -o requirements-dev.lock
+	$(BIN)/uv pip compile -q pyproject.toml --extra kubernetes --extra postgres --extra traces \
+	  --universal --python-version 3.11 --constraint requirements.lock \
+	  --generate-hashes --no-emit-index-url --no-emit-find-links -o infra/requirements.lock
+	echo checkov | $(BIN)/uv pip compile -q - --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-emit-find-links -o tests/checkov.lock
 
 clean: ## Remove what setup and tests made
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .cache demo-lake

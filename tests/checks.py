@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import sysconfig
+from collections import Counter
 from pathlib import Path
 
 
@@ -40,14 +41,22 @@ def checkov(place, folders, frameworks):
         capture_output=True, text=True, check=False,
         env=os.environ | {"PYTHONPATH": str(place), "LOG_LEVEL": "ERROR"},
     )  # fmt: skip
-    told = json.loads(done.stdout)
-    reports = told if isinstance(told, list) else [told]
+    reports = list(_reports(done.stdout))
     failed = [
         (check["check_id"], check["file_path"], check["resource"])
         for report in reports
-        for check in report.get("results", {}).get("failed_checks", ())
+        for check in report["results"]["failed_checks"]
     ]
-    passed = {
-        r["check_type"]: r["summary"]["passed"] for r in reports if "summary" in r
-    }
+    passed: Counter[str] = Counter()
+    for report in reports:
+        passed[report["check_type"]] += report["summary"]["passed"]
     return failed, passed
+
+
+def _reports(text):
+    """Yield checkov's reports: it writes a document a folder, of one or several."""
+    while text := text.strip():
+        told, end = json.JSONDecoder().raw_decode(text)
+        text = text[end:]
+        found = told if isinstance(told, list) else [told]
+        yield from (report for report in found if "check_type" in report)

@@ -168,21 +168,17 @@ def _ask_the_service(job, endpoint, patch):
             assert client.get(path).status_code == 200, path
 
 
-@pytest.mark.parametrize("role", JOBS)
-def test_a_role_is_granted_what_its_commands_ask_for(template, asked, role):
-    grants = [grant for grant in template.grants() if grant.role == role]
-    mine = {call for call in asked if call.who == role}
-    assert mine
-    refused = {call for call in mine if not any(allows(g, call) for g in grants)}
+def test_roles_are_granted_what_their_commands_ask_for_and_no_more(template, asked):
+    """One test for all: what is asked takes a while to find out."""
+    assert {call.who for call in asked} == set(JOBS)
+    grants = list(template.grants())
+    refused = {call for call in asked if not any(allows(g, call) for g in grants)}
     assert refused == set()
-
-
-@pytest.mark.parametrize("role", JOBS)
-def test_nothing_is_granted_that_no_command_asks_for(template, asked, role):
-    granted = {grant.action for grant in template.grants() if grant.role == role}
-    seen = {call.action for call in asked if call.who == role}
-    known = UNSEEN.keys() | (set(actions()) if role == "InventoryRole" else set())
-    assert granted - seen - known == set()
+    seen = {(call.who, call.action) for call in asked}
+    granted = {(g.role, g.action) for g in grants if g.role in JOBS}
+    unseen = {(role, action) for role, action in granted - seen if action not in UNSEEN}
+    # The mock's account lacks what some calls of an inventory are made for.
+    assert unseen <= {("InventoryRole", action) for action in actions()}
 
 
 def test_an_inventory_is_granted_the_calls_that_it_makes(template):
