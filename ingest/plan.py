@@ -96,7 +96,7 @@ def make_plan(known: Known | None, pages: Iterable[list[SourceObject]]) -> Plan:
         pages: The listing.
     """
     plan = Plan()
-    for window in _windows(pages):
+    for window in windows(pages):
         for day, lot in window.by_day(LOT):
             found = known.find(day, lot) if known else {}
             for source in lot:
@@ -105,7 +105,8 @@ def make_plan(known: Known | None, pages: Iterable[list[SourceObject]]) -> Plan:
     return plan
 
 
-def _windows(pages: Iterable[list[SourceObject]]) -> Iterator[Objects]:
+def windows(pages: Iterable[list[SourceObject]]) -> Iterator[Objects]:
+    """Yield a listing in bounded parts, packed."""
     window = Objects()
     for page in pages:
         window.extend(page)
