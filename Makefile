@@ -40,6 +40,7 @@ bench: setup ## Measure beside polars and DuckDB
 	$(BIN)/python -m tests.bench.bench_policy
 	$(BIN)/python -m tests.bench.bench_explain
 	$(BIN)/python -m tests.bench.bench_backtest
+	$(BIN)/python -m tests.bench.bench_listing
 
 laws: setup ## Who, how often, what happened: against 5 M records' truth
 	$(BIN)/python -m tests.world_laws --records 5M

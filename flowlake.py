@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "inventory": ("ingest.inventory.cli", "inventory", "Learn what existed and when."),
     "settle": ("ingest.settle_cli", "settle", "Decide what needs a second record."),
     "attribute": ("ingest.settle_cli", "attribute", "Attribute reopened hours anew."),
+    "verify": ("ingest.verify.cli", "verify", "Recount source objects in the lake."),
     "compact": ("ingest.settle_cli", "compact", "Merge the files of an hour or day."),
     "retain": ("ingest.retain_cli", "retain", "Drop old days."),
     "gc": ("ingest.retain_cli", "gc", "Delete the files that nothing names any more."),

@@ -16,7 +16,7 @@ from ingest.consume import Consumer
 from ingest.known import Known
 from ingest.listing import Selection, list_sources
 from ingest.load import Loader
-from ingest.plan import Plan, make_plan
+from ingest.plan import Plan, make_plan, plan_in_parts
 from ingest.rollup.follower import roll_up
 from ingest.s3 import client
 from ingest.settling import Settler
@@ -30,7 +30,7 @@ from lake.catalog import Lake
 from lake.errors import LakeMissing, SourceError
 from lake.settings import Settings
 from lake.signals.run import go_on
-from lake.signals.traces import span
+from lake.signals.traces import each, span
 from lake.snapshots import head_id
 from lake.tables import FLOWS
 
@@ -113,18 +113,16 @@ class Ingest:
         """What has been done so far."""
         return self._loader.summary
 
-    def plan(self) -> tuple[Known, Plan]:
-        """List the sources and sort out what is new.
+    def plans(self) -> Iterator[tuple[Known, Plan]]:
+        """List the sources and sort out what is new, part by part.
 
         Raises:
             FollowerStopped: `sources` cannot say what it has absorbed.
         """
-        known = Known(self._lake)
         pages = listed(
             self._request, self._lake.settings, self.summary, stop=self._stop
         )
-        plan = make_plan(known, pages)
-        return known, plan
+        return plan_in_parts(lambda: Known(self._lake), pages)
 
     def run(self) -> Summary:
         """Do everything; on return flows and ledgers agree.
@@ -173,10 +171,10 @@ class Ingest:
 
     def _load_listed(self) -> None:
         with decoding_made_ready():
-            with span("plan"):
-                known, plan = self.plan()
-            self._on_plan(plan)
-            self._loader.load(known, plan, ended=lambda: self._stop.asked)
+            for known, plan in each("plan", self.plans()):
+                self._on_plan(plan)
+                self._loader.load(known, plan, ended=lambda: self._stop.asked)
+                del known, plan  # before the next part is listed
 
     def _follow(self, url: str) -> None:
         """Follow a queue; one that cannot be read is a failure beside others."""

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyiceberg.expressions import BooleanExpression, EqualTo, IsNull
 from pyiceberg.table import Table as IcebergTable
 
+from ingest.above import Above, is_one_of
 from ingest.source import SourceObject
 from lake.catalog import Lake
-from lake.follow import read_evidence, unabsorbed
 from lake.reading import in_set
-from lake.tables import HEADS, SOURCES, Table, arrow_schema
-from lake.withdrawn import replaced_objects
+from lake.tables import HEADS, SOURCES, arrow_schema
 
 COLUMNS = ("source_object", "day", "location", "etag", "ingested_at", "head",
            "first_start", "last_start")  # fmt: skip
@@ -38,39 +36,6 @@ class Ingested:
     doubled: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Above:
-    """What the snapshots of one head above the mark of `sources` do to its rows.
-
-    Attributes:
-        rows: Those they add, and do not take out again.
-        gone: Objects whose earlier rows they take out.
-    """
-
-    head: str
-    rows: pa.Table
-    gone: pa.Array
-
-    @classmethod
-    def of(cls, head: Table, stored: IcebergTable, sources: IcebergTable) -> _Above:
-        rows = arrow_schema(SOURCES).empty_table().select(COLUMNS)
-        gone = pa.array([], pa.string())
-        for snapshot in unabsorbed(sources, stored, ledger=SOURCES, head=head):
-            replaced = replaced_objects(stored.io, [snapshot])["source_object"].unique()
-            rows = rows.filter(_is_none_of(rows, replaced))
-            added = read_evidence(stored.io, [snapshot], SOURCES).select(COLUMNS)
-            rows = pa.concat_tables([rows, added])
-            gone = pa.concat_arrays([gone, replaced])
-        return cls(head.name, rows, gone)
-
-    def applied_to(self, rows: pa.Table) -> pa.Table:
-        """Return rows of `sources` without those that the head holds no longer."""
-        if len(self.gone) == 0:
-            return rows
-        elsewhere = pc.not_equal(rows["head"], self.head)
-        return rows.filter(pc.or_(elsewhere, _is_none_of(rows, self.gone)))
-
-
 class Known:
     """The objects that are in the lake, exactly as of the heads it was made with.
 
@@ -79,16 +44,19 @@ class Known:
 
     Args:
         lake: The open lake.
+        columns: What is read of `sources`; ``COLUMNS`` among them.
 
     Raises:
         FollowerStopped: `sources` cannot say what it has absorbed.
     """
 
-    def __init__(self, lake: Lake) -> None:
-        self._sources = lake.load(SOURCES)
+    def __init__(self, lake: Lake, columns: Sequence[str] = COLUMNS) -> None:
+        self.sources = lake.load(SOURCES)
         self.heads: dict[str, IcebergTable] = {h.name: lake.load(h) for h in HEADS}
+        self._columns = tuple(columns)
         self._above = [
-            _Above.of(head, self.heads[head.name], self._sources) for head in HEADS
+            Above.of(head, self.heads[head.name], self.sources, SOURCES, columns)
+            for head in HEADS
         ]
 
     def find(
@@ -101,34 +69,41 @@ class Known:
             sources: The objects. Memory grows with their number, not with that of
                 all that the lake has of the day.
         """
-        wanted = pa.array([source.identity for source in sources], pa.string())
         found: dict[str, Ingested] = {}
-        scan = self._sources.scan(row_filter=_on(day), selected_fields=COLUMNS)
+        for rows in self.rows(day, sources):
+            _remember(found, rows)
+        return found
+
+    def rows(
+        self, day: date | None, sources: Sequence[SourceObject]
+    ) -> Iterator[pa.Table]:
+        """Yield the rows of `sources` about objects of one day; see `find`."""
+        wanted = pa.array([source.identity for source in sources], pa.string())
+        scan = self.sources.scan(row_filter=_on(day), selected_fields=self._columns)
         with scan.to_arrow_batch_reader() as reader:
             for batch in reader:
                 rows = pa.Table.from_batches([batch])
-                rows = rows.filter(_is_one_of(rows, wanted))
+                rows = rows.filter(is_one_of(rows, wanted))
                 if rows.num_rows:
-                    _remember(found, self._standing(rows))
+                    yield self._standing(rows)
         for above in self._above:
-            _remember(found, above.rows.filter(_is_one_of(above.rows, wanted)))
-        return found
+            yield above.rows.filter(is_one_of(above.rows, wanted))
 
     def reads(self, identities: Sequence[str]) -> pa.Table:
         """Return the rows of `sources` about some objects, in ``COLUMNS``."""
         wanted = in_set("source_object", identities)
-        rows = self._sources.scan(row_filter=wanted, selected_fields=COLUMNS)
+        rows = self.sources.scan(row_filter=wanted, selected_fields=self._columns)
         names = pa.array(identities, pa.string())
         return pa.concat_tables(
             [
                 self._standing(rows.to_arrow()),
-                *(a.rows.filter(_is_one_of(a.rows, names)) for a in self._above),
+                *(a.rows.filter(is_one_of(a.rows, names)) for a in self._above),
             ]
         )
 
     def _standing(self, rows: pa.Table) -> pa.Table:
-        rows = rows.select(COLUMNS).cast(
-            pa.schema([arrow_schema(SOURCES).field(name) for name in COLUMNS])
+        rows = rows.select(self._columns).cast(
+            pa.schema([arrow_schema(SOURCES).field(name) for name in self._columns])
         )
         for above in self._above:
             rows = above.applied_to(rows)
@@ -140,14 +115,6 @@ def _on(day: date | None) -> BooleanExpression:
     if day is None:
         return IsNull("day")  # type: ignore[call-arg, arg-type]
     return EqualTo("day", day.isoformat())  # type: ignore[call-arg, arg-type]
-
-
-def _is_one_of(rows: pa.Table, identities: pa.Array) -> pa.ChunkedArray:
-    return pc.is_in(rows["source_object"], value_set=identities)
-
-
-def _is_none_of(rows: pa.Table, identities: pa.Array) -> pa.ChunkedArray:
-    return pc.invert(_is_one_of(rows, identities))
 
 
 def _remember(into: dict[str, Ingested], rows: pa.Table) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import structlog
@@ -15,6 +15,7 @@ log = structlog.get_logger()
 
 WINDOW = 500_000  # objects of a listing looked up together, day by day
 LOT = 50_000  # of one day, unpacked at once
+PLANNED = 500_000  # objects that wait to be loaded: more are listed after that
 
 
 @dataclass(slots=True)
@@ -43,6 +44,26 @@ class Plan:
     def size(self) -> int:
         """Bytes of the new objects, as stored."""
         return self.new.size
+
+    @property
+    def waiting(self) -> int:
+        """Objects that it holds."""
+        return len(self.new) + len(self.rewritten) + len(self.doubled)
+
+    def add(self, known: Known | None, window: Objects) -> None:
+        """Place a part of a listing.
+
+        A listing comes in the order of accounts and Regions, `sources` is kept by the
+        day: so a part is looked up day by day, each day read once.
+
+        Args:
+            known: What the lake holds; None: there is no lake.
+            window: The part.
+        """
+        for day, lot in window.by_day(LOT):
+            found = known.find(day, lot) if known else {}
+            for source in lot:
+                self.place(source, found.get(source.identity))
 
     def place(self, source: SourceObject, found: Ingested | None) -> None:
         """Put an object where it belongs, by what the lake knows of it."""
@@ -88,30 +109,55 @@ class Plan:
 def make_plan(known: Known | None, pages: Iterable[list[SourceObject]]) -> Plan:
     """Sort every listed object into new, rewritten and known.
 
-    A listing comes in the order of accounts and Regions, `sources` is kept by the
-    day: so a window of the listing is looked up day by day, each day read once.
-
     Args:
         known: What the lake holds; None: there is no lake.
         pages: The listing.
     """
     plan = Plan()
-    for window in _windows(pages):
-        for day, lot in window.by_day(LOT):
-            found = known.find(day, lot) if known else {}
-            for source in lot:
-                plan.place(source, found.get(source.identity))
+    for window in windows(pages):
+        plan.add(known, window)
+        del window  # before the next one is listed
     plan.drop_repeated()
     return plan
 
 
-def _windows(pages: Iterable[list[SourceObject]]) -> Iterator[Objects]:
+def plan_in_parts(
+    know: Callable[[], Known], pages: Iterable[list[SourceObject]]
+) -> Iterator[tuple[Known, Plan]]:
+    """Plan a listing of any length in bounded memory.
+
+    The listing goes on once a part has been loaded. The next part is planned with what
+    the lake holds by then, so that what is listed again, under another prefix, is
+    known. Of copies that differ and are of two parts, the first listed is read.
+
+    Args:
+        know: Asks the lake what it holds now.
+        pages: The listing.
+
+    Yields:
+        Plans with what they were made with; at least one.
+    """
+    known, plan = know(), Plan()
+    for window in windows(pages):
+        plan.add(known, window)
+        del window  # before the next one is listed
+        if plan.waiting >= PLANNED:
+            plan.drop_repeated()
+            yield known, plan
+            known, plan = know(), Plan()
+    plan.drop_repeated()
+    yield known, plan
+
+
+def windows(pages: Iterable[list[SourceObject]]) -> Iterator[Objects]:
+    """Yield a listing in bounded parts, packed."""
     window = Objects()
     for page in pages:
         window.extend(page)
         if len(window) >= WINDOW:
-            yield window
-            window = Objects()
+            full, window = window, Objects()
+            yield full
+            del full
     if window:
         yield window
 

@@ -54,8 +54,12 @@ class ProgressBar:
 
     def planned(self, plan: Plan) -> None:
         """Show how much more there is to do."""
-        self._size += plan.size
-        self._bar.update(self._objects, description="ingesting", total=self._size)
+        self.more(plan.size, doing="ingesting")
+
+    def more(self, size: int, *, doing: str) -> None:
+        """Show that so many bytes more are to be done."""
+        self._size += size
+        self._bar.update(self._objects, description=doing, total=self._size)
 
     def advance(self, objects: int, size: int) -> None:
         """Show that objects, and so many of their bytes, are done."""

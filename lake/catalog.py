@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
 import structlog
 from pyiceberg.catalog import Catalog, load_catalog
-from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
+from pyiceberg.catalog.sql import IcebergTables, SqlCatalog, SqlCatalogBaseTable
 from pyiceberg.exceptions import (
     CommitFailedException,
     NamespaceAlreadyExistsError,
@@ -21,6 +21,7 @@ from pyiceberg.table import Table as IcebergTable
 from pyiceberg.typedef import Identifier
 from pyiceberg.types import NestedField
 from sqlalchemy import text
+from sqlalchemy.schema import CreateTable
 
 from lake.errors import CommitConflict, LakeError, LakeMissing, SchemaMismatch
 from lake.secrets import masked
@@ -53,8 +54,7 @@ class Lake:
         with _catalog_errors("open the catalog"):
             self.catalog = _open_catalog(settings, create=create)
             if create and not self.catalog.namespace_exists(settings.namespace):
-                with suppress(NamespaceAlreadyExistsError):
-                    self.catalog.create_namespace(settings.namespace)
+                _make_namespace(self.catalog, settings.namespace)
         self._location = settings.warehouse or _embedded_warehouse(settings)
 
     def __enter__(self) -> Lake:
@@ -154,6 +154,17 @@ class Lake:
         return self.load(table)
 
 
+def _make_namespace(catalog: Catalog, name: str) -> None:
+    """Make the namespace, unless it is there or another process just makes it."""
+    try:
+        catalog.create_namespace(name)
+    except NamespaceAlreadyExistsError:
+        return
+    except Exception:  # a database says in its own way that there is one now
+        if not catalog.namespace_exists(name):
+            raise
+
+
 def _missing_columns(table: Table, found: IcebergTable) -> list[NestedField]:
     """Return our columns that the stored table lacks.
 
@@ -225,8 +236,14 @@ class _Embedded(SqlCatalog):
     """
 
     def __init__(self, name: str, **properties: str) -> None:
-        super().__init__(name, **properties)
         self._read: dict[str, IcebergTable] = {}
+        super().__init__(name, **properties)
+
+    def create_tables(self) -> None:
+        """Create the catalog's own tables, unless another process just has."""
+        with self.engine.begin() as database:
+            for table in SqlCatalogBaseTable.metadata.sorted_tables:
+                database.execute(CreateTable(table, if_not_exists=True))
 
     def load_table(self, identifier: str | Identifier) -> IcebergTable:
         """Return the table as it is now."""

@@ -10,10 +10,11 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
+Step = TypeVar("Step")
 _tracer: Any = None
 _provider: Any = None
 
@@ -101,3 +102,18 @@ def span(
         name, context=context, attributes=attributes
     ) as begun:
         yield begun
+
+
+def each(name: str, steps: Iterable[Step]) -> Iterator[Step]:
+    """Yield what is made step by step, the making of each in a span.
+
+    Nothing of a step is held while the next is made.
+    """
+    steps = iter(steps)
+    while True:
+        with span(name):
+            made = next(steps, None)
+        if made is None:
+            return
+        yield made
+        del made

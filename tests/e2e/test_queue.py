@@ -21,13 +21,15 @@ from ingest.fetch import Fetcher
 from ingest.job import Ingest, Request
 from ingest.sqs import Queue
 from ingest.stop import Stop, on_signals
+from ingest.verify.run import Verification
+from ingest.verify.sample import Sample
 from lake.catalog import Lake
-from lake.errors import SourceDenied, SourceUnavailable
+from lake.errors import LakeError, SourceDenied, SourceUnavailable
 from lake.settings import load_settings
 from lake.snapshots import head_id, mark_of
 from lake.tables import EDGES_HOURLY, FLOWS
 from tests.lakes import open_lake
-from tests.processes import flowlake, python
+from tests.processes import Running, flowlake, python
 from tests.samples import BEGIN, V2, record, rows_of
 
 ROOT = Path(__file__).parents[2]
@@ -327,6 +329,48 @@ def test_sigkill_at_a_step_then_another_run(
     assert summary.exit_code == 0
     assert left(sqs, queue) == EMPTY
     assert rows(settings, filled) == wanted
+
+
+def test_a_commit_that_fails_deletes_no_message(
+    filled, queue, settings, sqs, monkeypatch, wanted
+):
+    def failing(self):
+        raise LakeError("the catalog is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Batch, "commit", failing)
+        with pytest.raises(LakeError), capture_logs() as logs:
+            run(settings, queue=queue)
+    assert not [entry for entry in logs if entry["event"] == "messages_deleted"]
+    assert run_later(settings, queue).objects == 5
+    assert left(sqs, queue) == EMPTY
+    assert rows(settings, filled) == wanted
+
+
+def test_one_process_lists_while_two_others_follow_the_queue(
+    notified, queue, settings, sqs, s3, monkeypatch
+):
+    for number in range(12):
+        key = f"logs/{number}/{NAMES[number % 5]}"
+        s3.put_object(Bucket=notified, Key=key, Body=body(number))
+    monkeypatch.setenv("FLOWLAKE_BATCH_OBJECTS", "5")
+    settle = ("--no-settle", "--no-rollups")
+    follow = ("--follow-sqs", queue, "--until-empty")
+    place = {"FLOWLAKE_LAKE": str(settings.lake)}
+    running = [
+        Running("flowlake", ["-q", "ingest", *words, *settle], env=place)
+        for words in ([f"s3://{notified}"], follow, follow)
+    ]
+    ended = [process.wait() for process in running]
+    told = [json.loads(each.stdout) for each in ended]
+    assert [each.returncode for each in ended] == [0, 0, 0], ended
+    assert sum(each["objects"] for each in told) == 12
+    assert left(sqs, queue) == EMPTY
+    with Lake(settings) as lake:
+        request = Request((f"s3://{notified}",))
+        report = Verification(lake, request, sample=Sample(), show=9).run()
+    assert (report.objects, report.outcomes, report.bad) == (12, {"equal": 12}, [])
+    assert (report.levels["exact"], report.flows) == (12, 36)
 
 
 def test_while_a_batch_is_worked_on_nobody_else_sees_its_messages(

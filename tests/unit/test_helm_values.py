@@ -33,7 +33,8 @@ def another(schema):
         "boolean": lambda: not schema["default"],
         "integer": lambda: schema.get("maximum", 2**40 + 1),
         "number": lambda: schema.get("maximum", 86_400.25),
-        "array": lambda: [schema["items"]["enum"][-1]],
+        "array": lambda: schema["items"].get("enum", [AWKWARD])[-1:],
+        "object": lambda: {"flows": 30},
     }
     return made[schema["type"]]()
 

@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pytest
 from pyiceberg.exceptions import CommitFailedException
+from sqlalchemy import Engine, event
 
+from lake.catalog import Lake
 from lake.datafiles import DataFileWriter
 from lake.errors import BadDataFile, BatchExpired, CommitConflict, CommitUnknown
 from lake.reading import plan
@@ -230,3 +232,25 @@ def test_a_plan_whose_history_has_expired_is_made_again(lake):
 
 def test_every_kind_of_table_is_listed():
     assert {t.name for t in (*HEADS, *LEDGERS, *INVENTORY, *ROLLUPS)} == set(TABLES)
+
+
+@pytest.mark.parametrize(
+    "moment", ["CREATE TABLE", "INSERT INTO iceberg_namespace", "INSERT INTO iceberg_t"]
+)
+def test_two_who_make_the_lake_at_one_moment_make_one(tmp_path, moment):
+    settings = load_settings(lake=str(tmp_path / "lake"))
+    others: list[str] = []
+
+    def another_first(connection, cursor, statement, *_):
+        if statement.lstrip().startswith(moment) and not others:
+            others.append(statement)
+            with Lake(settings, create=True) as lake:
+                lake.ensure(FLOWS)
+
+    event.listen(Engine, "before_cursor_execute", another_first)
+    try:
+        with Lake(settings, create=True) as lake:
+            assert lake.ensure(FLOWS).schema().find_field("start_time")
+    finally:
+        event.remove(Engine, "before_cursor_execute", another_first)
+    assert others
