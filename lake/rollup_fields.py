@@ -137,7 +137,8 @@ COVERAGE_HOURLY_FIELDS: tuple[Field, ...] = (
     Field("vpc_id", "string", "Its VPC."),
     Field("subnet_id", "string", "Its subnet."),
     Field("interval_s", "int", "Length of a window: 60, or 600 if any record of the "
-          "hour and flow log is longer than 120; of several flow logs the most.",
+          "hour and flow log is longer than 120 and the observer's own windows are not "
+          "surely shorter; of several flow logs the most.",
           unit="s"),
     Field("windows_expected", "long", "Windows of each of its flow logs: heard of, and "
           "missing between two of them, of this hour or of hours within a day."),

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 PORTS_KEPT = 20
 SOURCES_KEPT = 1_000
 SHORT_S = 120  # records of a 60 s interval are never longer
+# In so many minutes of an hour a record of so many seconds, and none longer: such are
+# the windows of a Nitro interface, whatever its flow log asks for.
+NEARLY, NEARLY_S = 20, 50
 SHARE = 2  # of the memory budget
 BATCH_ROWS = 250_000
 SILENT = pa.schema(
@@ -38,7 +41,7 @@ LIMITS = {
     "edges_daily": {"ports_kept": PORTS_KEPT},
     "endpoints_hourly": {},
     "rejections_hourly": {"ports_kept": PORTS_KEPT, "sources_kept": SOURCES_KEPT},
-    "coverage_hourly": {"short_s": SHORT_S},
+    "coverage_hourly": {"short_s": SHORT_S, "nearly_s": NEARLY_S, "nearly": NEARLY},
 }
 
 

@@ -86,6 +86,38 @@ def test_windows_are_missing_between_two_that_were_heard_of(
     assert expected(settings) == found
 
 
+def of(settings, observer):
+    """Return the windows expected and heard of one interface, at noon."""
+    with Lake(settings) as lake:
+        rows = lake.load(COVERAGE_HOURLY).scan().to_arrow().to_pylist()
+    (row,) = [r for r in rows if r["observer"] == observer and r["hour"] == NOON]
+    return row["windows_expected"], row["windows_seen"] + row["windows_silent"]
+
+
+LONG = [sent(m, by="eni-2", seconds=590) for m in range(0, 60, 10)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        # Nitro: a record or a silence each minute; of five lost four are sure
+        ([sent(m) for m in range(60) if not 20 <= m < 25], (59, 55)),
+        ([silent(m, "eni-1") for m in range(60) if not 20 <= m < 25], (59, 55)),
+        # short records alone tell of no window's length: ten minutes, as of its log
+        ([sent(m, seconds=3) for m in range(60) if not 20 <= m < 25], (6, 6)),
+        ([sent(m, seconds=3) for m in range(0, 60, 7)], (6, 6)),
+        # a long one tells of long windows, whatever else is short
+        ([sent(30, port=1, seconds=300), *(sent(m) for m in range(30))], (4, 4)),
+    ],
+)
+def test_an_interfaces_windows_may_be_shorter_than_its_flow_logs(
+    settings, tmp_path, lines, found
+):
+    load(settings, put(tmp_path / "objects", 0, *lines, *LONG))
+    assert of(settings, "eni-2") == (6, 6)
+    assert of(settings, "eni-1") == found
+
+
 def test_hours_change_when_others_come_or_go(settings, tmp_path):
     place = tmp_path / "objects"
     load(settings, spoken(place, 0, range(60)))

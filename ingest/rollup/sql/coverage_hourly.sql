@@ -32,19 +32,29 @@ told_apart AS (
         AND NOT bool_or(coalesce(log_status = 'NODATA' AND longest_s <= $short_s, FALSE)) OVER own
         THEN 600
       ELSE 60
-    END AS own_interval_s
+    END AS own_interval_s,
+    -- An interface's own windows are surely short: it was silent for a short one, or in many
+    -- minutes it told of nearly all of a short one, and never of more.
+    max(longest_s) OVER own <= $short_s AND (
+      bool_or(coalesce(log_status = 'NODATA', FALSE)) OVER own
+      OR count(*) FILTER (log_status IS NULL AND longest_s >= $nearly_s) OVER own >= $nearly
+    ) AS is_short
   FROM told
   WINDOW own AS (PARTITION BY observer, flow_log_id)
+),
+timed AS (
+  SELECT t.*, CASE WHEN t.is_short THEN 60 ELSE l.interval_s END AS interval_s
+  FROM told_apart AS t
+  JOIN logs AS l ON l.log IS NOT DISTINCT FROM coalesce(t.flow_log_id, t.observer)
 ),
 gaps AS (
   SELECT
     t.*,
-    l.interval_s,
-    t.second // l.interval_s AS bin,
+    t.second // t.interval_s AS bin,
     -- Records of a window of which others were skipped do not make it whole.
     coalesce(
       bool_or(t.log_status = 'SKIPDATA') OVER (
-        PARTITION BY t.observer, t.flow_log_id, t.second // l.interval_s
+        PARTITION BY t.observer, t.flow_log_id, t.second // t.interval_s
       ), FALSE
     ) AS is_skipped,
     epoch(t.end_time) > (t.second // t.own_interval_s + 1) * t.own_interval_s AS is_across,
@@ -56,8 +66,7 @@ gaps AS (
         )
       )
     ) // 1000000 AS gap_s
-  FROM told_apart AS t
-  JOIN logs AS l ON l.log IS NOT DISTINCT FROM coalesce(t.flow_log_id, t.observer)
+  FROM timed AS t
 ),
 windows AS (
   SELECT
