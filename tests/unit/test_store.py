@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 from pyiceberg.exceptions import CommitFailedException
 
+from lake.catalog import Lake
 from lake.datafiles import DataFileWriter
 from lake.errors import BadDataFile, BatchExpired, CommitConflict, CommitUnknown
 from lake.reading import plan
@@ -54,6 +55,18 @@ def accept(table, since):
 
 def count(lake):
     return lake.load(FLOWS).scan().count()
+
+
+def test_what_was_committed_is_known_as_its_file_has_it(lake):
+    base = lake.load(FLOWS)
+    made = change(lake, base, rows(), properties={"flowlake.mark": "1"})
+    commit(lake, FLOWS, made, base=base, check=accept)
+    known = lake.load(FLOWS)
+    with Lake(lake.settings) as other:
+        read = other.load(FLOWS)
+    assert known.metadata == read.metadata
+    assert known.metadata_location == read.metadata_location
+    assert known.io.properties == read.io.properties
 
 
 def break_commit(monkeypatch, lake, *, before=None, after=None, times=1):
