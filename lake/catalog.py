@@ -17,7 +17,9 @@ from pyiceberg.exceptions import (
     NoSuchTableError,
     TableAlreadyExistsError,
 )
+from pyiceberg.table import CommitTableResponse
 from pyiceberg.table import Table as IcebergTable
+from pyiceberg.table.update import TableRequirement, TableUpdate
 from pyiceberg.typedef import Identifier
 from pyiceberg.types import NestedField
 from sqlalchemy import text
@@ -256,6 +258,24 @@ class _Embedded(SqlCatalog):
             if location == known.metadata_location:
                 return self._again(known)
         return super().load_table(identifier)
+
+    def commit_table(
+        self,
+        table: IcebergTable,
+        requirements: tuple[TableRequirement, ...],
+        updates: tuple[TableUpdate, ...],
+    ) -> CommitTableResponse:
+        """Commit; what was written need not be read again."""
+        done = super().commit_table(table, requirements, updates)
+        name = table.name()
+        self._read[name[-1]] = IcebergTable(
+            identifier=name,
+            metadata=done.metadata,
+            metadata_location=done.metadata_location,
+            io=self._load_file_io(done.metadata.properties, done.metadata_location),
+            catalog=self,
+        )
+        return done
 
     def _convert_orm_to_iceberg(self, orm_table: IcebergTables) -> IcebergTable:
         known = self._read.get(orm_table.table_name)

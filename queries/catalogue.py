@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -51,23 +51,34 @@ def load_catalogue(folder: Path = FOLDER) -> Mapping[str, Report]:
     Raises:
         ContractError: A file's header and its SQL do not fit.
     """
-    return {path.stem: load_report(path) for path in sorted(folder.glob("*.sql"))}
+    return {name: load_report(path) for name, path in _files(folder).items()}
+
+
+def report_names() -> Set[str]:
+    """Return the names of all reports; none is read for that."""
+    return _files(FOLDER).keys()
 
 
 def find_report(name: str) -> Report:
-    """Return the report called ``name``.
+    """Return the report called ``name``; no other is read for that.
 
     Raises:
         UnknownReport: There is none; the message lists those that exist.
     """
-    known = load_catalogue()
+    known = _files(FOLDER)
     if name not in known:
         raise UnknownReport(name, known)
-    return known[name]
+    return load_report(known[name])
 
 
+@cache
+def _files(folder: Path) -> Mapping[str, Path]:
+    return {path.stem: path for path in sorted(folder.glob("*.sql"))}
+
+
+@cache
 def load_report(path: Path) -> Report:
-    """Read one report and check that its header and its SQL agree.
+    """Read one report and check that its header and its SQL agree; once a process.
 
     Raises:
         ContractError: They do not.

@@ -55,7 +55,7 @@ def examine(engine: Engine, *, days: int) -> dict[str, Any]:
     """
     pinned = engine.pin(list(TABLES))
     with engine.session([engine.plan(pinned["sources"])]) as session:
-        through = session.query(statement("doctor/through"))["through"][0].as_py()
+        through = session.few(statement("doctor/through"))["through"][0].as_py()
     until = (through or datetime.now(UTC)) + timedelta(hours=1)
     since = until - timedelta(days=days)
     plans = [
@@ -66,10 +66,10 @@ def examine(engine: Engine, *, days: int) -> dict[str, Any]:
         return {
             "since": since,
             "findings": [asdict(f) for f in findings(session, since)],
-            "attribution": session.query(
+            "attribution": session.few(
                 statement("doctor/attribution"), {"since": since}
             ),
-            "settling": session.query(statement("doctor/settling"), {"since": since}),
+            "settling": session.few(statement("doctor/settling"), {"since": since}),
             "log_format": LOG_FORMAT,
         }
 

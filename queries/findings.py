@@ -59,7 +59,7 @@ def findings(session: Session, since: datetime) -> Iterator[Finding]:
     """
 
     def rows(name: str, **given: Any) -> list[dict[str, Any]]:
-        found = session.query(statement(f"doctor/{name}"), given or None)
+        found = session.few(statement(f"doctor/{name}"), given or None)
         return list(found.to_pylist())
 
     session.run(statement("doctor/logs"))

@@ -54,7 +54,7 @@ def check_reads(session: Session, sql: str) -> None:
 
 
 def _tree(session: Session, sql: str) -> Any:
-    found = session.query("SELECT json_serialize_sql($sql) AS tree", {"sql": sql})
+    found = session.few("SELECT json_serialize_sql($sql) AS tree", {"sql": sql})
     tree = json.loads(found["tree"][0].as_py())
     if tree["error"]:
         raise QueryError(READING)

@@ -105,7 +105,7 @@ def objective_lines(status: Mapping[str, Any]) -> Iterator[str]:
 def _fresh(engine: Engine, sources: Pinned, since: datetime) -> dict[str, Any]:
     with engine.session([engine.plan(sources)]) as session:
         return dict(
-            session.query(statement("meta/fresh"), {"since": since}).to_pylist()[0]
+            session.few(statement("meta/fresh"), {"since": since}).to_pylist()[0]
         )
 
 

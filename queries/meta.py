@@ -107,14 +107,14 @@ def facts_of(
 def through_of(session: Session, limits: Limits) -> datetime | None:
     """Return how far the records of the lake reach: with limits, those in scope."""
     name = "through" if limits.is_unlimited else "heard_through"
-    found = session.query(statement(f"meta/data_{name}"))["data_through"][0].as_py()
+    found = session.few(statement(f"meta/data_{name}"))["data_through"][0].as_py()
     return found if isinstance(found, datetime) else None
 
 
 def skipped_of(session: Session, window: Window) -> int:
     """Return in how many intervals of a window AWS skipped records."""
     given = {"since": window.since, "until": window.until}
-    return int(session.query(statement("meta/skipped"), given)["skipped"][0].as_py())
+    return int(session.few(statement("meta/skipped"), given)["skipped"][0].as_py())
 
 
 def _behind(question: Question, window: Window) -> int | None:

@@ -16,7 +16,7 @@ from lake.errors import BadParameter, QueryError
 from lake.reading import Plan, is_timed
 from lake.tables import TABLES
 from queries.brought import Brought, tables_of
-from queries.catalogue import load_catalogue
+from queries.catalogue import find_report, load_catalogue, report_names
 from queries.database import script
 from queries.engine import OVER_FLOWS, Engine, empty_rows, view_of
 from queries.guard import check_reads
@@ -158,8 +158,8 @@ class SqlSession:
 
     def _define_named(self, sql: str) -> None:
         words = set(re.findall(r"\w+", sql.lower())) - self._defined
-        for name in words & load_catalogue().keys():
-            report = load_catalogue()[name]
+        for name in words & report_names():
+            report = find_report(name)
             for statement in macros_for(report, self._brought, self._window):
                 self._session.run(statement)
             self._defined.add(name)

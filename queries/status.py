@@ -45,9 +45,9 @@ def lake_status(engine: Engine, *, now: datetime) -> dict[str, Any]:
     pinned = engine.pin(list(TABLES))
     plans = [engine.plan(pinned[name]) for name in LEDGER_NAMES]
     with engine.session(plans) as session:
-        objects = session.query(statement("meta/objects")).to_pylist()[0]
-        silences = session.query(statement("meta/silences")).to_pylist()
-        reasons = session.query(statement("meta/quarantine")).to_pylist()
+        objects = session.few(statement("meta/objects")).to_pylist()[0]
+        silences = session.few(statement("meta/silences")).to_pylist()
+        reasons = session.few(statement("meta/quarantine")).to_pylist()
     followers = _followers(pinned)
     health = health_of(engine, pinned, objects, followers, now=now)
     through: datetime | None = objects.pop("data_through")

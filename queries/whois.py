@@ -85,11 +85,11 @@ def look_up(
     plans = [engine.plan(p) for p in pinned.values()]
     given = {"addresses": [address], "vpc": vpc}
     with engine.session(plans, limits) as session:
-        rows = session.query(statement("meta/whois"), {**given, "at": at})
-        homes = session.query(statement("meta/homes"), given)
+        rows = session.few(statement("meta/whois"), {**given, "at": at})
+        homes = session.few(statement("meta/homes"), given)
         beside = pc.is_in(rows["at_that_time"], pa.array(BESIDE))
         identities, nearest = rows.filter(pc.invert(beside)), rows.filter(beside)
-        listings = session.query(
+        listings = session.few(
             statement("meta/listings"), _who_knows(identities, nearest, homes, vpc)
         )
     found = {

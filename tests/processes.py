@@ -25,7 +25,7 @@ OURS = (
 )
 DEADLINE_S = 240
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload([*LIBRARIES, *OURS])
+_FORKS.set_forkserver_preload([*LIBRARIES, *OURS, "tests.ready"])
 
 
 class Running:

@@ -33,6 +33,7 @@ KEYS = {
 # Sides, in the order of moments at one time: a known row's last or only moment; no
 # moment at which it was there, but by when it had gone; a look; a row's first moment.
 LAST, GONE, FRESH, FIRST = range(4)
+TIME = pa.timestamp("us", tz="UTC")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +103,18 @@ class Source:
 def moments_of(table: Table, before: pa.Table, seen: Sequence[Sighting]) -> Source:
     """Return the moments of rows of the lake and of sightings."""
     kept = [f for f in arrow_schema(table) if f.name not in BOOKKEEPING]
-    parts = [before.select([f.name for f in kept])]
     looks = [(s, rows) for s in seen if (rows := _rows(table, s)).num_rows]
+    shown = []
     for sighting, rows in looks:
         scope = pa.repeat(sighting.scope, rows.num_rows)
-        parts.append(
+        shown.append(
             pa.table([scope if f.name == "scope" else rows[f.name] for f in kept],
                      names=[f.name for f in kept])
         )  # fmt: skip
     schema = pa.schema([f.with_nullable(True) for f in kept])
-    whole = pa.concat_tables([part.cast(schema) for part in parts])
+    known = before.select(schema.names).cast(schema)
+    fresh_rows = [pa.concat_tables(shown).cast(schema)] if shown else []
+    whole = pa.concat_tables([known, *fresh_rows])
     key = distinct(*(coded(whole[n]).codes for n in KEYS[table.name]))[1]
     fresh = _of_looks(table, looks, before.num_rows)
     found = _joined(_of_known(before), fresh, key)
@@ -182,9 +185,8 @@ def _of_looks(
     """Return the moments of sightings' rows."""
 
     def column(name: str, absent: int) -> Any:
-        return np.concatenate(
-            [np.zeros(0, np.int64), *(times(rows[name], absent) for _, rows in looks)]
-        )
+        parts = [chunk for _, rows in looks for chunk in rows[name].chunks]
+        return times(pa.chunked_array(parts, TIME), absent)
 
     shown = np.concatenate(
         [np.zeros(0, np.int64), *(np.full(r.num_rows, micros(s.at)) for s, r in looks)]
@@ -222,7 +224,7 @@ def _of_looks(
 
 def times(column: Any, absent: int) -> Any:
     """Return a column of times as microseconds since 1970."""
-    micros_ = column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
+    micros_ = column.cast(TIME).cast(pa.int64())
     return np.asarray(pc.fill_null(micros_, absent), np.int64)
 
 

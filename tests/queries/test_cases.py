@@ -24,12 +24,12 @@ from ingest.inventory.sighting import CONFIGURED, SIGHTED, Sighting
 from ingest.inventory.store import record
 from ingest.job import Ingest, Request
 from ingest.ledger_rows import LedgerRows
-from lake.catalog import Lake
 from lake.settings import load_settings
 from queries.answers import answer, pose
 from queries.catalogue import find_report
 from queries.engine import Engine
 from queries.plain import plain_rows
+from tests.lakes import open_lake
 from tests.mmdb import write_mmdb
 
 HERE = Path(__file__).parent
@@ -69,8 +69,7 @@ def lake_of(tmp_path_factory):
 def ingested(case, path):
     settings = load_settings(lake=str(path), rates=str(HERE / "rates.csv"))
     logs = tuple(str(log) for log in sorted(case.glob("*.log")))
-    with Lake(settings, create=True) as lake:
-        lake.ensure_all()
+    with open_lake(settings) as lake:
         if (case / "identities.csv").exists():
             record(lake, [sighting(case / "identities.csv")])
         if (case / "configurations.json").exists():

@@ -25,6 +25,7 @@ from lake.settings import load_settings
 from lake.tables import FLOWS
 from queries.answers import META_NAMES
 from queries.catalogue import load_catalogue
+from tests.lakes import open_lake
 
 WINDOW = {"since": "2026-01-01", "until": "2026-01-02"}
 IN_WINDOW = (
@@ -227,7 +228,7 @@ def test_the_etag_names_the_question_the_format_and_the_lake(tmp_path):
 
     def ingest(name, start):
         (source / name).write_text(line.format(start))
-        with Lake(settings, create=True) as lake:
+        with open_lake(settings) as lake:
             Ingest(lake, Request((str(source),))).run()
 
     ingest("one.log", 1767225600)
@@ -322,8 +323,7 @@ def test_a_lake_that_is_not_there_yet_is_503_until_it_is(tmp_path):
         assert waiting.status_code == 503
         assert waiting.json()["type"] == "/docs#lake-missing"
         assert waiting.headers["retry-after"]
-        with Lake(settings, create=True) as lake:
-            lake.ensure_all()
+        open_lake(settings).close()
         assert client.get("/readyz").json() == {"status": "ready"}
 
 

@@ -20,10 +20,10 @@ from api.access.masking import masked
 from api.access.principal import Scope
 from api.app import create_app
 from ingest.job import Ingest, Request
-from lake.catalog import Lake
 from lake.errors import SettingsError
 from lake.settings import load_settings
 from queries.limits import UNLIMITED
+from tests.lakes import open_lake
 
 NAMES = {
     *("at", "principal", "key_id", "client", "method", "route", "path", "query"),
@@ -67,7 +67,7 @@ def lines(settings):
 
 def test_an_answer_is_noted_with_who_what_and_how_much(settings, client, key, tmp_path):
     (tmp_path / "a.log").write_text(LOG)
-    with Lake(settings, create=True) as lake:
+    with open_lake(settings) as lake:
         Ingest(lake, Request((str(tmp_path / "a.log"),))).run()
     asked = "until=2026-01-02&since=2026-01-01&by=eni&format=csv"
     answer = client.get(f"/v1/reports/rejected_traffic?{asked}")

@@ -12,10 +12,10 @@ import pytest
 
 import flowlake
 from ingest.job import Ingest, Request
-from lake.catalog import Lake
 from lake.settings import load_settings
 from queries.catalogue import load_catalogue
 from queries.engine import Engine
+from tests.lakes import open_lake
 
 PAGE = (Path(__file__).parents[2] / "docs/aws_queries.md").read_text(encoding="utf-8")
 COMMANDS = sorted(set(re.findall(r"`(flowlake (?:report|sql) [^`]+)`", PAGE)))
@@ -71,8 +71,7 @@ def recent(tmp_path_factory):
     log = tmp_path_factory.mktemp("logs") / "flows.log"
     log.write_text("\n".join([*lines(int(begin.timestamp())), ""]))
     settings = load_settings(lake=str(tmp_path_factory.mktemp("lake")), workers=1)
-    with Lake(settings, create=True) as lake:
-        lake.ensure_all()
+    with open_lake(settings) as lake:
         done = Ingest(lake, Request((str(log),))).run()
     assert (done.flows, done.silences, done.quarantined) == (len(TALKS), 2, 0)
     with Engine(settings) as engine, pytest.MonkeyPatch.context() as patch:

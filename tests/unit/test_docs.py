@@ -16,7 +16,6 @@ from fastapi.testclient import TestClient
 
 from api.app import create_app
 from ingest.job import Ingest, Request
-from lake.catalog import Lake
 from lake.settings import load_settings
 from lake.tables import TABLES
 from queries.engine import Engine
@@ -44,7 +43,7 @@ def place(tmp_path_factory):
     """A folder with a lake, ``lake``, and its attached database, ``lake.duckdb``."""
     folder = tmp_path_factory.mktemp("docs")
     settings = load_settings(lake=str(folder / "lake"))
-    with Lake(settings, create=True) as lake:
+    with open_lake(settings) as lake:
         Ingest(lake, Request((str(write_objects(folder / "logs")),))).run()
     with Engine(settings) as engine:
         SqlDoor(engine, now=NOW).write_database(folder / "lake.duckdb")

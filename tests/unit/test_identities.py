@@ -15,6 +15,7 @@ from lake.settings import load_settings
 from queries.engine import Engine
 from queries.limits import Limits
 from queries.whois import as_json, look_up, whois
+from tests.lakes import open_lake
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 TIME = "2026-01-01T00:00:00Z"
@@ -31,8 +32,7 @@ def sighting(hour):
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory):
     settings = load_settings(lake=str(tmp_path_factory.mktemp("lake")))
-    with Lake(settings, create=True) as lake:
-        lake.ensure_all()
+    with open_lake(settings) as lake:
         record(lake, [sighting(0)])
     return settings
 
@@ -125,8 +125,7 @@ def seen_by(accounts, settings):
 def two(tmp_path):
     """Return a lake in which an address was of one account, then of another."""
     settings = load_settings(lake=str(tmp_path))
-    with Lake(settings, create=True) as lake:
-        lake.ensure_all()
+    with open_lake(settings) as lake:
         for hour, account in ((1, "111111111111"), (2, "222222222222")):
             held = {"source": "aws", "kind": "instance", "holder": f"eni-{hour}",
                     "eni": f"eni-{hour}", "address": "10.0.0.7", "account": account,

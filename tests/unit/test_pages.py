@@ -4,8 +4,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
-from lake.catalog import Lake
 from lake.settings import load_settings
+from tests.lakes import open_lake
 from tests.plain_sums import flows_of, put
 
 HOURS = (0, 1, 2)
@@ -62,8 +62,7 @@ def test_the_last_page_has_no_link_and_the_others_lead_on(client):
 def test_all_pages_are_of_one_snapshot(tmp_path):
     """What comes while somebody reads is on no page of theirs."""
     settings = load_settings(lake=str(tmp_path / "lake"))
-    with Lake(settings, create=True) as lake:
-        lake.ensure_all()
+    with open_lake(settings) as lake:
         put(lake, flows_of(1, HOURS) + flows_of(2, HOURS))
         with TestClient(create_app(settings)) as client:
             first = every(client, limit=9)

@@ -9,7 +9,6 @@ from hypothesis import given, settings, strategies
 from ingest.job import Ingest, Request
 from ingest.rollup.follower import roll_up
 from ingest.rollup.sums import PORTS_KEPT, SOURCES_KEPT
-from lake.catalog import Lake
 from lake.retain import drop_days
 from lake.settings import load_settings
 from lake.tables import EDGES_DAILY, EDGES_HOURLY, FLOWS, REJECTIONS_HOURLY, ROLLUPS
@@ -18,7 +17,7 @@ from queries.catalogue import find_report, load_catalogue
 from queries.compose import FOLDER, load_asked
 from queries.engine import Engine
 from queries.limits import Limits
-from tests.lakes import lake_and_engine
+from tests.lakes import lake_and_engine, open_lake
 from tests.plain_sums import dice_of, flows_of, put
 from tests.samples import write_objects
 
@@ -66,8 +65,7 @@ def full(tmp_path_factory):
     found = load_settings(lake=str(tmp_path_factory.mktemp("full")))
     rows = many(*range(30))
     dice = dice_of(1)
-    with Lake(found, create=True) as lake:
-        lake.ensure_all()
+    with open_lake(found) as lake:
         put(lake, [*rows, *(row for _ in range(6) for row in sweeps(dice, rows))])
         roll_up(lake)
         with Engine(found) as engine:
@@ -445,6 +443,6 @@ def test_an_ingest_leaves_roll_ups_alone_if_told_so(tmp_path):
     objects = write_objects(tmp_path / "AWSLogs")
     for rollups in (False, True):
         found = load_settings(lake=str(tmp_path / "lake"), rollups=rollups)
-        with Lake(found, create=True) as lake:
+        with open_lake(found) as lake:
             Ingest(lake, Request((str(objects),))).run()
             assert (lake.load(EDGES_HOURLY).current_snapshot() is not None) == rollups

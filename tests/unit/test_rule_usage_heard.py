@@ -43,8 +43,8 @@ def heard(tmp_path):
         with open_lake(settings) as lake:
             record(lake, [listed(at, *told) for at in (-600, 600)])
             for number, (log, lines) in enumerate(objects):
-                path = put(place / "logs", number, *lines, log=log)
-                Ingest(lake, Request((str(path),))).run()
+                put(place / "logs", number, *lines, log=log)
+            Ingest(lake, Request((str(place / "logs"),))).run()
         until = NOON + timedelta(hours=hours)
         given = {"since": [f"{NOON:%Y-%m-%dT%H:%MZ}"],
                  "until": [f"{until:%Y-%m-%dT%H:%MZ}"]}  # fmt: skip

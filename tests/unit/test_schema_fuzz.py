@@ -16,8 +16,8 @@ from schemathesis.specs.openapi.checks import (
 
 from api.app import create_app
 from ingest.job import Ingest, Request
-from lake.catalog import Lake
 from lake.settings import load_settings
+from tests.lakes import open_lake
 from tests.samples import BEGIN, V2, record
 
 CHECKS = [
@@ -41,7 +41,7 @@ def document(tmp_path_factory):
     source = place / "some.log"
     source.write_text("\n".join([V2, *(record(n, BEGIN + n) for n in range(40)), ""]))
     lake_settings = load_settings(lake=str(place / "lake"))
-    with Lake(lake_settings, create=True) as lake:
+    with open_lake(lake_settings) as lake:
         Ingest(lake, Request((str(source),))).run()
     return schemathesis.openapi.from_asgi("/openapi.json", create_app(lake_settings))
 

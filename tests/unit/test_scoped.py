@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 import pytest
 
 from ingest.rollup.follower import roll_up
-from lake.catalog import Lake
 from lake.errors import UnlimitedOnly
 from lake.schema import SIDE_FIELDS
 from lake.settings import load_settings
@@ -17,6 +16,7 @@ from queries.catalogue import find_report, load_catalogue
 from queries.engine import Engine
 from queries.formats import json_rows
 from queries.limits import UNLIMITED, Limits
+from tests.lakes import open_lake
 from tests.plain_sums import dice_of, flow, put
 from tests.samples import NEEDED
 
@@ -102,8 +102,7 @@ def engine(tmp_path_factory, rows):
     found = load_settings(
         lake=str(tmp_path_factory.mktemp("two")), indicators=str(listed)
     )
-    with Lake(found, create=True) as lake:
-        lake.ensure_all()
+    with open_lake(found) as lake:
         put(lake, rows)
         roll_up(lake)
         with Engine(found) as opened:
@@ -209,8 +208,7 @@ def two(tmp_path):
                     "vpc_id": f"vpc-of-{whose}"}  # fmt: skip
             ends[whose].append(row)
     found = load_settings(lake=str(tmp_path / "two"))
-    with Lake(found, create=True) as lake:
-        lake.ensure_all()
+    with open_lake(found) as lake:
         put(lake, ends["a"])
         roll_up(lake)
         with Engine(found) as opened:

@@ -34,6 +34,7 @@ from queries.shell.commands import COMMANDS, Shell
 from queries.shell.completion import suggestions
 from queries.shell.typed import is_whole, split
 from queries.sqldoor import SqlDoor
+from tests.lakes import open_lake
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 DAY = {"since": ["2026-01-01"], "until": ["2026-01-02"]}
@@ -140,7 +141,7 @@ def test_a_statement_without_end_is_stopped_in_time(answered):
 def ingest(settings, source):
     source.mkdir(exist_ok=True)
     (source / "one.log").write_text(LINE)
-    with Lake(settings, create=True) as lake:
+    with open_lake(settings) as lake:
         Ingest(lake, Request((str(source),))).run()
 
 

@@ -58,6 +58,18 @@ def count(lake):
     return lake.load(FLOWS).scan().count()
 
 
+def test_what_was_committed_is_known_as_its_file_has_it(lake):
+    base = lake.load(FLOWS)
+    made = change(lake, base, rows(), properties={"flowlake.mark": "1"})
+    commit(lake, FLOWS, made, base=base, check=accept)
+    known = lake.load(FLOWS)
+    with Lake(lake.settings) as other:
+        read = other.load(FLOWS)
+    assert known.metadata == read.metadata
+    assert known.metadata_location == read.metadata_location
+    assert known.io.properties == read.io.properties
+
+
 def break_commit(monkeypatch, lake, *, before=None, after=None, times=1):
     """Make the catalog fail ``times`` times, before or after the swap."""
     real = type(lake.catalog).commit_table

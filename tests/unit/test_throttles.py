@@ -20,11 +20,11 @@ from api.handlers import add_problem_handlers
 from api.requests import GONE, Requests
 from api.throttles import CALLERS_KEPT, RateFields, Standing, Throttle, Ticket, count
 from api.turns import LEAST, Turns
-from lake.catalog import Lake
 from lake.errors import TooManyRequests
 from lake.settings import load_settings
 from queries.limits import UNLIMITED
 from tests.asked import Asked, until
+from tests.lakes import open_lake
 
 # -- turns ---------------------------------------------------------------------------
 
@@ -159,8 +159,7 @@ def test_a_turn_ends_when_the_server_stops_the_request(busy, steps):
 
 def test_health_and_documentation_take_no_turn(tmp_path, monkeypatch):
     settings = load_settings(lake=str(tmp_path), max_concurrent=1, max_queued=0)
-    with Lake(settings, create=True) as lake:
-        lake.ensure_all()
+    open_lake(settings).close()
     begun, done = threading.Event(), threading.Event()
 
     def slow(*args, **more):
@@ -273,8 +272,7 @@ def test_the_callers_that_are_remembered_are_bounded():
 def limited(tmp_path):
     """The service over an empty lake, three requests at once, one more a second."""
     settings = load_settings(lake=str(tmp_path), rate_per_minute=1, rate_burst=3)
-    with Lake(settings, create=True) as lake:
-        lake.ensure_all()
+    open_lake(settings).close()
     with TestClient(create_app(settings)) as client:
         yield client
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from lake.catalog import Lake
 from lake.settings import load_settings
 from queries.answers import answer, pose
 from queries.catalogue import find_report
 from queries.engine import Engine
+from tests.lakes import open_lake
 from tests.plain_sums import dice_of, flows_of, label, put, told
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
@@ -43,8 +43,7 @@ def random_rows():
 
 def lake_of(path, rows):
     settings = load_settings(lake=str(path))
-    with Lake(settings, create=True) as lake:
-        lake.ensure_all()
+    with open_lake(settings) as lake:
         put(lake, rows)
     return settings
 

@@ -114,7 +114,4 @@ def _times(life: Life) -> _Row:
 
 
 def _table(schema: pa.Schema, rows: list[_Row]) -> pa.Table:
-    return pa.table(
-        [pa.array([row.get(f.name) for row in rows], f.type) for f in schema],
-        schema=schema,
-    )
+    return pa.Table.from_struct_array(pa.array(rows, pa.struct(list(schema))))
