@@ -435,7 +435,8 @@ def test_the_command_tells_scripts_and_writes_nothing(settings, logs, tmp_path):
     shutil.copytree(settings.lake_path, tmp_path / "before")
     done = flowlake("verify", logs, "--format", "jsonl", lake=settings.lake)
     *lines, summary = map(json.loads, done.stdout.splitlines())
-    assert (done.returncode, len(lines), done.stderr) == (0, 11, "")
+    (ended,) = map(json.loads, done.stderr.splitlines())
+    assert (done.returncode, len(lines), ended["event"]) == (0, 11, "run_ended")
     assert (summary["objects"], summary["equal"], summary["quarantined_whole"]) == (
         11, 10, 1,
     )  # fmt: skip
