@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 
 from lake.errors import FlowlakeError
 from lake.secrets import masked
-from lake.signals.run import name_run, run_of
+from lake.signals.run import UNFORESEEN, name_run, run_of
 
 # name: module, function, and what --help says of it without importing them
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -115,7 +115,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except Exception as error:  # nobody expected it: as Python would, but masked
         _tell_traceback(error)
-        sys.exit(1)
+        sys.exit(UNFORESEEN)
     finally:
         _flush_quietly()
 
