@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 
 from lake.errors import FlowlakeError
 from lake.secrets import masked
-from lake.signals.run import name_run, run_of
+from lake.signals.run import UNFORESEEN, name_run, run_of
 
 # name: module, function, and what --help says of it without importing them
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -108,6 +108,7 @@ def main() -> None:
     settings; 3 nothing could be done; 4 a report with ``--exit-code`` has rows; 130
     interrupted.
     """
+    configure_logging(_usual_level())  # a command that cannot be imported tells it too
     try:
         app()
     except FlowlakeError as error:
@@ -115,7 +116,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except Exception as error:  # nobody expected it: as Python would, but masked
         _tell_traceback(error)
-        sys.exit(1)
+        sys.exit(UNFORESEEN)
     finally:
         _flush_quietly()
 
@@ -139,9 +140,7 @@ def options(
     """AWS VPC Flow Logs into answers: who talked to whom, what was rejected, why."""
     if lake is not None:
         os.environ["FLOWLAKE_LAKE"] = lake
-    # A scheduled job's log should say what it did; a person is shown it otherwise.
-    usual = 1 if sys.stderr.isatty() else 2
-    configure_logging(LEVELS[0 if quiet else min(usual + verbose, 3)])
+    configure_logging(LEVELS[0] if quiet else _usual_level(verbose))
 
 
 def settings() -> None:
@@ -149,6 +148,11 @@ def settings() -> None:
     from lake.settings import load_settings
 
     typer.echo(masked(json.dumps(load_settings().masked(), indent=2)))
+
+
+def _usual_level(verbose: int = 0) -> int:
+    """Return the level of a log: of a scheduled job it should say what was done."""
+    return LEVELS[min((1 if sys.stderr.isatty() else 2) + verbose, 3)]
 
 
 def configure_logging(level: int) -> None:

@@ -87,7 +87,7 @@ def ended(logs):
         (typer.Exit(1), 1),
         (typer.Exit(0), 0),
         (LakeError("gone"), 3),
-        (ValueError("unforeseen"), 1),
+        (ValueError("unforeseen"), 3),
         (KeyboardInterrupt(), 130),
         (SystemExit(2), 2),
     ],
@@ -104,15 +104,18 @@ def test_a_run_ends_with_one_line_that_says_how(error, code):
     assert logs == []
 
 
-def test_a_run_that_fails_keeps_when_the_last_one_did_its_work(tmp_path, monkeypatch):
+@pytest.mark.parametrize("error", [LakeError("gone"), MemoryError()], ids=repr)
+def test_a_run_that_fails_keeps_when_the_last_one_did_its_work(
+    tmp_path, monkeypatch, error
+):
     monkeypatch.setenv("FLOWLAKE_METRICS_DIR", str(tmp_path))
     file = tmp_path / "flowlake_flowlake_ingest.prom"
     labels = (("command", "ingest"), ("lake", "flowlake"))
     with run_of("ingest"):
         tell("flowlake_ingest_lag_seconds", 30, "0.95")
     first = samples(file)
-    with pytest.raises(LakeError), run_of("ingest"):
-        raise LakeError("gone")
+    with pytest.raises(type(error)), run_of("ingest"):
+        raise error
     second = samples(file)
     succeeded = ("flowlake_run_succeeded_timestamp_seconds", labels)
     assert second[succeeded] == first[succeeded]

@@ -381,12 +381,20 @@ BODIES = {
     "garbage behind": gzip.compress(f"{V2}\n{RECORDS[0]}".encode()) + b"behind",
     "broken json": envelopes(RECORDS)[:-9],
     "short lines": "\n".join([V2, "x", "2 1", *RECORDS, RECORDS[0] + " x"]).encode(),
+    "padded": gzip.compress("\n".join([V2, *RECORDS]).encode()) + bytes(99),
+    "open quote": "\n".join([V2, *RECORDS[:3], '2 "1', *RECORDS, ""])
+    .replace(" ", ",").encode(),
+    "negative": "\n".join([V2, *RECORDS, record(9, BEGIN).replace(" 3 9 ", " -3 -9 ")])
+    .encode(),
+    "late header": "\n".join(["", "", V2, *RECORDS]).encode(),
+    "no header": "\n".join([f" {V2}", *RECORDS]).encode(),
     "empty": b"",
     "tgw among vpc": "\n".join([V2, *RECORDS, TGW, "6 TransitGateway tgw-1"]).encode(),
 }  # fmt: skip
 LEVELS = {
     "garbage behind": "ledger", "broken json": "ledger", "empty": "ledger",
-    "short lines": "at_most", "tgw among vpc": "at_most",
+    "short lines": "at_most", "tgw among vpc": "at_most", "open quote": "at_most",
+    "negative": "at_most", "no header": "at_most",
 }  # fmt: skip
 
 
@@ -427,7 +435,8 @@ def test_the_command_tells_scripts_and_writes_nothing(settings, logs, tmp_path):
     shutil.copytree(settings.lake_path, tmp_path / "before")
     done = flowlake("verify", logs, "--format", "jsonl", lake=settings.lake)
     *lines, summary = map(json.loads, done.stdout.splitlines())
-    assert (done.returncode, len(lines), done.stderr) == (0, 11, "")
+    (ended,) = map(json.loads, done.stderr.splitlines())
+    assert (done.returncode, len(lines), ended["event"]) == (0, 11, "run_ended")
     assert (summary["objects"], summary["equal"], summary["quarantined_whole"]) == (
         11, 10, 1,
     )  # fmt: skip
