@@ -80,6 +80,9 @@ class LazyGroup(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; one that a scheduler starts as a run with a name."""
+        # Before all else: a run reads settings as it begins, and may have to log.
+        verbose, quiet = ctx.params["verbose"], ctx.params["quiet"]
+        configure_logging(_level(verbose=verbose, quiet=quiet))
         words = [word for word in (*ctx._protected_args, *ctx.args) if word[:1] != "-"]
         if not words or words[0] not in RUNS or _asks_for_help(ctx):
             return super().invoke(ctx)
@@ -108,7 +111,6 @@ def main() -> None:
     settings; 3 nothing could be done; 4 a report with ``--exit-code`` has rows; 130
     interrupted.
     """
-    configure_logging(_usual_level())  # a command that cannot be imported tells it too
     try:
         app()
     except FlowlakeError as error:
@@ -138,9 +140,9 @@ def options(
     ] = False,
 ) -> None:
     """AWS VPC Flow Logs into answers: who talked to whom, what was rejected, why."""
+    del verbose, quiet, version  # heeded before
     if lake is not None:
         os.environ["FLOWLAKE_LAKE"] = lake
-    configure_logging(LEVELS[0] if quiet else _usual_level(verbose))
 
 
 def settings() -> None:
@@ -150,13 +152,23 @@ def settings() -> None:
     typer.echo(masked(json.dumps(load_settings().masked(), indent=2)))
 
 
-def _usual_level(verbose: int = 0) -> int:
-    """Return the level of a log: of a scheduled job it should say what was done."""
-    return LEVELS[min((1 if sys.stderr.isatty() else 2) + verbose, 3)]
+class _OfLibraries(logging.Handler):
+    """Hands on what libraries log, which may name secrets, as a line of our own."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log it, with its traceback if it has one."""
+        structlog.get_logger().log(
+            record.levelno,
+            "library_logged",
+            library=record.name,
+            message=record.getMessage(),
+            exc_info=record.exc_info,
+        )
 
 
 def configure_logging(level: int) -> None:
     """Log to stderr: for people on a terminal, one JSON object a line elsewhere."""
+    logging.basicConfig(handlers=[_OfLibraries()])  # warnings and worse, as ever
     terminal = sys.stderr.isatty()
     render: Any = (
         structlog.dev.ConsoleRenderer()
@@ -177,6 +189,13 @@ def configure_logging(level: int) -> None:
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+def _level(*, verbose: int, quiet: bool) -> int:
+    """Return the level to log at, of those of `logging`."""
+    # A scheduled job's log should say what it did; a person is shown it otherwise.
+    usual = 1 if sys.stderr.isatty() else 2
+    return LEVELS[0 if quiet else min(usual + verbose, 3)]
 
 
 def _command(name: str, function: Callable[..., None], sentence: str | None) -> Any:
