@@ -21,6 +21,7 @@ from pyiceberg.table import Table as IcebergTable
 from pyiceberg.types import NestedField
 
 from lake.beside import newest_metadata
+from lake.databases import with_driver
 from lake.embedded import EmbeddedCatalog
 from lake.errors import CommitConflict, LakeError, LakeMissing, SchemaMismatch
 from lake.secrets import masked
@@ -230,6 +231,8 @@ def _embedded_warehouse(settings: Settings) -> str | None:
 def _open_catalog(settings: Settings, *, create: bool) -> Catalog:
     if settings.catalog:
         secrets = {k: v.get_secret_value() for k, v in settings.catalog.items()}
+        if "uri" in secrets:
+            secrets["uri"] = with_driver(secrets["uri"])
         return load_catalog("flowlake", **secrets)
     database = settings.lake_path / "catalog.db"
     if not create and not database.exists():
