@@ -15,7 +15,7 @@ RSS_GROWTH, RSS_SLACK_MB = 1.15, 20  # last quarter to second
 MORE_DESCRIPTORS = 8
 MORE_SNAPSHOTS = 25  # `expire` goes in lots of 20
 CPU_GROWTH, CPU_SLACK_S = 2.0, 1.0
-LEAST_RUNS = 8  # a quarter, before their growth is judged
+LEAST_RUNS = 4  # a quarter, before their growth is judged
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -64,16 +64,20 @@ def leaks(outcome: Outcome) -> list[str]:
     killed = sum(run.killed for run in outcome.runner.runs)
     if outcome.temporary > killed:
         found.append(f"{outcome.temporary} temporary files, {killed} runs were killed")
-    took = _cpu(outcome.runner.runs)
+    took = _of_listings(outcome.runner.runs, "cpu_s")
     before, after = quarters(took)
     if len(took) >= 4 * LEAST_RUNS and after > CPU_GROWTH * before + CPU_SLACK_S:
         found.append(f"CPU of a run: from {before:.1f} to {after:.1f} s")
     return found
 
 
-def _cpu(runs: Sequence[Run]) -> list[float]:
-    """Return the CPU seconds of listing runs that nothing happened to."""
-    return [r.cpu_s for r in runs if r.kind == "ingest" and r.code == 0 and r.cpu_s]
+def _of_listings(runs: Sequence[Run], name: str) -> list[float]:
+    """Return a figure of the listing runs that nothing befell."""
+    return [
+        getattr(r, name)
+        for r in runs
+        if r.kind == "ingest" and r.code in (0, 1) and not r.befell
+    ]
 
 
 def verdict(outcome: Outcome) -> list[str]:
@@ -141,7 +145,10 @@ def figures(outcome: Outcome) -> dict[str, Any]:
             "threads": quarters([s.threads for s in samples]),
             "children": max(s.children for s in samples),
         },
-        "cpu_s_of_an_ingest": quarters(_cpu(runs)),
+        "listing_run": {
+            "cpu_s": quarters(_of_listings(runs, "cpu_s")),
+            "took_s": quarters(_of_listings(runs, "took_s")),
+        },
         "lake": {
             "files_most": max(s.files for s in samples),
             "files": outcome.files,
@@ -170,9 +177,11 @@ def _told(runs: Sequence[Run], kind: str) -> dict[str, Any]:
 
 
 def _errors(runs: Sequence[Run]) -> Counter[str]:
-    """Return how often runs failed with what, by the kind of failure."""
+    """Return how often runs failed with what, as their logs end."""
     found: Counter[str] = Counter()
     for run in runs:
-        for failure in run.told.get("failures", ()):
-            found[str(failure.get("error", failure))[:80]] += 1
+        if run.code in (0, -9, None):
+            continue
+        lines = [line for line in run.said.splitlines() if FAILED.search(line)]
+        found[f"{run.kind} {run.code}: {_kind_of(lines[-1] if lines else '')}"] += 1
     return found

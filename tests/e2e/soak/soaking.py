@@ -98,10 +98,10 @@ def soak(spec: Spec) -> Outcome:
                 operator.tick(number)
             deliverer.wait()
             runner.wait()
-            clock.go_on(math.inf)
         outcome.broken += settle_down(
             runner, operator, outcome.quiet, lambda: messages_left(sqs, deliverer.queue)
         )
+        clock.go_on(math.inf)
         load.stop()
         watch.stop()
         outcome.broken += api_is_the_lake(server.port, window, settings)
@@ -156,9 +156,8 @@ def _observers(
 
     spec = clock.spec
     load = Load(server.port, _window(spec), clock, most)
-    every_s = min(2.0, spec.tick_s / 2)
     temporary = spec.place / "tmp"
-    watch = Watch(settings, server.pid, temporary, runner, most, every_s=every_s)
+    watch = Watch(settings, server.pid, temporary, runner, most, clock)
     return load, watch
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 HOUR = timedelta(hours=1)
 WINDOW = timedelta(minutes=5)
-LATENESS_MINUTES = 60
 COMPRESSION = 8  # hours that are simulated in one
 
 
@@ -32,6 +31,7 @@ class Spec:
         paced: Time stands still while the runs of the tick before go on, so that the
             same happens however fast they are.
         days: What frequent runs list; None: all.
+        lateness_minutes: After its simulated end an hour is settled.
         looks_every: How many ticks lie between two looks at an inventory.
         rate: Requests a second.
         troubled_commits: Of the first so many commits of a run one is troubled.
@@ -55,11 +55,12 @@ class Spec:
     apart: bool = True
     paced: bool = False
     days: int | None = 3
+    lateness_minutes: int = 60
     looks_every: int = 1
     rate: float = 3.0
     troubled_commits: int = 3
     trouble: float = 0.2
-    locked_s: tuple[float, float] = (3.0, 9.0)
+    locked_s: tuple[float, float] = (2.0, 40.0)  # runs wait for 30 s
     hidden_s: int | None = None
     aged_s: float = 600
     gather_s: float = 10.0
@@ -102,19 +103,20 @@ def short_soak(place: Path) -> Spec:
     """Return a soak of some seconds, with everything in it that can happen."""
     return Spec(
         place=place,
-        begin=datetime(2026, 1, 1, 10, tzinfo=UTC),
-        hours=2,
-        seconds=7,
+        begin=datetime(2026, 1, 1, 10, 30, tzinfo=UTC),
+        hours=1,
+        seconds=6,
         tick_s=1,
-        records=24,
+        records=30,
         bursts=1,
         only=("pod_to_pod", "security_group", "nat_zonal", "skipdata"),
         clusters=("shop",),
         apart=False,
         paced=True,
         days=None,
+        lateness_minutes=15,
         looks_every=3,
-        rate=3,
+        rate=4,
         troubled_commits=1,
         trouble=0.08,
         locked_s=(0.2, 0.4),
@@ -162,6 +164,6 @@ class Clock:
 
     @property
     def lateness_minutes(self) -> int:
-        """The setting by which an hour is settled an hour after its simulated end."""
+        """The setting by which an hour is settled some time after its simulated end."""
         behind = datetime.now(UTC) - self.now
-        return LATENESS_MINUTES + int(behind.total_seconds() // 60)
+        return self.spec.lateness_minutes + int(behind.total_seconds() // 60)

@@ -19,6 +19,10 @@ from lake.snapshots import COMMIT_ID
 from lake.tables import FLOWS, HEADS, TABLES
 from tests.e2e.soak.runs import Runner
 from tests.e2e.soak.scheduled import files_below
+from tests.e2e.soak.spec import Clock
+
+MOST_S = 2.0  # between two looks at commits
+SAMPLED = 5  # looks a sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +74,15 @@ class Watch:
         temporary: Where all processes put temporary files.
         runner: Of the runs.
         most: See `load.Load`.
-        every_s: How often to look at commits; samples come every fifth time.
+        clock: The soak's.
     """
 
     def __init__(
         self, settings: Settings, server: int, temporary: Path, runner: Runner,
-        most: Any, *, every_s: float,
+        most: Any, clock: Clock,
     ) -> None:  # fmt: skip
         self._settings, self._temporary, self._runner = settings, temporary, runner
-        self._server, self._most, self._every_s = psutil.Process(server), most, every_s
+        self._server, self._most, self._clock = psutil.Process(server), most, clock
         self._stop, self._began = threading.Event(), time.monotonic()
         self._thread = threading.Thread(target=self._watch)
         self._snapshots: dict[str, int] = {}
@@ -97,9 +101,11 @@ class Watch:
 
     def _watch(self) -> None:
         turn = 0
-        while not self._stop.wait(self._every_s):
+        every_s = min(MOST_S, self._clock.spec.tick_s / 2)
+        while not self._stop.is_set():
+            self._clock.wait_for(self._clock.elapsed_s + every_s)
             self._look()
-            if turn % 5 == 0:
+            if turn % SAMPLED == 0 or self._clock.spec.paced:
                 self.samples.append(self._sample())
             turn += 1
 
