@@ -93,6 +93,8 @@ def verdict(outcome: Outcome) -> list[str]:
         found.append(f"{missing} objects came by commits that were not seen")
     if outcome.server_code not in (0, -15):
         found.append(f"the server ended with {outcome.server_code}")
+    if outcome.server_tracebacks:
+        found.append(f"the server logged {outcome.server_tracebacks} tracebacks")
     found += [
         f"{run.kind} said: {run.said[-600:]}"
         for run in outcome.runner.runs
@@ -137,7 +139,7 @@ def figures(outcome: Outcome) -> dict[str, Any]:
         "left_out": outcome.left_out,
         "killed": sum(run.killed for run in runs),
         "troubled": dict(Counter(r.trouble for r in runs if r.befell)),
-        "errors": dict(_errors(runs)),
+        "warnings": dict(_warnings(runs)),
         "server": {
             "rss_mb": quarters([s.rss_mb for s in samples]),
             "rss_mb_most": max(s.rss_mb for s in samples),
@@ -176,12 +178,6 @@ def _told(runs: Sequence[Run], kind: str) -> dict[str, Any]:
     }
 
 
-def _errors(runs: Sequence[Run]) -> Counter[str]:
-    """Return how often runs failed with what, as their logs end."""
-    found: Counter[str] = Counter()
-    for run in runs:
-        if run.code in (0, -9, None):
-            continue
-        lines = [line for line in run.said.splitlines() if FAILED.search(line)]
-        found[f"{run.kind} {run.code}: {_kind_of(lines[-1] if lines else '')}"] += 1
-    return found
+def _warnings(runs: Sequence[Run]) -> Counter[str]:
+    """Return how often runs warned of what."""
+    return sum((run.warnings for run in runs), Counter())

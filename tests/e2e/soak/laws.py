@@ -21,7 +21,7 @@ VARYING = {
     SOURCES.name: VOLATILE | {"location"},
     QUARANTINE.name: VOLATILE | {"day"},
 }
-MEMORY = "SET memory_limit = '2GB'"
+MEMORY = "SET memory_limit = '6GB'"
 
 
 def broken_laws(

@@ -48,7 +48,7 @@ def _rows(told: dict[str, Any]) -> list[tuple[str, str]]:
                                            told["catalog_locked_s"])),
         ("runs troubled", _counts(told["troubled"])),
         ("runs killed, left out", f"{told['killed']}, {told['left_out']}"),
-        ("failures in summaries", _counts(told["errors"])),
+        ("warnings of runs", _counts(told["warnings"])),
         ("API: answers by status", _counts(api["statuses"])),
         ("API: why 503", _counts(api["unavailable"])),
         ("API: ms", f"p50 {api['p50_ms']:.0f}, p95 {api['p95_ms']:.0f}"),
@@ -56,7 +56,8 @@ def _rows(told: dict[str, Any]) -> list[tuple[str, str]]:
          f"{server['rss_mb_most']}"),
         ("server's descriptors", _change(server["descriptors"])),
         ("server's threads", _change(server["threads"])),
-        ("CPU s of a listing run", _change(told["cpu_s_of_an_ingest"], 1)),
+        ("CPU s of a listing run", _change(told["listing_run"]["cpu_s"], 1)),
+        ("seconds of a listing run", _change(told["listing_run"]["took_s"], 1)),
         ("files in the lake", f"most {lake['files_most']:,}; after gc "
          f"{lake['files']:,}, of them named by nothing {lake['orphans']}"),
         ("temporary files", f"most {lake['temporary_most']}, in the end "
@@ -69,7 +70,7 @@ def _run(kind: str, some: dict[str, Any]) -> str:
     return (
         f"| {kind} | {some['runs']} | {_counts(some['codes'])} | "
         f"{some['median_s']:.1f} | {some['p95_s']:.1f} | {some['cpu_s']:.0f} | "
-        f"{some['peak_mb']} |"
+        f"{some['peak_mb'] or ''} |"
     )
 
 
@@ -80,7 +81,8 @@ def _verdict(broken: list[str]) -> list[str]:
 
 
 def _counts(counted: dict[str, int]) -> str:
-    return ", ".join(f"{name}: {count:,}" for name, count in counted.items()) or "none"
+    ranked = sorted(counted.items(), key=lambda item: -item[1])
+    return ", ".join(f"{name} {count:,}" for name, count in ranked) or "none"
 
 
 def _change(two: list[float], digits: int = 0) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,11 +30,14 @@ class Run:
         kind: ingest, queue, inventory, compact, …
         trouble: What was meant to happen to it.
         began_s: When, in seconds of the soak.
-        took_s, cpu_s, peak_mb: What it took; CPU and memory where that is known.
+        took_s, cpu_s: What it took; CPU where that is known.
+        peak_mb: Its most memory; 0 where that is unknown, or no more than the soak's
+            own process had when it started this one, which counts as its.
         code: Its exit code; negative: the signal.
         befell: Whether that did.
         told: The last line that it printed, if that is JSON.
         said: The end of what it logged.
+        warnings: How often it logged which warning or error.
     """
 
     kind: str
@@ -45,6 +50,7 @@ class Run:
     befell: bool = False
     told: dict[str, Any] = field(default_factory=dict)
     said: str = ""
+    warnings: Counter[str] = field(default_factory=Counter)
     thread: threading.Thread | None = None
 
     @property
@@ -145,7 +151,9 @@ class Runner:
         killer.cancel()
         process.returncode = os.waitstatus_to_exitcode(status)
         run.cpu_s = used.ru_utime + used.ru_stime
-        run.peak_mb = used.ru_maxrss // 1024
+        peak = used.ru_maxrss
+        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        run.peak_mb = peak // 1024 if peak > own else 0
         self._note(run, process.returncode, out.read_text(), err.read_text())
         out.unlink()
         err.unlink()
@@ -166,8 +174,17 @@ class Runner:
     def _note(self, run: Run, code: int, told: str, said: str) -> None:
         run.took_s = time.monotonic() - self._began - run.began_s
         run.said = said[-3000:]
+        run.warnings.update(_warnings(said))
         run.befell = BEFELL in said or (run.trouble == "killed" and code < 0)
         lines = told.strip().splitlines()
         if lines and lines[-1].startswith("{"):
             run.told = json.loads(lines[-1])
         run.code = code
+
+
+def _warnings(said: str) -> Iterator[str]:
+    """Yield the events of a log in JSON lines that are warnings or worse."""
+    for line in said.splitlines():
+        if '"level": "warning"' in line or '"level": "error"' in line:
+            entry = json.loads(line)
+            yield " ".join(filter(None, (entry["event"], entry.get("kind"))))

@@ -44,6 +44,7 @@ class Outcome:
         orphans, files: Files that nothing names after the last gc, and all.
         temporary: What was left on temporary disk.
         server_code: The server's exit code.
+        server_tracebacks: What it logged of these.
         commit_of: The commit that brought each object.
         took_s: How long all of it took.
     """
@@ -61,6 +62,7 @@ class Outcome:
     files: int = 0
     temporary: int = 0
     server_code: int | None = None
+    server_tracebacks: int = 0
     commit_of: dict[str, str] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
     took_s: float = 0.0
@@ -72,7 +74,7 @@ def soak(spec: Spec) -> Outcome:
     world, infos = make_world(spec)
     with ExitStack() as stack:
         endpoint = stack.enter_context(servers.moto())
-        faltering = Faltering(endpoint, spec.trouble, spec.seed)
+        faltering = Faltering(endpoint, spec.troubled_requests)
         stack.enter_context(faltering.running())
         s3, sqs = (stack.enter_context(_client(n, endpoint)) for n in ("s3", "sqs"))
         clock = Clock(spec)
@@ -106,6 +108,8 @@ def soak(spec: Spec) -> Outcome:
         watch.stop()
         outcome.broken += api_is_the_lake(server.port, window, settings)
         outcome.server_code = server.end()
+        log = (spec.place / "serve.log").read_text(errors="replace")
+        outcome.server_tracebacks = log.count("Traceback")
         outcome.left_out = operator.left_out
         quiet = undisturbed(spec, environment(spec, endpoint), operator, world)
         outcome.broken += broken_laws(settings, quiet, world, deliverer.came)
@@ -175,7 +179,8 @@ def _disturbed(outcome: Outcome, clock: Clock, settings: Settings) -> Iterator[N
     spec = outcome.spec
 
     def falter() -> None:
-        while not ended.wait(dice.uniform(0.5, 1.5) * spec.tick_s):
+        outcome.faltering.episode = spec.paced
+        while not spec.paced and not ended.wait(dice.uniform(0.5, 1.5) * spec.tick_s):
             outcome.faltering.episode = True
             ended.wait(dice.uniform(0.5, 2) * spec.tick_s)
             outcome.faltering.episode = False
@@ -199,3 +204,4 @@ def _disturbed(outcome: Outcome, clock: Clock, settings: Settings) -> Iterator[N
         ended.set()
         for thread in threads:
             thread.join()
+        outcome.faltering.episode = False

@@ -35,7 +35,7 @@ class Spec:
         looks_every: How many ticks lie between two looks at an inventory.
         rate: Requests a second.
         troubled_commits: Of the first so many commits of a run one is troubled.
-        trouble: The share of requests to S3 and SQS that go wrong in an episode.
+        troubled_requests: One in so many goes wrong in an episode, of S3 or SQS.
         locked_s: How long the catalog is locked, at least and at most.
         hidden_s: For how long a killed run's messages are hidden; None: as it is.
         aged_s: For how long a run may last: older files are aged for `gc`.
@@ -59,7 +59,7 @@ class Spec:
     looks_every: int = 1
     rate: float = 3.0
     troubled_commits: int = 3
-    trouble: float = 0.2
+    troubled_requests: int = 5
     locked_s: tuple[float, float] = (2.0, 40.0)  # runs wait for 30 s
     hidden_s: int | None = None
     aged_s: float = 600
@@ -116,9 +116,9 @@ def short_soak(place: Path) -> Spec:
         days=None,
         lateness_minutes=15,
         looks_every=3,
-        rate=4,
+        rate=3,
         troubled_commits=1,
-        trouble=0.08,
+        troubled_requests=9,
         locked_s=(0.2, 0.4),
         hidden_s=1,
         aged_s=6,

@@ -32,8 +32,7 @@ class Faltering:
 
     Args:
         endpoint: Where they are.
-        share: Of the requests of an episode.
-        seed: Which ones.
+        every: One request in so many goes wrong in an episode.
 
     Attributes:
         episode: Whether requests go wrong now.
@@ -41,9 +40,9 @@ class Faltering:
         endpoint: Where it listens; after `running` was entered.
     """
 
-    def __init__(self, endpoint: str, share: float, seed: int) -> None:
+    def __init__(self, endpoint: str, every: int) -> None:
         self._behind = urlsplit(endpoint).netloc
-        self._share, self._dice = share, random.Random(seed)  # noqa: S311
+        self._every, self._within = every, 0
         self._lock = threading.Lock()
         self.episode = False
         self.done: Counter[str] = Counter()
@@ -68,7 +67,10 @@ class Faltering:
         """Return what goes wrong with a request; empty: nothing."""
         with self._lock:
             self.requests += 1
-            if not self.episode or self._dice.random() >= self._share:
+            if not self.episode:
+                return ""
+            self._within += 1
+            if self._within % self._every:
                 return ""
             what = TROUBLES[self.done.total() % len(TROUBLES)]
             self.done[what] += 1
