@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.soak.spec import Clock
-from tests.e2e.soak.world import NOTIFIED, Delivery
+from tests.e2e.soak.world import LISTED, QUEUED, Delivery
 
 BUCKET = "logs"
 
@@ -60,22 +60,25 @@ class Deliverer:
             self.kinds[one.how] += 1
             self.ticks[int(self._clock.elapsed_s // self._clock.spec.tick_s)] += 1
             before = time.time()
-            body = (self._world / one.key).read_bytes()
+            body = (self._world / one.body).read_bytes()
             self._s3.put_object(Bucket=BUCKET, Key=one.key, Body=body)
             self.came.setdefault(one.identity, before)
 
 
 def _notified_queue(s3: Any, sqs: Any) -> str:
-    """Make a bucket whose objects below `NOTIFIED` are told of; return the queue."""
+    """Make a bucket; return the queue that is told of its objects, but for copies."""
     queue: str = sqs.create_queue(QueueName="events")["QueueUrl"]
     asked = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
     s3.create_bucket(Bucket=BUCKET)
-    rule = {
-        "QueueArn": asked["Attributes"]["QueueArn"],
-        "Events": ["s3:ObjectCreated:*"],
-        "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": NOTIFIED}]}},
-    }
-    wanted = {"QueueConfigurations": [rule]}
+    rules = [
+        {
+            "QueueArn": asked["Attributes"]["QueueArn"],
+            "Events": ["s3:ObjectCreated:*"],
+            "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": prefix}]}},
+        }
+        for prefix in (LISTED, QUEUED)
+    ]
+    wanted = {"QueueConfigurations": rules}
     s3.put_bucket_notification_configuration(
         Bucket=BUCKET, NotificationConfiguration=wanted
     )

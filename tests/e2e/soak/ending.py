@@ -13,10 +13,12 @@ from lake.catalog import Lake
 from lake.rewrite import live_files
 from lake.settings import Settings, load_settings
 from lake.tables import FLOWS
+from tests.e2e.soak.delivery import BUCKET
 from tests.e2e.soak.load import get
 from tests.e2e.soak.runs import Run, Runner
 from tests.e2e.soak.scheduled import Looks, Operator
 from tests.e2e.soak.spec import Spec
+from tests.e2e.soak.world import QUEUED
 
 QUIET_RUNS = 6  # after which nothing may be new
 QUEUE_S = 400  # after a crash, messages are seen again in 300 s
@@ -110,5 +112,5 @@ def undisturbed(
     for name in (*looks.clusters, "aws"):
         words = looks.words(name, looks.until(name, spec.end + EVER))
         runner.start("inventory", *words).wait()
-    runner.start("ingest", *operator.whole).wait()
+    runner.start("ingest", *operator.whole, f"s3://{BUCKET}/{QUEUED}").wait()
     return settings

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.e2e.soak.runs import Run, Runner
 from tests.e2e.soak.spec import Clock, Spec
-from tests.e2e.soak.world import COPIES, NOTIFIED
+from tests.e2e.soak.world import COPIES, LISTED
 
 AGED = timedelta(days=4)  # more than `gc` spares
 MOST_AT_ONCE = 3  # ingests
@@ -83,7 +83,7 @@ class Operator:
         *, bucket: str, queue: str,
     ) -> None:  # fmt: skip
         self._spec, self._clock, self._runner, self._looks = spec, clock, runner, looks
-        self._sources = [f"s3://{bucket}/{NOTIFIED}", f"s3://{bucket}/{COPIES}"]
+        self._sources = [f"s3://{bucket}/{LISTED}", f"s3://{bucket}/{COPIES}"]
         self._queue = queue
         self._dice = random.Random(spec.seed + 2)  # noqa: S311
         self._telling: Run | None = None

@@ -27,8 +27,10 @@ STRAGGLING = (timedelta(minutes=15), timedelta(minutes=60))
 LATE = (timedelta(minutes=130), timedelta(minutes=200))  # its hour is settled by then
 OUTAGE = 0.06  # of the time, twice
 AGAIN = 0.05  # share of objects that are written, and told of, once more
-NOTIFIED = "AWSLogs/"
+LISTED = "AWSLogs/"
 COPIES = "replica/"
+QUEUED = "queued/"
+ONLY_QUEUED = 0.2  # share of the usual ones
 ODD = 4
 
 
@@ -38,8 +40,10 @@ class Delivery:
 
     Attributes:
         due: When.
-        key: What; a path below the world's folder.
-        how: usual, straggling, late, copy, again, odd; held: back by an outage.
+        key: Where.
+        body: What; a path below the world's folder.
+        how: usual, straggling, late, copy, again, odd; held: back by an outage;
+            queued: where nobody lists, so that only its event tells of it.
         identity: What it is known by.
         records: How many it brings, of both heads; 0 if it has come before.
         flows: Those that go to `flows`.
@@ -47,6 +51,7 @@ class Delivery:
 
     due: datetime
     key: str
+    body: str
     how: str
     identity: str
     records: int = 0
@@ -113,10 +118,13 @@ def deliveries(spec: Spec, infos: list[dict[str, Any]]) -> list[Delivery]:
         usual = _time_of(info["key"]) + delay
         due = min(_held(usual, outages), last)
         how = how if due <= usual else "held"
-        made.append(Delivery(due, info["key"], how, info["identity"]))
+        key, body, identity = info["key"], info["key"], info["identity"]
+        if how == "usual" and dice.random() < ONLY_QUEUED:
+            how, key = "queued", f"{QUEUED}{key}"
+        made.append(Delivery(due, key, body, how, identity))
         if dice.random() < AGAIN:
             later = min(due + dice.uniform(0, 1) * HOUR, last)
-            made.append(Delivery(later, info["key"], "again", info["identity"]))
+            made.append(Delivery(later, key, body, "again", identity))
     return list(_with_records(sorted(made), infos))
 
 
