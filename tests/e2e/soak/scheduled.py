@@ -20,8 +20,8 @@ MOST_AT_ONCE = 3  # ingests
 ROUNDS = ("list", "queue", "both", "list", "overlapping", "queue", "list")
 STAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 COMMITS = ("lost", "killed_before", "refused", "killed_after")  # see `troubled_run`
-BEFALLS = ("none", "lost", "killed", "none", "killed_before", "none", "refused",
-           "killed_after", "none")  # fmt: skip
+BEFALLS = ("none", "killed_loading", "killed", "none", "lost", "killed_before",
+           "refused", "killed_after", "none")  # fmt: skip
 
 
 class Looks:

@@ -1,7 +1,8 @@
 """One command with one trouble in it: ``troubled_run TROUBLE COUNT HIDDEN_S WORD…``.
 
 TROUBLE is what becomes of the COUNT-th commit: ``lost`` or ``refused`` (its answer, or
-it), ``killed_before`` or ``killed_after`` it; or ``none``. Messages are hidden for
+it), ``killed_before`` or ``killed_after`` it; ``killed_loading``: before the COUNT-th
+that brings objects; or ``none``. Messages are hidden for
 HIDDEN_S seconds; 0: as always.
 """
 
@@ -12,8 +13,10 @@ import sys
 from itertools import count
 
 from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.table.update import AddSnapshotUpdate
 
 from ingest import consume
+from lake.snapshots import OP, summary
 
 BEFELL = "the trouble befell it"
 
@@ -22,15 +25,22 @@ def kill_me():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def brings_objects(updates):
+    """Whether a commit adds a snapshot of newly read objects."""
+    added = (u.snapshot for u in updates if isinstance(u, AddSnapshotUpdate))
+    return any(summary(snapshot, OP) == "ingest" for snapshot in added)
+
+
 def trouble_a_commit(trouble, number):
     """Let something become of one commit of this process."""
     real, commits = SqlCatalog.commit_table, count(1)
 
     def troubled(self, table, requirements, updates):
-        now = trouble if next(commits) == number else "none"
+        counted = trouble != "killed_loading" or brings_objects(updates)
+        now = trouble if counted and next(commits) == number else "none"
         if now != "none":
             print(BEFELL, file=sys.stderr, flush=True)
-        if now == "killed_before":
+        if now in ("killed_before", "killed_loading"):
             kill_me()
         if now == "refused":
             raise OSError("database is locked")

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]
-from pyiceberg.exceptions import NoSuchTableError
-from sqlalchemy.exc import SQLAlchemyError
 
 from lake.catalog import Lake
+from lake.errors import FlowlakeError
 from lake.settings import Settings
 from lake.snapshots import COMMIT_ID
 from lake.tables import FLOWS, HEADS, TABLES
@@ -55,7 +54,7 @@ class Seen:
     """What was seen of the heads' commits.
 
     Attributes:
-        landed: When each commit landed, by its id; seconds since 1970.
+        landed: When each commit was first seen, by its id; seconds since 1970.
         too_many: Snapshots with more rows than had been delivered by then.
         errors: Looks that failed, by error.
     """
@@ -115,7 +114,7 @@ class Watch:
             with Lake(self._settings) as lake:
                 for table in tables:
                     self._look_at(table, lake.load(table))
-        except (OSError, SQLAlchemyError, NoSuchTableError) as error:
+        except (OSError, FlowlakeError) as error:
             self.seen.errors[type(error).__name__] += 1
 
     def _look_at(self, table: Any, stored: Any) -> None:
@@ -125,9 +124,8 @@ class Watch:
             return
         for snapshot in snapshots:
             commit = snapshot.summary.additional_properties.get(COMMIT_ID)
-            if commit is None or commit in self.seen.landed:
-                continue
-            self.seen.landed[commit] = snapshot.timestamp_ms / 1000
+            if commit is not None:
+                self.seen.landed.setdefault(commit, time.time())
         rows = _rows_of(stored)
         if table is FLOWS and rows > self._most()[1]:
             self.seen.too_many.append(f"{rows} rows of {self._most()[1]} delivered")
