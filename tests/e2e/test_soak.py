@@ -25,6 +25,7 @@ def test_everything_happened_that_can(told):
     assert set(TROUBLES) == set(told["store_troubles"])
     assert {*BEFALLS} - {"none"} == set(told["troubled"])
     assert told["killed"] > 1
+    assert told["hours_settled_again"] > 0
     assert told["catalog_locked_s"]
     assert {"ingest", "queue", "inventory", "compact", "gc", "retain", "status"} == set(
         told["runs"]

@@ -120,6 +120,8 @@ def figures(outcome: Outcome) -> dict[str, Any]:
             "median": statistics.median(outcome.deliverer.ticks.values()),
             "most": max(outcome.deliverer.ticks.values()),
         },
+        "hours_settled": len(outcome.watch.seen.settled),
+        "hours_settled_again": sum(n - 1 for n in outcome.watch.seen.settled.values()),
         "lag_s": {
             "p50": percentile(waited, 0.5),
             "p95": percentile(waited, 0.95),

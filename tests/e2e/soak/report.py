@@ -42,6 +42,8 @@ def _rows(told: dict[str, Any]) -> list[tuple[str, str]]:
         ("deliveries a minute", f"median {a_tick['median']:g}, most {a_tick['most']}"),
         ("lag s, from PUT to queryable", f"p50 {lag['p50']:.1f}, p95 {lag['p95']:.1f}, "
          f"max {lag['max']:.1f}"),
+        ("hours settled, and again", f"{told['hours_settled']}, "
+         f"{told['hours_settled_again']}"),
         ("requests to S3 and SQS", f"{told['store_requests']:,}"),
         ("of them troubled", _counts(told["store_troubles"])),
         ("catalog locked for s", ", ".join(f"{s:.1f}" for s in

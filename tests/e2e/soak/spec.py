@@ -103,7 +103,7 @@ def short_soak(place: Path) -> Spec:
     """Return a soak of some seconds, with everything in it that can happen."""
     return Spec(
         place=place,
-        begin=datetime(2026, 1, 1, 10, 30, tzinfo=UTC),
+        begin=datetime(2026, 1, 1, 10, 45, tzinfo=UTC),
         hours=1,
         seconds=6,
         tick_s=1,
@@ -114,7 +114,7 @@ def short_soak(place: Path) -> Spec:
         apart=False,
         paced=True,
         days=None,
-        lateness_minutes=15,
+        lateness_minutes=5,
         looks_every=3,
         rate=3,
         troubled_commits=1,

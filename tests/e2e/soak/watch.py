@@ -14,7 +14,7 @@ import psutil  # type: ignore[import-untyped]
 from lake.catalog import Lake
 from lake.errors import FlowlakeError
 from lake.settings import Settings
-from lake.snapshots import COMMIT_ID
+from lake.snapshots import COMMIT_ID, HOURS, OP, summary
 from lake.tables import FLOWS, HEADS, TABLES
 from tests.e2e.soak.runs import Runner
 from tests.e2e.soak.scheduled import files_below
@@ -55,11 +55,13 @@ class Seen:
 
     Attributes:
         landed: When each commit was first seen, by its id; seconds since 1970.
+        settled: How often each hour was settled.
         too_many: Snapshots with more rows than had been delivered by then.
         errors: Looks that failed, by error.
     """
 
     landed: dict[str, float] = field(default_factory=dict)
+    settled: Counter[str] = field(default_factory=Counter)
     too_many: list[str] = field(default_factory=list)
     errors: Counter[str] = field(default_factory=Counter)
 
@@ -123,9 +125,12 @@ class Watch:
         if table not in HEADS:
             return
         for snapshot in snapshots:
-            commit = snapshot.summary.additional_properties.get(COMMIT_ID)
-            if commit is not None:
-                self.seen.landed.setdefault(commit, time.time())
+            commit = summary(snapshot, COMMIT_ID)
+            if commit is None or commit in self.seen.landed:
+                continue
+            self.seen.landed[commit] = time.time()
+            if summary(snapshot, OP) == "settle":
+                self.seen.settled[summary(snapshot, HOURS) or ""] += 1
         rows = _rows_of(stored)
         if table is FLOWS and rows > self._most()[1]:
             self.seen.too_many.append(f"{rows} rows of {self._most()[1]} delivered")
