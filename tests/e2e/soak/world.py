@@ -24,7 +24,7 @@ from tests.samples import V2
 BURST = 20  # times as many records
 USUAL = (timedelta(minutes=5), timedelta(minutes=10))  # after its window began
 STRAGGLING = (timedelta(minutes=15), timedelta(minutes=60))
-LATE = (timedelta(minutes=130), timedelta(minutes=200))  # its hour is settled by then
+LATE = (timedelta(minutes=70), timedelta(minutes=150))  # and its hour's lateness
 OUTAGE = 0.06  # of the time, twice
 AGAIN = 0.05  # share of objects that are written, and told of, once more
 LISTED = "AWSLogs/"
@@ -114,7 +114,7 @@ def deliveries(spec: Spec, infos: list[dict[str, Any]]) -> list[Delivery]:
     last = spec.end - timedelta(minutes=1)
     made: list[Delivery] = []
     for info in infos:
-        how, delay = _delay(info, dice)
+        how, delay = _delay(spec, info, dice)
         usual = _time_of(info["key"]) + delay
         due = min(_held(usual, outages), last)
         how = how if due <= usual else "held"
@@ -140,7 +140,9 @@ def _with_records(
         yield replace(one, records=records, flows=flows)
 
 
-def _delay(info: dict[str, Any], dice: random.Random) -> tuple[str, timedelta]:
+def _delay(
+    spec: Spec, info: dict[str, Any], dice: random.Random
+) -> tuple[str, timedelta]:
     """Return how an object comes, and how long after the time in its name."""
     if info.get("odd"):
         return "odd", WINDOW
@@ -150,7 +152,8 @@ def _delay(info: dict[str, Any], dice: random.Random) -> tuple[str, timedelta]:
         return "late", WINDOW
     chance = dice.random()
     if chance < 0.04:
-        return "late", _within(LATE, dice)
+        lateness = timedelta(minutes=spec.lateness_minutes)
+        return "late", lateness + _within(LATE, dice)
     if chance < 0.16:
         return "straggling", _within(STRAGGLING, dice)
     return "usual", _within(USUAL, dice)
