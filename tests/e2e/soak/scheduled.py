@@ -195,7 +195,7 @@ class Operator:
             trouble = BEFALLS[self._started % len(BEFALLS)]
             self._started += 1
             commit = self._dice.randrange(1, self._spec.troubled_commits + 1)
-            after_s = self._dice.uniform(0.1, 0.4 * self._spec.tick_s)
+            after_s = self._dice.uniform(0.05, 0.3 * self._spec.tick_s)
             self._runner.start(
                 kind, *words, trouble=trouble, number=commit,
                 kill_after_s=after_s if trouble == "killed" else None,
