@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import shutil
 import sys
 import tempfile
 from pathlib import Path
+
+import structlog
 
 from tests.e2e.soak.figures import figures
 from tests.e2e.soak.report import report
@@ -27,6 +30,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path("soak.json"))
     parser.add_argument("--keep", action="store_true", help="Leave world and lakes")
     options = parser.parse_args()
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     place = Path(tempfile.mkdtemp(prefix="soak-"))
     try:
         measured = figures(soak(long_soak(place, options.minutes, options.seed)))

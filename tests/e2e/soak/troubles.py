@@ -95,6 +95,11 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 60
 
+    def handle(self) -> None:
+        """Answer until the other end has enough, or is killed."""
+        with suppress(OSError):
+            super().handle()
+
     def _do(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         what = self.faltering.trouble()
