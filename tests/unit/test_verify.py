@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import shutil
 import uuid
 from datetime import UTC, date, datetime, timedelta
@@ -17,7 +18,7 @@ from ingest.verify.compare import Checked, Difference
 from ingest.verify.run import Verification
 from ingest.verify.sample import Sample, parse_sample
 from lake.datafiles import DataFileWriter
-from lake.errors import UsageError
+from lake.errors import LakeError, UsageError
 from lake.retain import drop_days
 from lake.rewrite import filtered, live_files
 from lake.settings import load_settings
@@ -189,6 +190,15 @@ def test_records_that_are_there_twice_are_found(settings, logs):
     _, told = verify(settings, logs)
     assert Difference("records in flows", 1, 2) in told[7].differences
     assert [n for n, c in told.items() if c.outcome == "differs"] == [7]
+
+
+def test_a_file_of_the_lake_that_is_gone_is_named(settings, logs):
+    with opened(settings) as lake:
+        path = live_files(lake.load(FLOWS))[0].file_path
+    Path(path.removeprefix("file://")).unlink()
+    with pytest.raises(LakeError, match=f"{re.escape(path)} is gone") as gone:
+        verify(settings, logs)
+    assert gone.value.exit_code == 3
 
 
 @pytest.mark.parametrize(
