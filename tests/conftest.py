@@ -1,6 +1,7 @@
 """What all tests share: settings, S3 servers, and nothing of the developer's AWS."""
 
 import contextlib
+import fcntl
 import gc
 import hashlib
 import os
@@ -120,24 +121,43 @@ def scripted():
 @pytest.fixture(scope="session")
 def world(tmp_path_factory):
     """A small simulated AWS: folders AWSLogs, replica, inventory and truth."""
-    out = tmp_path_factory.mktemp("simulated")
-    simulate(SimulationSpec(records=12_000, out=str(out)))
-    return out
+
+    def simulated(place):
+        simulate(SimulationSpec(records=12_000, out=str(place)))
+
+    return _made_once(tmp_path_factory, "simulated", simulated)
 
 
 @pytest.fixture(scope="session")
 def answered(world, tmp_path_factory, _clean_environment):
     """Settings of a lake that holds the simulated world, plus one unreadable object."""
-    stray = tmp_path_factory.mktemp("stray") / "stray.log"
-    stray.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(50))
-    listed = tmp_path_factory.mktemp("brought") / "indicators.txt"
-    listed.write_text("10.0.0.0/8,ours\n")
-    settings = load_settings(
-        lake=str(tmp_path_factory.mktemp("answered")), indicators=str(listed)
-    )
-    with open_lake(settings) as lake:
-        Ingest(lake, Request((str(world / "AWSLogs"), str(stray)))).run()
-    return settings
+
+    def settings_in(place):
+        indicators = str(place / "indicators.txt")
+        return load_settings(lake=str(place / "lake"), indicators=indicators)
+
+    def ingested(place):
+        stray = place / "stray.log"
+        stray.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(50))
+        (place / "indicators.txt").write_text("10.0.0.0/8,ours\n")
+        with open_lake(settings_in(place)) as lake:
+            Ingest(lake, Request((str(world / "AWSLogs"), str(stray)))).run()
+
+    return settings_in(_made_once(tmp_path_factory, "answered", ingested))
+
+
+def _made_once(factory, name, make):
+    """Return a folder that the first worker fills and that all only read."""
+    own = factory.getbasetemp()
+    place = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / name
+    whole = place.with_name(f"{name}-is-whole")
+    with place.with_name(f"{name}-lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not whole.exists():
+            place.mkdir()
+            make(place)
+            whole.touch()
+    return place
 
 
 @pytest.fixture(scope="session")

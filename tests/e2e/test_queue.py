@@ -109,7 +109,12 @@ def run(settings, *, stop=None, on_plan=lambda plan: None, **request):
         return Ingest(lake, Request(**request), stop=stop, on_plan=on_plan).run()
 
 
-def run_later(settings, queue):
+def load(settings, **more):
+    """Run where only what is read and what stays in the queue is looked at."""
+    return run(settings, settle=False, roll_up=False, **more)
+
+
+def run_later(settings, queue, *, run=run):
     """Run once more; what the run before left is seen during its first poll."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(consume, "LAST_POLL_S", 3)
@@ -160,7 +165,7 @@ def test_duplicates_change_nothing(filled, queue, settings, sqs, s3):
 
 
 def test_sources_are_caught_up_with_before_the_queue(filled, queue, settings, sqs):
-    summary = run(settings, sources=(f"s3://{filled}",), queue=queue)
+    summary = load(settings, sources=(f"s3://{filled}",), queue=queue)
     assert (summary.objects, summary.skipped, summary.exit_code) == (5, 5, 0)
     assert left(sqs, queue) == EMPTY
 
@@ -171,7 +176,7 @@ def test_of_several_events_about_one_object_the_last_one_counts(
 ):
     for number in range(events + 1):
         s3.put_object(Bucket=notified, Key="a.log.gz", Body=body(10 * number))
-    summary = run(settings, queue=queue)
+    summary = load(settings, queue=queue)
     assert (summary.objects, summary.skipped, summary.failed) == (1, events, 0)
     assert left(sqs, queue) == EMPTY
 
@@ -182,7 +187,7 @@ def test_batches_are_as_large_as_the_settings_say(
     monkeypatch.setenv("FLOWLAKE_BATCH_OBJECTS", "2")
     settings = load_settings(lake=str(tmp_path / "lake"))
     plans: list[int] = []
-    summary = run(settings, queue=queue, on_plan=lambda p: plans.append(len(p.new)))
+    summary = load(settings, queue=queue, on_plan=lambda p: plans.append(len(p.new)))
     assert summary.objects == sum(plans) == 5
     assert max(plans) == 2
     assert left(sqs, queue) == EMPTY
@@ -233,7 +238,7 @@ def test_a_message_that_is_no_event_stays_and_the_others_are_read(
 ):
     sqs.send_message(QueueUrl=queue, MessageBody="hello")
     with capture_logs() as logs:
-        summary = run(settings, queue=queue)
+        summary = load(settings, queue=queue)
     assert summary.objects == 5
     assert (summary.failed > 0, summary.exit_code) == (True, 1)
     assert "redrive policy" in str(summary.failures[0])
@@ -251,8 +256,8 @@ def test_a_message_that_is_no_event_goes_to_the_dead_letter_queue(
     policy = json.dumps({"deadLetterTargetArn": target, "maxReceiveCount": 1})
     sqs.set_queue_attributes(QueueUrl=queue, Attributes={"RedrivePolicy": policy})
     sqs.send_message(QueueUrl=queue, MessageBody="hello")
-    assert run(settings, queue=queue).failed == 1
-    run_later(settings, queue)
+    assert load(settings, queue=queue).failed == 1
+    run_later(settings, queue, run=load)
     [moved] = sqs.receive_message(QueueUrl=dead, WaitTimeSeconds=2)["Messages"]
     assert moved["Body"] == "hello"
     assert left(sqs, queue) == EMPTY
@@ -294,9 +299,9 @@ def test_the_messages_of_all_copies_of_an_object_that_failed_stay(
 
     with monkeypatch.context() as patch:
         patch.setattr(Fetcher, "read", refusing)
-        failed = run(settings, queue=queue, stop=stop)
+        failed = load(settings, queue=queue, stop=stop)
     assert (failed.objects, failed.failed, failed.copies) == (0, 1, 1)
-    later = run_later(settings, queue)
+    later = run_later(settings, queue, run=load)
     assert (later.objects, later.copies, later.failed) == (1, 1, 0)
     assert left(sqs, queue) == EMPTY
 
@@ -385,7 +390,7 @@ def test_while_a_batch_is_worked_on_nobody_else_sees_its_messages(
         real(self)
 
     monkeypatch.setattr(Batch, "commit", slow)
-    summary = run(settings, queue=queue)
+    summary = load(settings, queue=queue)
     assert (summary.objects, seen) == (5, [])
     assert left(sqs, queue) == EMPTY
 
@@ -414,7 +419,7 @@ def test_what_is_not_selected_is_deleted_unread(notified, queue, settings, sqs, 
         key = f"{stem.format(day, day)}.log.gz"
         s3.put_object(Bucket=notified, Key=key, Body=body(day))
     since = datetime(2026, 1, 4, tzinfo=UTC)
-    summary = run(settings, queue=queue, since=since, slack=timedelta(0))
+    summary = load(settings, queue=queue, since=since, slack=timedelta(0))
     assert summary.objects == 1
     assert left(sqs, queue) == EMPTY
 
@@ -427,7 +432,7 @@ def test_a_signal_lets_the_batch_in_hand_finish(filled, queue, settings, sqs):
             os.kill(os.getpid(), signal.SIGTERM)
 
     with on_signals(stop):
-        summary = run(
+        summary = load(
             settings, queue=queue, until_empty=False, stop=stop, on_plan=terminate
         )
     assert (stop.asked, summary.objects, summary.exit_code) == (True, 5, 0)
@@ -446,7 +451,7 @@ def test_a_signal_during_the_catch_up_leaves_what_is_not_begun(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Batch, "commit", asking)
-        summary = run(settings, sources=(f"s3://{filled}",), queue=queue, stop=stop)
+        summary = load(settings, sources=(f"s3://{filled}",), queue=queue, stop=stop)
     assert (summary.objects, summary.exit_code) == (2, 0)
     assert left(sqs, queue) != EMPTY
 
@@ -479,10 +484,10 @@ def test_the_command_follows_until_a_signal(
 
 def test_a_queue_that_is_not_there_is_a_counted_failure(filled, queue, settings):
     missing = f"{queue}-not"
-    nothing = run(settings, queue=missing)
+    nothing = load(settings, queue=missing)
     assert (nothing.failed, nothing.exit_code) == (1, 3)
     assert "account, Region and name" in str(nothing.failures[0])
-    beside = run(settings, sources=(f"s3://{filled}",), queue=missing)
+    beside = load(settings, sources=(f"s3://{filled}",), queue=missing)
     assert (beside.objects, beside.failed, beside.exit_code) == (5, 1, 1)
 
 
@@ -497,7 +502,7 @@ def test_each_batch_is_decoded_with_the_time_of_its_own(
         return real(*arguments)
 
     monkeypatch.setattr(job, "decoder_for", noted)
-    run(load_settings(lake=str(tmp_path / "lake"), batch_objects=2), queue=queue)
+    load(load_settings(lake=str(tmp_path / "lake"), batch_objects=2), queue=queue)
     assert len(set(made)) == 3
 
 

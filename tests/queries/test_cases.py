@@ -25,6 +25,7 @@ from ingest.inventory.store import record
 from ingest.job import Ingest, Request
 from ingest.ledger_rows import LedgerRows
 from lake.settings import load_settings
+from lake.tables import ROLLUPS
 from queries.answers import answer, pose
 from queries.catalogue import find_report
 from queries.engine import Engine
@@ -52,6 +53,15 @@ CASES = sorted(
 )
 
 
+def reads_rollups(case):
+    """Whether the report of a case may be answered from a roll-up, or reads one."""
+    report = find_report(case.parent.name)
+    return bool(report.rolled or {table.name for table in ROLLUPS} & {*report.reads})
+
+
+ROLLED = {files_of(case) for case in CASES if reads_rollups(case)}
+
+
 @pytest.fixture(scope="module")
 def lake_of(tmp_path_factory):
     """Give the settings of a lake that holds a case's files."""
@@ -76,7 +86,7 @@ def ingested(case, path):
             record(lake, [*configured(case / "configurations.json")])
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("ingest.batch.LedgerRows", lambda id_, _: LedgerRows(id_, AT))
-            Ingest(lake, Request(logs)).run()
+            Ingest(lake, Request(logs, roll_up=files_of(case) in ROLLED)).run()
     return settings
 
 

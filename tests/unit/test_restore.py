@@ -11,7 +11,7 @@ from lake.repair import repair
 from lake.restore import restore
 from lake.settings import load_settings
 from lake.tables import LEDGERS, TABLES
-from tests.lakes import CATALOG
+from tests.lakes import CATALOG, open_lake
 from tests.samples import rows_of, write_objects
 
 
@@ -29,7 +29,7 @@ def undisturbed(halves, tmp_path_factory):
 
 
 def ingest(settings, sources=()):
-    with Lake(settings, create=True) as lake:
+    with open_lake(settings) as lake:
         Ingest(lake, Request(tuple(map(str, sources)))).run()
         return rows_of(lake)
 

@@ -30,21 +30,26 @@ def filled(settings, objects, change=lambda table, update: None):
         return rows_of(lake)
 
 
-def test_what_an_older_version_lacks_is_added(tmp_path, settings, objects):
+@pytest.fixture(scope="module")
+def expected(objects, tmp_path_factory):
+    """The rows of a lake that this version has made."""
+    place = str(tmp_path_factory.mktemp("expected"))
+    return filled(load_settings(lake=place), objects)
+
+
+def test_what_an_older_version_lacks_is_added(settings, objects, expected):
     names = {FLOWS: "reject_rule", SOURCES: "fields", COVERAGE_HOURLY: "flow_logs"}
 
     def lack(table, update):
         update.delete_column(names[table])
 
-    expected = filled(load_settings(lake=str(tmp_path / "other")), objects)
     assert filled(settings, objects, lack) == expected
 
 
-def test_what_a_newer_version_has_is_left(tmp_path, settings, objects):
+def test_what_a_newer_version_has_is_left(settings, objects, expected):
     def have(table, update):
         update.add_column(NEWER, StringType())
 
-    expected = filled(load_settings(lake=str(tmp_path / "other")), objects)
     found = filled(settings, objects, have)
     assert {name: len(rows) for name, rows in found.items()} == {
         name: len(rows) for name, rows in expected.items()
