@@ -8,10 +8,8 @@ import fnmatch
 import json
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
-
-from cfnlint.decode.cfn_yaml import load
 
 INFRA = Path(__file__).parents[1] / "infra"
 FOLDER = INFRA / "cloudformation"
@@ -47,11 +45,19 @@ class Grant:
     prefixes: tuple[str, ...] = ()
 
 
+@cache
+def _read(name):
+    """Return a template as JSON."""
+    from cfnlint.decode.cfn_yaml import load  # 0.5 s, for who only collects tests
+
+    return json.dumps(load(str(FOLDER / name)))
+
+
 class Template:
     """A template with its parameters' values; those left out have their defaults."""
 
     def __init__(self, name, **parameters):
-        self.raw = json.loads(json.dumps(load(str(FOLDER / name))))
+        self.raw = json.loads(_read(name))
         told = self.raw["Parameters"].items()
         given = {key: told["Default"] for key, told in told if "Default" in told}
         self.parameters = {**PSEUDO, **given, **parameters}

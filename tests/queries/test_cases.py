@@ -59,24 +59,23 @@ def reads_rollups(case):
     return bool(report.rolled or {table.name for table in ROLLUPS} & {*report.reads})
 
 
-ROLLED = {files_of(case) for case in CASES if reads_rollups(case)}
-
-
 @pytest.fixture(scope="module")
 def lake_of(tmp_path_factory):
     """Give the settings of a lake that holds a case's files."""
     made = {}
+    rolled = {files_of(case) for case in CASES if reads_rollups(case)}
 
     def settings_of(case):
         files = files_of(case)
         if files not in made:
-            made[files] = ingested(case, tmp_path_factory.mktemp("lake"))
+            place = tmp_path_factory.mktemp("lake")
+            made[files] = ingested(case, place, roll_up=files in rolled)
         return made[files]
 
     return settings_of
 
 
-def ingested(case, path):
+def ingested(case, path, *, roll_up):
     settings = load_settings(lake=str(path), rates=str(HERE / "rates.csv"))
     logs = tuple(str(log) for log in sorted(case.glob("*.log")))
     with open_lake(settings) as lake:
@@ -86,7 +85,7 @@ def ingested(case, path):
             record(lake, [*configured(case / "configurations.json")])
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("ingest.batch.LedgerRows", lambda id_, _: LedgerRows(id_, AT))
-            Ingest(lake, Request(logs, roll_up=files_of(case) in ROLLED)).run()
+            Ingest(lake, Request(logs, roll_up=roll_up)).run()
     return settings
 
 
