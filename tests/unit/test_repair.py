@@ -2,6 +2,7 @@
 
 import gzip
 import random
+import shutil
 import uuid
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
@@ -107,6 +108,14 @@ def ledger_heads(lake):
     return [head_id(lake.load(ledger)) for ledger in LEDGERS]
 
 
+def lose(lake, table):
+    """Lose a table with its files, and make it anew."""
+    place = lake.load(table).location().removeprefix("file://")
+    lake.catalog.drop_table((lake.settings.namespace, table.name))
+    shutil.rmtree(place)
+    lake.ensure(table)
+
+
 def roll_back(lake, table, *, by):
     """Take the newest snapshots from a table, as another tool might."""
     stored = lake.load(table)
@@ -114,8 +123,7 @@ def roll_back(lake, table, *, by):
     if not by:
         return
     if by >= len(history):
-        lake.catalog.drop_table((lake.settings.namespace, table.name))
-        lake.ensure(table)
+        lose(lake, table)
         return
     update = SetSnapshotRefUpdate.model_validate(
         {"ref-name": "main", "type": "branch", "snapshot-id": history[by].snapshot_id}
@@ -360,8 +368,7 @@ def test_an_inferred_object_keeps_its_rows_in_the_other_ledgers(lake, tmp_path):
         write_object(tmp_path / "logs", number, dice)
     ingest(lake, tmp_path / "logs")
     before = rows_of(lake)[SILENCES.name]
-    lake.catalog.drop_table((lake.settings.namespace, SOURCES.name))
-    lake.ensure(SOURCES)
+    lose(lake, SOURCES)
     for path in (tmp_path / "lake" / "warehouse" / "evidence").rglob("*-sources-*"):
         path.unlink()
     repair_all(lake)
