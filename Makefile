@@ -48,8 +48,9 @@ laws: setup ## Who, how often, what happened: against 5 M records' truth
 explore: setup ## The properties over examples never drawn before
 	$(BIN)/python -m pytest -n 3 --dist worksteal -m hypothesis --hypothesis-profile=explore
 
-soak: setup ## Long chaos runs
+soak: setup ## Long chaos runs, and an hour of everything at once
 	$(BIN)/python -m pytest -m soak
+	$(BIN)/python -m tests.e2e.soak --minutes 60
 
 openapi: setup ## Write api/openapi.json anew, from routes and reports
 	$(BIN)/python -m api.openapi

@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 
 from lake.errors import FlowlakeError
 from lake.secrets import masked
-from lake.signals.run import name_run, run_of
+from lake.signals.run import UNFORESEEN, name_run, run_of
 
 # name: module, function, and what --help says of it without importing them
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -80,6 +80,9 @@ class LazyGroup(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; one that a scheduler starts as a run with a name."""
+        # Before all else: a run reads settings as it begins, and may have to log.
+        verbose, quiet = ctx.params["verbose"], ctx.params["quiet"]
+        configure_logging(_level(verbose=verbose, quiet=quiet))
         words = [word for word in (*ctx._protected_args, *ctx.args) if word[:1] != "-"]
         if not words or words[0] not in RUNS or _asks_for_help(ctx):
             return super().invoke(ctx)
@@ -115,7 +118,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except Exception as error:  # nobody expected it: as Python would, but masked
         _tell_traceback(error)
-        sys.exit(1)
+        sys.exit(UNFORESEEN)
     finally:
         _flush_quietly()
 
@@ -137,11 +140,9 @@ def options(
     ] = False,
 ) -> None:
     """AWS VPC Flow Logs into answers: who talked to whom, what was rejected, why."""
+    del verbose, quiet, version  # heeded before
     if lake is not None:
         os.environ["FLOWLAKE_LAKE"] = lake
-    # A scheduled job's log should say what it did; a person is shown it otherwise.
-    usual = 1 if sys.stderr.isatty() else 2
-    configure_logging(LEVELS[0 if quiet else min(usual + verbose, 3)])
 
 
 def settings() -> None:
@@ -151,8 +152,23 @@ def settings() -> None:
     typer.echo(masked(json.dumps(load_settings().masked(), indent=2)))
 
 
+class _OfLibraries(logging.Handler):
+    """Hands on what libraries log, which may name secrets, as a line of our own."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log it, with its traceback if it has one."""
+        structlog.get_logger().log(
+            record.levelno,
+            "library_logged",
+            library=record.name,
+            message=record.getMessage(),
+            exc_info=record.exc_info,
+        )
+
+
 def configure_logging(level: int) -> None:
     """Log to stderr: for people on a terminal, one JSON object a line elsewhere."""
+    logging.basicConfig(handlers=[_OfLibraries()])  # warnings and worse, as ever
     terminal = sys.stderr.isatty()
     render: Any = (
         structlog.dev.ConsoleRenderer()
@@ -173,6 +189,13 @@ def configure_logging(level: int) -> None:
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+def _level(*, verbose: int, quiet: bool) -> int:
+    """Return the level to log at, of those of `logging`."""
+    # A scheduled job's log should say what it did; a person is shown it otherwise.
+    usual = 1 if sys.stderr.isatty() else 2
+    return LEVELS[0 if quiet else min(usual + verbose, 3)]
 
 
 def _command(name: str, function: Callable[..., None], sentence: str | None) -> Any:

@@ -90,7 +90,9 @@ def _of_bridge(event: object) -> SourceObject | None:
             "time": str(time),
             "detail": {
                 "bucket": {"name": str(bucket)},
-                "object": {"key": str(key), "etag": str(etag), "size": int(size)},
+                # AWS writes the first, its imitations the second.
+                "object": {"key": str(key), "etag": str(etag), "size": int(size)}
+                | {"key": str(key), "eTag": str(etag), "size": int(size)},
             },
         }:
             return _object(bucket, key, etag=etag, size=size, time=time)

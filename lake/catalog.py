@@ -9,7 +9,6 @@ from types import TracebackType
 
 import structlog
 from pyiceberg.catalog import Catalog, load_catalog
-from pyiceberg.catalog.sql import IcebergTables, SqlCatalog, SqlCatalogBaseTable
 from pyiceberg.exceptions import (
     CommitFailedException,
     NamespaceAlreadyExistsError,
@@ -17,14 +16,13 @@ from pyiceberg.exceptions import (
     NoSuchTableError,
     TableAlreadyExistsError,
 )
-from pyiceberg.table import CommitTableResponse
+from pyiceberg.io import load_file_io
 from pyiceberg.table import Table as IcebergTable
-from pyiceberg.table.update import TableRequirement, TableUpdate
-from pyiceberg.typedef import Identifier
 from pyiceberg.types import NestedField
-from sqlalchemy import text
-from sqlalchemy.schema import CreateTable
 
+from lake.beside import newest_metadata
+from lake.databases import with_driver
+from lake.embedded import EmbeddedCatalog
 from lake.errors import CommitConflict, LakeError, LakeMissing, SchemaMismatch
 from lake.secrets import masked
 from lake.settings import Settings
@@ -32,10 +30,6 @@ from lake.tables import TABLES, Table, iceberg_schema, partition_spec
 
 log = structlog.get_logger()
 
-_WHERE_METADATA_IS = text(
-    "SELECT metadata_location FROM iceberg_tables WHERE catalog_name = :catalog "
-    "AND table_namespace = :namespace AND table_name = :name"
-)
 SQLITE_WAIT_S = 30  # two writers of one SQLite file take turns of a few milliseconds
 
 
@@ -128,6 +122,11 @@ class Lake:
         schema = iceberg_schema(table)
         place = f"{self.location}/{table.name}" if self.location else None
         identifier = (self.settings.namespace, table.name)
+        if place and self._lost(table, place):
+            raise LakeError(
+                f"the catalog does not know {table.name}, whose files lie in {place}: "
+                "run `flowlake restore`, or set FLOWLAKE_WAREHOUSE to an empty place"
+            )
         try:
             with _catalog_errors(f"create {table.name}"):
                 created = self.catalog.create_table(
@@ -141,6 +140,20 @@ class Lake:
             return self.load(table)
         log.info("table_created", table=table.name, location=created.location())
         return created
+
+    def _lost(self, table: Table, place: str) -> bool:
+        """Whether rows lie there that the catalog has forgotten.
+
+        A table made anew beside them would look empty, and `gc` would delete them.
+        A run that was killed as it made a table leaves metadata without a snapshot.
+        """
+        try:
+            file_io = load_file_io(self.catalog.properties, place)
+            left = newest_metadata(file_io, place)
+        except (OSError, LakeError):  # some catalogs lend access to a table alone
+            return False
+        held = any(metadata.current_snapshot_id for _, metadata in left)
+        return held and not self.exists(table)  # another may just have made it
 
     def _evolve(self, table: Table, found: IcebergTable) -> IcebergTable:
         missing = _missing_columns(table, found)
@@ -218,6 +231,8 @@ def _embedded_warehouse(settings: Settings) -> str | None:
 def _open_catalog(settings: Settings, *, create: bool) -> Catalog:
     if settings.catalog:
         secrets = {k: v.get_secret_value() for k, v in settings.catalog.items()}
+        if "uri" in secrets:
+            secrets["uri"] = with_driver(secrets["uri"])
         return load_catalog("flowlake", **secrets)
     database = settings.lake_path / "catalog.db"
     if not create and not database.exists():
@@ -227,71 +242,7 @@ def _open_catalog(settings: Settings, *, create: bool) -> Catalog:
         "uri": f"sqlite:///{database}?timeout={SQLITE_WAIT_S}",
         "warehouse": settings.warehouse or f"file://{settings.lake_path}/warehouse",
     }
-    return _Embedded("flowlake", **properties)
-
-
-class _Embedded(SqlCatalog):
-    """The embedded catalog; it reads a table's metadata again only if that is other.
-
-    A metadata file never changes, and a small run asks for tables 240 times, for which
-    PyIceberg puts its question together anew: 0.4 ms each.
-    """
-
-    def __init__(self, name: str, **properties: str) -> None:
-        self._read: dict[str, IcebergTable] = {}
-        super().__init__(name, **properties)
-
-    def create_tables(self) -> None:
-        """Create the catalog's own tables, unless another process just has."""
-        with self.engine.begin() as database:
-            for table in SqlCatalogBaseTable.metadata.sorted_tables:
-                database.execute(CreateTable(table, if_not_exists=True))
-
-    def load_table(self, identifier: str | Identifier) -> IcebergTable:
-        """Return the table as it is now."""
-        *namespace, name = self.identifier_to_tuple(identifier)
-        known = self._read.get(name)
-        asked = {"catalog": self.name, "namespace": ".".join(namespace), "name": name}
-        if known is not None:
-            with self.engine.connect() as database:
-                location = database.execute(_WHERE_METADATA_IS, asked).scalar()
-            if location == known.metadata_location:
-                return self._again(known)
-        return super().load_table(identifier)
-
-    def commit_table(
-        self,
-        table: IcebergTable,
-        requirements: tuple[TableRequirement, ...],
-        updates: tuple[TableUpdate, ...],
-    ) -> CommitTableResponse:
-        """Commit; what was written need not be read again."""
-        done = super().commit_table(table, requirements, updates)
-        name = table.name()
-        self._read[name[-1]] = IcebergTable(
-            identifier=name,
-            metadata=done.metadata,
-            metadata_location=done.metadata_location,
-            io=self._load_file_io(done.metadata.properties, done.metadata_location),
-            catalog=self,
-        )
-        return done
-
-    def _convert_orm_to_iceberg(self, orm_table: IcebergTables) -> IcebergTable:
-        known = self._read.get(orm_table.table_name)
-        if known is None or known.metadata_location != orm_table.metadata_location:
-            known = super()._convert_orm_to_iceberg(orm_table)
-            self._read[orm_table.table_name] = known
-        return self._again(known)
-
-    def _again(self, known: IcebergTable) -> IcebergTable:
-        return IcebergTable(
-            identifier=known.name(),
-            metadata=known.metadata,
-            metadata_location=known.metadata_location,
-            io=known.io,
-            catalog=self,
-        )
+    return EmbeddedCatalog("flowlake", **properties)
 
 
 @contextmanager

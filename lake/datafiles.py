@@ -22,7 +22,7 @@ from pyiceberg.table import Table as IcebergTable
 from pyiceberg.typedef import Record
 
 from lake.encoding import is_list, options
-from lake.errors import BadDataFile
+from lake.errors import BadDataFile, LakeError
 from lake.ordering import HOUR_US, once_each, sort_rows, trim_dictionary
 from lake.tables import DICTIONARY, Table
 
@@ -255,8 +255,17 @@ def open_parquet(
         io: The table's.
         path: The file.
         dictionaries: Text columns to be read as they are stored, as dictionaries.
+
+    Raises:
+        LakeError: The file is gone.
     """
-    file = io.new_input(path).open()
+    try:
+        file = io.new_input(path).open()
+    except FileNotFoundError:
+        raise LakeError(
+            f"{path} is gone, which the lake names: if it stays so, put back the "
+            "version that its bucket keeps"
+        ) from None
     metadata = pq.read_metadata(file)
     there = metadata.schema.to_arrow_schema().names
     chosen = [name for name in dictionaries if name in there]

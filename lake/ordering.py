@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from lake.tables import Table
 
 HOUR_US = 3_600_000_000
-SMALL_DICTIONARY = 256
+FIRST_ROWS = 4096  # most columns of few texts use all of them here
 
 
 def sort_rows(rows: pa.Table, by: tuple[str, ...]) -> pa.Table:
@@ -157,16 +157,13 @@ def _one_dictionary(column: pa.ChunkedArray) -> pa.DictionaryArray:
 def trim_dictionary(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Drop dictionary values that no row uses: a cut of a batch has the batch's.
 
-    Left in, every hour's file would hold the addresses of all hours.
+    Left in, every hour's file would hold the addresses of all hours, those of days
+    that are dropped later too.
     """
     if not pa.types.is_dictionary(column.type) or len(column) == 0:
         return column
     array = _one_dictionary(column)
-    if len(array.dictionary) <= SMALL_DICTIONARY:
-        return pa.chunked_array([array])
-    codes = np.asarray(pc.drop_null(array.indices))
-    used = np.zeros(len(array.dictionary), dtype=bool)
-    used[codes] = True
+    used = _used(array.indices, len(array.dictionary))
     if used.all():
         return pa.chunked_array([array])
     renumbered = pa.array(np.cumsum(used, dtype=np.int32) - np.int32(1))
@@ -176,3 +173,12 @@ def trim_dictionary(column: pa.ChunkedArray) -> pa.ChunkedArray:
         safe=False,
     )
     return pa.chunked_array([trimmed])
+
+
+def _used(codes: pa.Array, size: int) -> Any:
+    """Return which of a dictionary's values some row uses."""
+    for rows in (codes.slice(0, FIRST_ROWS), codes):
+        used = np.bincount(np.asarray(pc.drop_null(rows)), minlength=size) > 0
+        if used.all():
+            break
+    return used

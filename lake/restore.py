@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import structlog
 from pyiceberg.exceptions import TableAlreadyExistsError
 from pyiceberg.io import FileIO, load_file_io
-from pyiceberg.serializers import FromInputFile
-from pyiceberg.table.metadata import TableMetadata
 
+from lake.beside import newest_metadata
 from lake.catalog import Lake
 from lake.errors import LakeError, LakeMissing, UsageError
-from lake.places import Found, Place
 from lake.tables import TABLES, Table
 
 log = structlog.get_logger()
-
-VERSION = re.compile(r"/v?(\d+)(?:-[^/]+)?\.metadata\.json$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +70,9 @@ def _restore(
         current = stored.current_snapshot()
         number = current.snapshot_id if current else None
         return Restored(stored.metadata_location, number, known=True)
-    newest = sorted(_newest(file_io, place), key=lambda each: each[1].last_updated_ms)
+    newest = sorted(
+        newest_metadata(file_io, place), key=lambda each: each[1].last_updated_ms
+    )
     if not newest:
         return Restored(None)
     (path, metadata), *others = newest
@@ -89,24 +85,6 @@ def _restore(
     if not dry_run:
         _register(lake, table, path)
     return found
-
-
-def _newest(file_io: FileIO, place: str) -> list[tuple[str, TableMetadata]]:
-    """Return the metadata of the highest version: several, if commits met there."""
-    versions = list(_versions(Place(file_io, place)))
-    highest = max((number for number, _ in versions), default=-1)
-    names = [f"{place}/metadata/{found.path.rsplit('/', 1)[1]}"
-             for number, found in versions if number == highest]  # fmt: skip
-    return [
-        (name, FromInputFile.table_metadata(file_io.new_input(name))) for name in names
-    ]
-
-
-def _versions(place: Place) -> Iterator[tuple[int, Found]]:
-    for found in place.files():
-        match = VERSION.search(found.path)
-        if match:
-            yield int(match[1]), found
 
 
 def _register(lake: Lake, table: Table, metadata: str) -> None:

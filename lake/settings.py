@@ -76,7 +76,7 @@ class Settings(ServedSettings, JobSettings, BaseSettings):
         """Let what is logged and told be masked by these settings' secrets."""
         own = [v.get_secret_value() for _, v in self if isinstance(v, SecretStr)]
         catalog = {name: v.get_secret_value() for name, v in self.catalog.items()}
-        learn(own, catalog)
+        learn(own, catalog, [value for _, value in self if isinstance(value, str)])
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -33,7 +33,7 @@ class Objective:
         value: What is; null: nobody knows.
         target: What it should be: at most, of ``completeness`` at least.
         unit: Of both.
-        met: Whether it is; null: it is too early to say.
+        met: Whether it is; null: nobody can know it yet.
         do: What to do if it is not.
     """
 
@@ -51,6 +51,7 @@ def health_of(
     objects: Mapping[str, Any],
     followers: Mapping[str, int | None],
     *,
+    heard: datetime | None,
     now: datetime,
 ) -> dict[str, Any]:
     """Return the numbers of the objectives' window, and the objectives.
@@ -60,6 +61,7 @@ def health_of(
         pinned: Its tables.
         objects: What ``meta/objects`` says of all that was read.
         followers: What each has still to absorb; None: it has stopped.
+        heard: End of the newest record, silences too; None: there is none.
         now: The end of the window; UTC.
     """
     settings = engine.settings
@@ -74,11 +76,15 @@ def health_of(
         "attributed": _share(hours, "attributed", "sides"),
         "skipped": hours.get("skipped", 0),
     }
+    is_new = _is_new(objects, settings, now)
+    is_rolled_up = _has_rows(pinned[COVERAGE_HOURLY.name])
     stopped = sum(behind is None for behind in followers.values())
     objectives = [
-        _recency(objects["data_through"], settings, now=now),
-        _freshness(found, settings, is_new=_is_new(objects, settings, now)),
-        _completeness(found, settings, is_new=_is_new(objects, settings, now)),
+        _recency(heard, settings, now=now),
+        # Objects of silences alone have no last record that could be late.
+        _freshness(found, settings, may_be_unknown=is_new or fresh["objects"] > 0),
+        # Nothing is expected of a lake of which no hour was ever rolled up.
+        _completeness(found, settings, may_be_unknown=is_new or not is_rolled_up),
         Objective("followers", stopped, 0, "stopped", stopped == 0,
                   "run `flowlake repair`, which makes them anew"),
     ]  # fmt: skip
@@ -126,6 +132,12 @@ def _hour(moment: datetime) -> datetime:
     return moment.replace(minute=0, second=0, microsecond=0)
 
 
+def _has_rows(pinned: Pinned) -> bool:
+    snapshot = pinned.stored.current_snapshot() if pinned.stored else None
+    totals = snapshot.summary if snapshot else None
+    return int((totals.get("total-records") if totals else None) or 0) > 0
+
+
 def _is_new(objects: Mapping[str, Any], settings: Settings, now: datetime) -> bool:
     """Whether the lake is too young for any of its hours to be whole."""
     first = objects["first_ingested"]
@@ -146,33 +158,36 @@ def _recency(
 
 
 def _freshness(
-    found: Mapping[str, Any], settings: Settings, *, is_new: bool
+    found: Mapping[str, Any], settings: Settings, *, may_be_unknown: bool
 ) -> Objective:
     seconds, target = found["lag_p95_s"], settings.slo_freshness_minutes
     value = None if seconds is None else round(seconds / 60, 1)
     return Objective(
-        "freshness", value, target, "minutes", _at_most(value, target, is_new=is_new),
+        "freshness", value, target, "minutes",
+        _at_most(value, target, may_be_unknown=may_be_unknown),
         "run `flowlake ingest` more often, or by --follow-sqs; `flowlake report "
         "freshness` says which flow log is late",
     )  # fmt: skip
 
 
 def _completeness(
-    found: Mapping[str, Any], settings: Settings, *, is_new: bool
+    found: Mapping[str, Any], settings: Settings, *, may_be_unknown: bool
 ) -> Objective:
     share, target = found["completeness"], settings.slo_completeness
     lacking = None if share is None else -share
     return Objective(
         "completeness", share, target, "share",
-        _at_most(lacking, -target, is_new=is_new),
+        _at_most(lacking, -target, may_be_unknown=may_be_unknown),
         "`flowlake report coverage --by observer` says what is missing, `flowlake "
         "verify` whether objects are",
     )  # fmt: skip
 
 
-def _at_most(value: float | None, target: float, *, is_new: bool) -> bool | None:
+def _at_most(
+    value: float | None, target: float, *, may_be_unknown: bool
+) -> bool | None:
     if value is None:
-        return None if is_new else False
+        return None if may_be_unknown else False
     return value <= target
 
 

@@ -46,10 +46,12 @@ def lake_status(engine: Engine, *, now: datetime) -> dict[str, Any]:
     plans = [engine.plan(pinned[name]) for name in LEDGER_NAMES]
     with engine.session(plans) as session:
         objects = session.few(statement("meta/objects")).to_pylist()[0]
-        silences = session.few(statement("meta/silences")).to_pylist()
+        silences = session.few(statement("meta/silences"), {"now": now}).to_pylist()
         reasons = session.few(statement("meta/quarantine")).to_pylist()
     followers = _followers(pinned)
-    health = health_of(engine, pinned, objects, followers, now=now)
+    times = [objects.pop("heard_through"), *(row["heard_through"] for row in silences)]
+    heard = max((time for time in times if time), default=None)
+    health = health_of(engine, pinned, objects, followers, heard=heard, now=now)
     through: datetime | None = objects.pop("data_through")
     return {
         "lake": engine.lake.where,

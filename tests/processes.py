@@ -41,13 +41,18 @@ class Running:
         )
         self._process.start()
 
+    def kill(self):
+        """Kill it, if it still runs."""
+        self._process.kill()
+
     def wait(self):
         """Return how it ended and what it said; kill what does not end."""
         try:
             self._process.join(DEADLINE_S)
             if self._process.exitcode is None:
                 raise TimeoutError(f"{self._arguments} still runs")
-            said = ((self._told / name).read_text() for name in ("out", "err"))
+            files = (self._told / name for name in ("out", "err"))
+            said = (file.read_text() if file.exists() else "" for file in files)
             return subprocess.CompletedProcess(
                 self._arguments, self._process.exitcode, *said
             )

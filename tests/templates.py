@@ -73,7 +73,9 @@ class Template:
 
     def of_type(self, kind):
         return {
-            k: r["Properties"] for k, r in self.resources.items() if r["Type"] == kind
+            k: r.get("Properties", {})
+            for k, r in self.resources.items()
+            if r["Type"] == kind
         }
 
     def value(self, given):
@@ -141,7 +143,7 @@ class Template:
         if name in self.parameters:
             return self.parameters[name]
         told = self.raw["Resources"][name]
-        named = told["Properties"].get("BucketName")
+        named = told.get("Properties", {}).get("BucketName")
         return self.value(named) if named else name
 
     def _attribute(self, name, attribute):

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from api.access.principal import Scope
+from lake.databases import with_driver
 from lake.errors import AccessUnavailable, SettingsError
 from lake.settings import Settings
 from queries.limits import Limits
@@ -211,7 +212,7 @@ def _url(settings: Settings) -> sa.URL:
     if settings.keys is None:
         return sa.URL.create("sqlite", database=str(settings.lake_path / FILE))
     try:
-        return sa.make_url(settings.keys.get_secret_value())
+        return sa.make_url(with_driver(settings.keys.get_secret_value()))
     except (SQLAlchemyError, ValueError):  # a port that is no number
         raise SettingsError(
             "FLOWLAKE_KEYS is no database URL: try sqlite:////path/keys.sqlite or "

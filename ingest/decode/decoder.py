@@ -19,7 +19,7 @@ from ingest.decode.text import Span, TextReader, span_of, whole_lines
 from ingest.source import Decoded, SourceObject, Tally
 from lake.errors import SourceUnreadable
 
-MOST_PIECES = 2  # of a small object, decompressed: what is larger is streamed
+MOST_BYTES = 2 * gunzip.PIECE  # of a small object, decompressed; others are streamed
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,10 +255,10 @@ class Decoder:
         damage = gunzip.Damage()
         try:
             pieces = self._opened(iter([body]), damage, tally.source.location)
-            text = b"".join(itertools.islice(pieces, MOST_PIECES + 1))
+            text = gunzip.joined(pieces, MOST_BYTES)
         except SourceUnreadable:
             return None
-        if damage.code or len(text) > MOST_PIECES * gunzip.PIECE:
+        if damage.code or text is None:
             return None
         first, _, rest = text.partition(b"\n")
         if not first or not rest or first.startswith((BOM, b"{", parquet.MAGIC)):

@@ -86,3 +86,14 @@ def limited(chunks: Iterator[bytes], limit: int, location: str) -> Iterator[byte
                 f"more than {limit:,} bytes decompressed (FLOWLAKE_MAX_OBJECT_BYTES)",
             )
         yield chunk
+
+
+def joined(pieces: Iterator[bytes], most: int) -> bytes | None:
+    """Return all bytes, None if they are more; each gzip member is a piece or more."""
+    held: list[bytes] = []
+    for piece in pieces:
+        held.append(piece)
+        most -= len(piece)
+        if most < 0:
+            return None
+    return b"".join(held)

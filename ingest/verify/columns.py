@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import time as clock
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ SILENT = ("NODATA", "SKIPDATA")
 DAY_S = 86_400
 EARLIEST_S = int(EARLIEST.timestamp())
 READ = ("log-status", "packets", "bytes", "start")
+BETWEEN = "\x1f"  # fields of CSV whose quotes are taken off; no field holds it
 _TEXT = pl.String()
 _TYPES = dict.fromkeys(("packets", "bytes", "start"), pl.Int64())
 
@@ -77,7 +79,7 @@ def of_text(
             has_header=False,
             schema={f"{at}": _TYPES.get(name, _TEXT) for at, name in enumerate(names)},
             columns=wanted,
-            quote_char=None if delimiter == " " else '"',
+            quote_char='"' if delimiter == "," else None,
             encoding="utf8-lossy",
             ignore_errors=True,  # what is no number is null
             truncate_ragged_lines=True,
@@ -86,8 +88,24 @@ def of_text(
         )
     except pl.exceptions.PolarsError as error:
         raise Unread(str(error)) from error
+    if delimiter == "," and b'"' in text and rows.height != text.count(b"\n"):
+        # A quote that is not closed has swallowed lines; each is to stand by itself.
+        text = _unquoted(text)
+        return of_text(text, fields, delimiter=BETWEEN, stamped=stamped)
     found = rows.to_arrow()
     return _added_up({names[at]: found[f"{at}"] for at in wanted}, rows.height)
+
+
+def _unquoted(text: bytes) -> bytes:
+    lines = (_csv_row(line) for line in text.decode("utf-8", "replace").split("\n"))
+    return "".join(f"{BETWEEN.join(row)}\n" for row in lines).encode()
+
+
+def _csv_row(line: str) -> list[str]:
+    try:
+        return next(csv.reader([line], strict=True), [])
+    except csv.Error:
+        return []
 
 
 def _added_up(columns: Mapping[str, pa.ChunkedArray], rows: int) -> Found:
@@ -98,8 +116,8 @@ def _added_up(columns: Mapping[str, pa.ChunkedArray], rows: int) -> Found:
         {
             "silent": _silent(columns.get("log-status"), rows),
             "day": pc.divide(start, DAY_S),
-            "packets": columns.get("packets", nothing),
-            "bytes": columns.get("bytes", nothing),
+            "packets": _counted(columns.get("packets", nothing)),
+            "bytes": _counted(columns.get("bytes", nothing)),
             "start": start,
         }
     )
@@ -119,6 +137,11 @@ def _added_up(columns: Mapping[str, pa.ChunkedArray], rows: int) -> Found:
         )
         for row in made
     )
+
+
+def _counted(numbers: Any) -> Any:
+    """Return numbers of packets or bytes; a line with a negative one is refused."""
+    return pc.max_element_wise(numbers, 0)
 
 
 def _silent(status: pa.ChunkedArray | None, rows: int) -> Any:
@@ -154,8 +177,8 @@ def _summed(rows: pl.LazyFrame) -> Found:
             silent=status.cast(pl.String).is_in(SILENT).fill_null(False),
             day=start // DAY_S,
             start=start,
-            packets=_number(types, "packets"),
-            bytes=_number(types, "bytes"),
+            packets=_number(types, "packets").clip(0),
+            bytes=_number(types, "bytes").clip(0),
         )
         .group_by("silent", "day")
         .agg(

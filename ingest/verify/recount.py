@@ -7,6 +7,8 @@ their start. Whether a line is refused is the decoder's to say; it is not judged
 
 from __future__ import annotations
 
+import itertools
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +25,7 @@ BOM = b"\xef\xbb\xbf"
 PIECE = 4 * 1024 * 1024
 GZIP_WINDOW = 31
 BLANK = b" \t\r\n"
+_BLANK_LINES = re.compile(rb"\A(?:[ \t\r]*\n)*")
 
 
 @dataclass(slots=True)
@@ -89,14 +92,14 @@ def recount(
 
 def _count(pieces: Iterator[bytes], told: Recount, fields: Sequence[str]) -> None:
     start = _begin(pieces)
-    text = start.removeprefix(BOM).lstrip(BLANK)
+    text = _BLANK_LINES.sub(b"", start.removeprefix(BOM), count=1)
     if not start:
         raise Doubtful(told.doubt or "it has no bytes")
     if start.startswith(PARQUET):
         with spooled(start, pieces) as file:
             _count_parquet(file, told)
         return
-    if text.startswith(b"{"):
+    if text.lstrip(BLANK).startswith(b"{"):
         pieces, text = envelopes.messages(text, pieces), b""
     counter = LineCounter(told, fields)
     counter.take(text)
@@ -140,7 +143,7 @@ def _gunzipped(first: bytes, chunks: Iterator[bytes], told: Recount) -> Iterator
         while data:
             if member.eof:
                 if not data.startswith(GZIP[: len(data)]):
-                    told.doubt = "something lies behind the last gzip member"
+                    told.doubt = _behind(itertools.chain([data], chunks))
                     return
                 member = zlib.decompressobj(GZIP_WINDOW)
             try:
@@ -156,6 +159,13 @@ def _gunzipped(first: bytes, chunks: Iterator[bytes], told: Recount) -> Iterator
         data = more
     if not member.eof:
         told.doubt, told.breaks_off = "its gzip breaks off", True
+
+
+def _behind(chunks: Iterator[bytes]) -> str:
+    """Say what is wrong with what lies behind the last member; zeros are padding."""
+    if any(chunk.strip(b"\0") for chunk in chunks):
+        return "something lies behind the last gzip member"
+    return ""
 
 
 def _limited(pieces: Iterator[bytes], most: int) -> Iterator[bytes]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
+from http.client import HTTPException
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import structlog
 
@@ -81,15 +84,36 @@ def _lasting(path: Path) -> Values:
 
 def _push(gateway: str, values: Values, labels: Mapping[str, str]) -> None:
     from prometheus_client import pushadd_to_gateway
+    from prometheus_client.exposition import basic_auth_handler, default_handler
 
     try:
+        place, *known = _place_and_who(gateway)
         pushadd_to_gateway(
-            gateway,
+            place,
             job=JOB,
             grouping_key=dict(labels),
             registry=registry_of(values, {}),
             timeout=PUSH_TIMEOUT_S,
+            handler=(
+                partial(basic_auth_handler, username=known[0], password=known[1])
+                if known
+                else default_handler
+            ),
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         log.warning("metrics_not_pushed", error=str(error)[:200],
                     do="check FLOWLAKE_PUSHGATEWAY")  # fmt: skip
+
+
+def _place_and_who(gateway: str) -> tuple[str, ...]:
+    """Return a gateway's URL, then the user and the password that it names, if any.
+
+    Raises:
+        ValueError: It is no URL.
+    """
+    parts = urlsplit(gateway)
+    who, at, place = parts.netloc.rpartition("@")
+    if not at:
+        return (gateway,)
+    user, _, password = who.partition(":")
+    return parts._replace(netloc=place).geturl(), unquote(user), unquote(password)

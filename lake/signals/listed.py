@@ -17,7 +17,8 @@ Prometheus reads them in three ways; names and meanings are the same everywhere.
 | runs, by file | `FLOWLAKE_METRICS_DIR`: `flowlake_<lake>_<command>.prom` of each |
 | runs, by push | `FLOWLAKE_PUSHGATEWAY`: each sends them, as job `flowlake` |
 
-The files are for node_exporter's textfile collector. Each metric has the label `lake`
+A gateway that asks for a password has it in its URL, `http://user:password@host`. The
+files are for node_exporter's textfile collector. Each metric has the label `lake`
 (`FLOWLAKE_NAMESPACE`), and those of runs `command`: such as `ingest`, `settle`,
 `inventory_aws`. `flowlake status --check` is a run that tells of the lake. A run that
 follows a queue or watches a cluster tells what it has done so far every few minutes. No

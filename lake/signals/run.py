@@ -23,7 +23,7 @@ from lake.signals import traces
 log = structlog.get_logger()
 
 INTERRUPTED = 130
-UNFORESEEN = 1
+UNFORESEEN = 3  # not 1, which means that the work was done
 DID_ITS_WORK = (0, 1)
 
 

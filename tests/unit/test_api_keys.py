@@ -7,16 +7,19 @@ import stat
 import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import structlog
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import make_url
 
 from api.access import cli, keys, keystore
 from api.access.apikey import PATTERN, ApiKey, new_key, read_key
 from api.access.keys import USE_NOTED, Keys
 from api.access.principal import Principal, Scope
+from lake.databases import with_driver
 from lake.errors import (
     AccessUnavailable,
     NotAuthenticated,
@@ -26,6 +29,8 @@ from lake.errors import (
 from lake.settings import load_settings
 from queries.limits import UNLIMITED, Limits
 from tests.processes import flowlake as command
+
+ROOT = Path(__file__).parents[2]
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 SCOPES = frozenset({Scope.REPORTS, Scope.STATUS})
@@ -360,3 +365,16 @@ def test_no_word_of_keys_reaches_the_log(known):
         refusal(known, ApiKey(key.id, "A" * 43).text)
     assert logged == []
     assert key.secret not in repr(stored) + repr(known) + repr(keys.log)
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg2"])
+def test_a_postgres_url_takes_the_driver_that_the_image_has(scheme):
+    url = make_url(with_driver(f"{scheme}://u:p@h/d?sslmode=require"))
+    driver = url.get_driver_name()
+    assert f"{driver}-binary==" in (ROOT / "infra/requirements.lock").read_text()
+    assert (url.host, url.database, dict(url.query)) == (
+        "h",
+        "d",
+        {"sslmode": "require"},
+    )
+    assert with_driver("sqlite:////k") == "sqlite:////k"

@@ -123,6 +123,17 @@ def test_several_gzip_members_are_one_object():
     assert counts(tally) == (5, 2, 2, 1, 0)
 
 
+@pytest.mark.parametrize("members", [1, 2, 3, 4, 50])
+def test_a_small_object_may_have_any_number_of_gzip_members(members):
+    whole = lines(V2, *[GOOD, NODATA] * 40)
+    step = -(-len(whole) // members)
+    body = b"".join(gzip.compress(part) for part in pieces(whole, step))
+    tally = Tally(source())
+    parts, unreadable = decoder().decode_small([(tally.source, body, tally)])
+    assert (tally.lines, tally.flows, tally.silences) == (81, 40, 40)
+    assert (sum(p.flows.num_rows for p in parts), unreadable) == (40, [])
+
+
 def test_a_field_newer_than_the_table_goes_to_extra_and_shifts_nothing():
     header = V2.replace(b" start", b" shoe-size start")
     line = GOOD.replace(b" 1767225600 ", b" 43 1767225600 ")

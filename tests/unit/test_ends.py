@@ -123,3 +123,14 @@ def test_a_dry_run_makes_nothing_and_says_what_failed(objects, tmp_path):
     assert [told[name]["objects"] for name in told] == [12, 12, 0]
     assert [told[name]["failed"] for name in told] == [0, 1, 1]
     assert not lake.exists()
+
+
+def test_a_command_that_cannot_be_imported_ends_as_any_run_does():
+    broken = "import sys, flowlake; flowlake.COMMANDS['gc'] = ('no_such', '', '');"
+    told = f"{broken} sys.argv = ['flowlake', 'gc']; flowlake.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", told], capture_output=True, text=True, check=False
+    )
+    ended = json.loads(done.stderr.splitlines()[0])
+    assert (ended["event"], ended["exit_code"]) == ("run_ended", 3)
+    assert (done.returncode, done.stdout) == (3, "")

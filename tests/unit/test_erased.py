@@ -7,6 +7,7 @@ import time
 from datetime import UTC, date, datetime, timedelta
 from typing import get_args
 
+import pyarrow as pa
 import pytest
 
 from ingest.inventory.store import record
@@ -17,6 +18,7 @@ from lake.catalog import Lake
 from lake.errors import SettingsError, UsageError
 from lake.expire import collect, named_files
 from lake.job_settings import TableName
+from lake.ordering import trim_dictionary
 from lake.retain import retain
 from lake.settings import load_settings
 from lake.tables import CONFIGURATIONS, FLOWS, IDENTITIES, QUARANTINE, SOURCES, TABLES
@@ -119,6 +121,28 @@ def test_dropped_days_leave_no_trace_in_any_file(lake, now):
         assert collect(lake, min_age=NOTHING_OLD).files == waiting.young
     assert traces(lake.settings.lake, GONE, TEXT) == []
     assert kinds(traces(lake.settings.lake, STAYING)) >= {"metadata", "flows/data"}
+
+
+def test_days_that_came_in_one_run_leave_no_trace_in_each_other(tmp_path):
+    """Files of one batch are cut from the same columns, dictionaries and all."""
+    with open_lake(load_settings(lake=str(tmp_path / "lake"), workers=2)) as lake:
+        write_object(tmp_path / "logs", 0, OLD, GONE)
+        write_object(tmp_path / "logs", 1, YOUNG, STAYING)
+        ingest(lake, tmp_path / "logs")
+        named = named_files(lake)
+        retain(lake, kept_from(), follow=_follow)
+        collect(lake, min_age=NOTHING_OLD, forgotten=named)
+        assert traces(lake.settings.lake, GONE) == []
+        assert "flows/data" in kinds(traces(lake.settings.lake, STAYING))
+
+
+@pytest.mark.parametrize("many", [2, 300, 5000])
+def test_a_cut_of_rows_keeps_only_the_texts_that_it_has(many):
+    texts = pa.array([f"t{n}" for n in range(many)]).dictionary_encode()
+    cut = pa.chunked_array([texts.slice(1, many // 2), pa.array([None], texts.type)])
+    found = trim_dictionary(cut)
+    assert found.to_pylist() == cut.to_pylist()
+    assert len(found.chunk(0).dictionary) == many // 2
 
 
 def age(folder):

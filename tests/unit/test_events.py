@@ -81,9 +81,10 @@ def parse(body):
         by_sns(plain(record(f"AWSLogs/a b/{STEM}.log.gz"))),
         by_bridge(f"AWSLogs/a b/{STEM}.log.gz"),
         by_sns(by_bridge(f"AWSLogs/a b/{STEM}.log.gz")),
+        by_bridge(f"AWSLogs/a b/{STEM}.log.gz").replace("etag", "eTag"),
         plain(record(f"AWSLogs/a b/{STEM}.log.gz", name="s3:ObjectCreated:Copy")),
     ],
-    ids=["plain", "sns", "bridge", "bridge-by-sns", "prefixed"],
+    ids=["plain", "sns", "bridge", "bridge-by-sns", "bridge-imitated", "prefixed"],
 )
 def test_every_envelope_tells_the_same_object(body):
     events = parse(body)

@@ -12,6 +12,8 @@ from structlog.testing import capture_logs
 from api.access.principal import Scope
 from api.app import create_app
 from ingest import cli as ingest_cli
+from ingest.job import Ingest, Request
+from lake.catalog import Lake
 from lake.settings import load_settings
 from lake.signals.metrics import METRICS
 from lake.signals.run import run_of
@@ -19,6 +21,7 @@ from queries import cli
 from queries.limits import Limits
 from queries.status import lake_status
 from tests.lakes import lake_and_engine
+from tests.samples import TGW
 from tests.unit.test_gate import bearer, make
 
 MINUTE = timedelta(minutes=1)
@@ -110,6 +113,59 @@ def test_of_a_new_lake_nothing_is_said_that_nobody_can_know(tmp_path, monkeypatc
     assert found["completeness"]["met"] is None
     found, _ = objectives(lake, now=now + timedelta(hours=4))
     assert found["completeness"]["met"] in (True, False)
+
+
+def of_lines(tmp_path, header, lines, **request):
+    """Ingest lines, five hours ago as it seems; give the lake's objectives."""
+    (tmp_path / "log.txt").write_text("\n".join([header.strip(), *lines, ""]))
+    settings = load_settings(lake=str(tmp_path / "lake"))
+    with Lake(settings, create=True) as lake:
+        Ingest(lake, Request((str(tmp_path / "log.txt"),), **request)).run()
+    later = datetime.now(UTC) + timedelta(hours=5)
+    found, _ = objectives(settings.lake, now=later, slo_recency_minutes=310)
+    assert found["recency"]["value"] >= 300
+    return {slo: each["met"] for slo, each in found.items()}
+
+
+def test_where_all_is_silent_the_silence_is_heard(tmp_path):
+    begin = int(hour_ago(3).timestamp())
+    silent = "2 123456789010 eni-1 - - - - - - - {} {} - NODATA"
+    minutes = range(minutes_since(hour_ago(3)) - 2)
+    lines = [silent.format(begin + 60 * n, begin + 60 * n + 59) for n in minutes]
+    assert of_lines(tmp_path, HEADER, lines) == {
+        "recency": True, "freshness": None, "completeness": True, "followers": True,
+    }  # fmt: skip
+    found, _ = objectives(tmp_path / "lake")
+    assert 1 <= found["recency"]["value"] <= 4
+
+
+def test_of_a_lake_that_is_never_rolled_up_nobody_knows_how_complete_it_is(tmp_path):
+    write_log(tmp_path / "flows", first=hour_ago(1), minutes=5)
+    lines = (tmp_path / "flows").read_text().splitlines()[1:]
+    found = of_lines(tmp_path, HEADER, lines, roll_up=False)
+    assert (found["completeness"], found["freshness"]) == (None, False)
+
+
+def test_a_lake_of_transit_gateways_alone_expects_no_interface(tmp_path):
+    begin = int((datetime.now(UTC) - 3 * MINUTE).timestamp())
+    line = f"6 TransitGateway tgw-1 a-1 10.0.0.1 10.1.0.1 5 443 6 1 40 {begin}"
+    assert of_lines(tmp_path, TGW, [f"{line} {begin + 60} OK 1"]) == {
+        "recency": True, "freshness": True, "completeness": None, "followers": True,
+    }  # fmt: skip
+
+
+def test_one_record_of_tomorrow_hides_no_outage(tmp_path):
+    begin = int(datetime.now(UTC).timestamp())
+    old, ahead = begin - 6 * 3600, begin + 20 * 3600
+    write = "2 123456789010 eni-1 10.0.0.1 10.0.0.2 49152 443 6 10 840 {} {} ACCEPT OK"
+    silent = "2 123456789010 eni-1 - - - - - - - {} {} - NODATA"
+    shapes = [(write, old), (write, ahead), (silent, ahead)]
+    lines = [shape.format(at, at + 59) for shape, at in shapes]
+    assert of_lines(tmp_path, HEADER, lines)["recency"] is True
+    found, _ = objectives(
+        tmp_path / "lake", now=datetime.now(UTC) + timedelta(hours=21)
+    )
+    assert found["recency"]["met"] is False
 
 
 def test_check_tells_a_scheduler_by_its_exit_code(tmp_path, monkeypatch, capsys):

@@ -65,7 +65,8 @@ def variables(pod, manifests):
 def test_every_setting_comes_to_the_application_as_it_was_given(monkeypatch):
     given = {name: another(schema) for name, schema in declared().items()
              if name in PLAIN}  # fmt: skip
-    found = of_kind(rendered(merged(MINIMAL, {"settings": given})), "ConfigMap")
+    key = {"secretSettings": {"address_key": {"name": "flowlake", "key": "address"}}}
+    found = of_kind(rendered(merged(MINIMAL, key, {"settings": given})), "ConfigMap")
     data = found["settings"]["data"]
     assert set(data) == {f"FLOWLAKE_{name.upper()}" for name in PLAIN}
     for name, text in data.items():
@@ -164,6 +165,12 @@ def test_values_that_mean_nothing_are_refused(values):
         (merged(MINIMAL, {"settings": {"port": 0}}), "settings.port: the Service"),
         (without(EVERYTHING, "serviceMonitor", "keySecret"), "for whoever has the"),
         (without(EVERYTHING, "api", "ingress", "tlsSecret"), "must not travel"),
+        (merged(MINIMAL, {"nameOverride": "lake.eu"}), "the name of a Service"),
+        (merged(MINIMAL, {"settings": {"rollup_addresses": "hashed"}}), "address_key"),
+        (merged(EVERYTHING, {"settings": {"retain_days": {"flows": 9}}}),
+         "jobs.retain.args: its --days"),
+        (merged(EVERYTHING, {"jobs": {"retain": {"args": ["--now"]}}}),
+         "settings.retain_days: say"),
     ],
     ids=lambda given: given if isinstance(given, str) else "",
 )  # fmt: skip

@@ -6,7 +6,7 @@ from structlog.testing import capture_logs
 from ingest.job import Ingest, Request
 from ingest.rollup.follower import roll_up, stopped
 from lake.catalog import Lake
-from lake.errors import LakeMissing, UsageError
+from lake.errors import LakeError, LakeMissing, UsageError
 from lake.repair import repair
 from lake.restore import restore
 from lake.settings import load_settings
@@ -89,6 +89,30 @@ def test_an_older_copy_of_the_catalog_ends_the_same(settings, halves, undisturbe
     backup = (settings.lake_path / CATALOG).read_bytes()
     ingest(settings, halves[1])
     (settings.lake_path / CATALOG).write_bytes(backup)
+    assert ingest(settings, halves[2]) == undisturbed
+
+
+@pytest.mark.parametrize("lost", [("flows",), tuple(TABLES)])
+def test_a_table_that_was_lost_is_not_made_anew_empty(
+    settings, halves, undisturbed, lost
+):
+    ingest(settings, halves[0])
+    with Lake(settings, create=True) as lake:
+        for name in lost:
+            lake.catalog.drop_table((settings.namespace, name))
+    with pytest.raises(LakeError, match="flowlake restore"):
+        ingest(settings, halves[2])
+    with Lake(settings, create=True) as lake:
+        assert not lake.exists(TABLES["flows"])
+        restore(lake)
+    assert ingest(settings, halves[2]) == undisturbed
+
+
+def test_a_table_whose_making_was_killed_is_made(settings, halves, undisturbed):
+    """Its metadata is there, without rows, and the catalog was not told."""
+    with Lake(settings, create=True) as lake:
+        lake.ensure_all()
+    lose(settings)
     assert ingest(settings, halves[2]) == undisturbed
 
 

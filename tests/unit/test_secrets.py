@@ -19,6 +19,7 @@ from lake.catalog import Lake
 from lake.secrets import MASK, learn, masked
 from lake.settings import load_settings
 from queries.limits import UNLIMITED
+from tests.lakes import open_lake
 from tests.processes import flowlake
 from tests.samples import V2, record
 from tests.traces import traces
@@ -113,7 +114,11 @@ def test_settings_show_that_secrets_are_set_and_not_which():
     proxy = f"http://u:{M}@proxy/jwks"
     catalog = json.dumps(CATALOGS["credential"])
     code, said = told(
-        "settings", FLOWLAKE_CATALOG=catalog, FLOWLAKE_OIDC_JWKS_URL=proxy
+        "settings",
+        FLOWLAKE_CATALOG=catalog,
+        FLOWLAKE_OIDC_JWKS_URL=proxy,
+        FLOWLAKE_OIDC_ISSUER=f"https://issuer/?apikey={M}&pwd={M}",
+        FLOWLAKE_PUSHGATEWAY=f"http://u:{M}/@{M}@gateway",
     )
     assert code == 0
     assert json.loads(said)["catalog"]["s3.secret-access-key"] == "*" * 10
@@ -185,6 +190,26 @@ def test_a_known_secret_is_masked_however_it_is_written(secret, before, after):
             assert told == f"{before}{MASK}{after}"
     finally:
         learn([], {})
+
+
+def test_what_libraries_log_is_masked_as_our_own_lines_are(tmp_path):
+    with open_lake(load_settings(lake=str(tmp_path))):
+        pass
+    code, said = told(
+        "gc",
+        "--dry-run",
+        FLOWLAKE_LAKE=str(tmp_path),
+        FLOWLAKE_TRACES="true",
+        OTEL_EXPORTER_OTLP_ENDPOINT=f"odd://u:{M}@{NOBODY}",
+        OTEL_EXPORTER_OTLP_HEADERS=f"Bearer {M}",
+        FLOWLAKE_TOKENN=M,
+    )
+    assert code == 0
+    lines = [json.loads(line) for line in said.splitlines()]  # each is one
+    libraries = {line["library"] for line in lines if "library" in line}
+    assert len(libraries) == 2
+    assert "setting_unknown" in {line.get("event") for line in lines}
+    assert M not in said
 
 
 @pytest.mark.parametrize("text", ["select 1", "s3://bucket/key", "a=b&c=d", "x@y:z"])

@@ -16,6 +16,7 @@ from ingest.job import Ingest, Request
 from lake.errors import LakeError
 from lake.settings import load_settings
 from lake.signals import listed, traces
+from lake.signals.exposed import _place_and_who
 from lake.signals.metrics import METRICS
 from lake.signals.run import note, run_of, tell
 from tests.lakes import open_lake
@@ -87,7 +88,7 @@ def ended(logs):
         (typer.Exit(1), 1),
         (typer.Exit(0), 0),
         (LakeError("gone"), 3),
-        (ValueError("unforeseen"), 1),
+        (ValueError("unforeseen"), 3),
         (KeyboardInterrupt(), 130),
         (SystemExit(2), 2),
     ],
@@ -104,15 +105,18 @@ def test_a_run_ends_with_one_line_that_says_how(error, code):
     assert logs == []
 
 
-def test_a_run_that_fails_keeps_when_the_last_one_did_its_work(tmp_path, monkeypatch):
+@pytest.mark.parametrize("error", [LakeError("gone"), MemoryError()], ids=repr)
+def test_a_run_that_fails_keeps_when_the_last_one_did_its_work(
+    tmp_path, monkeypatch, error
+):
     monkeypatch.setenv("FLOWLAKE_METRICS_DIR", str(tmp_path))
     file = tmp_path / "flowlake_flowlake_ingest.prom"
     labels = (("command", "ingest"), ("lake", "flowlake"))
     with run_of("ingest"):
         tell("flowlake_ingest_lag_seconds", 30, "0.95")
     first = samples(file)
-    with pytest.raises(LakeError), run_of("ingest"):
-        raise LakeError("gone")
+    with pytest.raises(type(error)), run_of("ingest"):
+        raise error
     second = samples(file)
     succeeded = ("flowlake_run_succeeded_timestamp_seconds", labels)
     assert second[succeeded] == first[succeeded]
@@ -150,6 +154,23 @@ def test_metrics_are_pushed_and_a_gateway_that_fails_fails_no_run(status, monkey
     failed = "metrics_not_pushed" in {line["event"] for line in logs}
     assert failed == (status == 500)
     assert ended(logs)["exit_code"] == 0
+
+
+@pytest.mark.parametrize(
+    "gateway",
+    ["http://u:wrong@127.0.0.1", "http://u:w/x@127.0.0.1", "http://h:port", "u:w@[h"],
+)
+def test_a_gateway_whose_url_is_none_fails_no_run(gateway, monkeypatch):
+    monkeypatch.setenv("FLOWLAKE_PUSHGATEWAY", gateway)
+    with capture_logs() as logs, run_of("settle"):
+        pass
+    assert "metrics_not_pushed" in {line["event"] for line in logs}
+
+
+def test_a_gateway_is_given_the_password_of_its_url():
+    place = "http://prometheus:9091/at"
+    assert _place_and_who(place) == (place,)
+    assert _place_and_who("http://me:a%2Fb@prometheus:9091/at") == (place, "me", "a/b")
 
 
 def test_a_folder_that_cannot_be_written_fails_no_run(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import shutil
 import uuid
 from datetime import UTC, date, datetime, timedelta
@@ -17,7 +18,7 @@ from ingest.verify.compare import Checked, Difference
 from ingest.verify.run import Verification
 from ingest.verify.sample import Sample, parse_sample
 from lake.datafiles import DataFileWriter
-from lake.errors import UsageError
+from lake.errors import LakeError, UsageError
 from lake.retain import drop_days
 from lake.rewrite import filtered, live_files
 from lake.settings import load_settings
@@ -189,6 +190,15 @@ def test_records_that_are_there_twice_are_found(settings, logs):
     _, told = verify(settings, logs)
     assert Difference("records in flows", 1, 2) in told[7].differences
     assert [n for n, c in told.items() if c.outcome == "differs"] == [7]
+
+
+def test_a_file_of_the_lake_that_is_gone_is_named(settings, logs):
+    with opened(settings) as lake:
+        path = live_files(lake.load(FLOWS))[0].file_path
+    Path(path.removeprefix("file://")).unlink()
+    with pytest.raises(LakeError, match=f"{re.escape(path)} is gone") as gone:
+        verify(settings, logs)
+    assert gone.value.exit_code == 3
 
 
 @pytest.mark.parametrize(
@@ -381,12 +391,20 @@ BODIES = {
     "garbage behind": gzip.compress(f"{V2}\n{RECORDS[0]}".encode()) + b"behind",
     "broken json": envelopes(RECORDS)[:-9],
     "short lines": "\n".join([V2, "x", "2 1", *RECORDS, RECORDS[0] + " x"]).encode(),
+    "padded": gzip.compress("\n".join([V2, *RECORDS]).encode()) + bytes(99),
+    "open quote": "\n".join([V2, *RECORDS[:3], '2 "1', *RECORDS, ""])
+    .replace(" ", ",").encode(),
+    "negative": "\n".join([V2, *RECORDS, record(9, BEGIN).replace(" 3 9 ", " -3 -9 ")])
+    .encode(),
+    "late header": "\n".join(["", "", V2, *RECORDS]).encode(),
+    "no header": "\n".join([f" {V2}", *RECORDS]).encode(),
     "empty": b"",
     "tgw among vpc": "\n".join([V2, *RECORDS, TGW, "6 TransitGateway tgw-1"]).encode(),
 }  # fmt: skip
 LEVELS = {
     "garbage behind": "ledger", "broken json": "ledger", "empty": "ledger",
-    "short lines": "at_most", "tgw among vpc": "at_most",
+    "short lines": "at_most", "tgw among vpc": "at_most", "open quote": "at_most",
+    "negative": "at_most", "no header": "at_most",
 }  # fmt: skip
 
 
@@ -427,7 +445,8 @@ def test_the_command_tells_scripts_and_writes_nothing(settings, logs, tmp_path):
     shutil.copytree(settings.lake_path, tmp_path / "before")
     done = flowlake("verify", logs, "--format", "jsonl", lake=settings.lake)
     *lines, summary = map(json.loads, done.stdout.splitlines())
-    assert (done.returncode, len(lines), done.stderr) == (0, 11, "")
+    (ended,) = map(json.loads, done.stderr.splitlines())
+    assert (done.returncode, len(lines), ended["event"]) == (0, 11, "run_ended")
     assert (summary["objects"], summary["equal"], summary["quarantined_whole"]) == (
         11, 10, 1,
     )  # fmt: skip

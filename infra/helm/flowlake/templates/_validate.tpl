@@ -1,6 +1,10 @@
 {{/* What no schema can say: each message names the value and what to do. */}}
 {{- define "flowlake.validate" -}}
 {{- $v := .Values -}}
+{{- $secrets := $v.secretSettings -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" (include "flowlake.name" .)) -}}
+{{- fail (printf "nameOverride: %q cannot be the name of a Service: give one of a-z, 0-9 and -, that begins with a letter" (include "flowlake.name" .)) -}}
+{{- end -}}
 {{- if not $v.image.repository -}}
 {{- fail "image.repository: build infra/Dockerfile, push it, and say where to" -}}
 {{- end -}}
@@ -12,6 +16,19 @@
 {{- end -}}
 {{- if and $v.jobs.ingest.enabled (not (or $v.sources $v.queueUrl)) -}}
 {{- fail "sources, queueUrl: nothing to read: give sources=[s3://bucket/AWSLogs], a queueUrl, or both, or set jobs.ingest.enabled=false" -}}
+{{- end -}}
+{{- $days := has "--days" $v.jobs.retain.args -}}
+{{- range $v.jobs.retain.args -}}
+{{- if hasPrefix "--days=" . -}}{{- $days = true -}}{{- end -}}
+{{- end -}}
+{{- if and $v.jobs.retain.enabled $days $v.settings.retain_days -}}
+{{- fail "jobs.retain.args: its --days is for all tables, whatever settings.retain_days says: set jobs.retain.args=[], or leave settings.retain_days out" -}}
+{{- end -}}
+{{- if and $v.jobs.retain.enabled (not $days) (not $v.settings.retain_days) -}}
+{{- fail "settings.retain_days: say how many days each table is kept, such as {flows: 30}, or give jobs.retain.args=[--days, \"400\"]" -}}
+{{- end -}}
+{{- if and (eq ($v.settings.rollup_addresses | default "full") "hashed") (not $secrets.address_key) -}}
+{{- fail "secretSettings.address_key: addresses are hashed with it; settings.rollup_addresses=cut needs none" -}}
 {{- end -}}
 {{- if and $v.jobs.listing.enabled (not $v.sources) -}}
 {{- fail "sources: the daily listing finds what no event told of: give sources=[s3://bucket/AWSLogs], or set jobs.listing.enabled=false" -}}
