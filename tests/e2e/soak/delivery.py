@@ -28,8 +28,9 @@ class Deliverer:
         records, flows, objects: What has been delivered, at most: counted before it
             is written.
         came: When each object first was there; seconds since 1970.
+        queued: Those that no listing finds.
         kinds: How many came in which way.
-        most_a_tick: The most objects that came within one tick.
+        ticks: How many came in which tick.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Deliverer:
         self.queue = _notified_queue(s3, sqs)
         self.records = self.flows = self.objects = 0
         self.came: dict[str, float] = {}
+        self.queued: set[str] = set()
         self.kinds: Counter[str] = Counter()
         self.ticks: Counter[int] = Counter()
 
@@ -62,7 +64,9 @@ class Deliverer:
             before = time.time()
             body = (self._world / one.body).read_bytes()
             self._s3.put_object(Bucket=BUCKET, Key=one.key, Body=body)
-            self.came.setdefault(one.identity, before)
+            if one.identity not in self.came:
+                self.came[one.identity] = before
+                self.queued.update([one.identity] if one.how == "queued" else [])
 
 
 def _notified_queue(s3: Any, sqs: Any) -> str:

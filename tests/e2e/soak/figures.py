@@ -35,15 +35,23 @@ def quarters(values: Sequence[float]) -> tuple[float, float]:
     )
 
 
-def lags(outcome: Outcome) -> list[float]:
+def lags(outcome: Outcome) -> dict[str, float]:
     """Return for how many seconds each object was there before it could be asked."""
     landed = outcome.watch.seen.landed
     came = outcome.deliverer.came
-    return [
-        max(0.0, landed[commit] - came[identity])
+    return {
+        identity: max(0.0, landed[commit] - came[identity])
         for identity, commit in outcome.commit_of.items()
         if commit in landed
-    ]
+    }
+
+
+def _lag(seconds: Sequence[float]) -> dict[str, float]:
+    return {
+        "p50": percentile(seconds, 0.5),
+        "p95": percentile(seconds, 0.95),
+        "max": max(seconds, default=math.nan),
+    }
 
 
 def leaks(outcome: Outcome) -> list[str]:
@@ -106,6 +114,7 @@ def verdict(outcome: Outcome) -> list[str]:
 def figures(outcome: Outcome) -> dict[str, Any]:
     """Return all that was measured, as JSON has it."""
     runs, waited = outcome.runner.runs, lags(outcome)
+    queued = outcome.deliverer.queued
     asked = [ms for some in outcome.load.took_ms.values() for ms in some]
     samples = outcome.watch.samples
     return {
@@ -122,11 +131,9 @@ def figures(outcome: Outcome) -> dict[str, Any]:
         },
         "hours_settled": len(outcome.watch.seen.settled),
         "hours_settled_again": sum(n - 1 for n in outcome.watch.seen.settled.values()),
-        "lag_s": {
-            "p50": percentile(waited, 0.5),
-            "p95": percentile(waited, 0.95),
-            "max": max(waited, default=math.nan),
-        },
+        "lag_s": _lag(list(waited.values())),
+        "lag_s_listed": _lag([s for i, s in waited.items() if i not in queued]),
+        "lag_s_queued": _lag([s for i, s in waited.items() if i in queued]),
         "api": {
             "answers": sum(outcome.load.statuses.values()),
             "statuses": {str(k): v for k, v in outcome.load.statuses.items()},

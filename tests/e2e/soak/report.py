@@ -34,14 +34,15 @@ def report(told: dict[str, Any]) -> str:
 
 
 def _rows(told: dict[str, Any]) -> list[tuple[str, str]]:
-    lag, api, server, lake = (told[n] for n in ("lag_s", "api", "server", "lake"))
+    api, server, lake = (told[n] for n in ("api", "server", "lake"))
     a_tick = told["deliveries_a_tick"]
     return [
         ("records, objects", f"{told['records']:,}, {told['objects']:,}"),
         ("delivered how", _counts(told["deliveries"])),
         ("deliveries a minute", f"median {a_tick['median']:g}, most {a_tick['most']}"),
-        ("lag s, from PUT to queryable", f"p50 {lag['p50']:.1f}, p95 {lag['p95']:.1f}, "
-         f"max {lag['max']:.1f}"),
+        ("lag s, from PUT to queryable", _lag(told["lag_s"])),
+        ("of objects that are listed", _lag(told["lag_s_listed"])),
+        ("of those that only the queue tells of", _lag(told["lag_s_queued"])),
         ("hours settled, and again", f"{told['hours_settled']}, "
          f"{told['hours_settled_again']}"),
         ("requests to S3 and SQS", f"{told['store_requests']:,}"),
@@ -85,6 +86,10 @@ def _verdict(broken: list[str]) -> list[str]:
 def _counts(counted: dict[str, int]) -> str:
     ranked = sorted(counted.items(), key=lambda item: -item[1])
     return ", ".join(f"{name} {count:,}" for name, count in ranked) or "none"
+
+
+def _lag(lag: dict[str, float]) -> str:
+    return f"p50 {lag['p50']:.0f}, p95 {lag['p95']:.0f}, max {lag['max']:.0f}"
 
 
 def _change(two: list[float], digits: int = 0) -> str:
