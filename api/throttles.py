@@ -19,6 +19,7 @@ from lake.errors import TooManyRequests
 
 CALLERS_KEPT = 10_000  # the longest silent is forgotten first, and starts anew
 MINUTE = 60
+ROUNDED = 1e-9  # of a token: who has waited as told must not be told to wait again
 FREE = (304, 503)  # statuses of what cost nothing, or was not the caller's fault
 
 
@@ -71,7 +72,7 @@ class Throttle:
         cost = min(cost, self.burst)
         with self._lock:
             tokens = self._tokens(caller)
-            if tokens < cost:
+            if tokens < cost - ROUNDED:
                 self._keep(caller, tokens)
                 raise TooManyRequests(self._seconds(cost - tokens))
             self._keep(caller, tokens - cost)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import anyio
 import pytest
 from fastapi import Depends, FastAPI, Request
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
@@ -229,6 +229,7 @@ def test_a_burst_is_taken_then_one_a_second_each_caller_for_itself():
     st.integers(1, 20),
     st.lists(st.tuples(st.floats(0, 30), st.integers(1, 5)), max_size=60),
 )
+@example(1, 1, [(0.1, 1), (0.0, 1)])  # a token less a rounding
 def test_never_more_than_the_burst_and_the_rate_and_never_a_wait_in_vain(
     per_minute, burst, steps
 ):
