@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from pyiceberg.exceptions import ValidationError
 from pyiceberg.io import FileIO
 from pyiceberg.serializers import FromInputFile
 from pyiceberg.table.metadata import TableMetadata
@@ -16,6 +17,8 @@ VERSION = re.compile(r"/v?(\d+)(?:-[^/]+)?\.metadata\.json$")
 
 def newest_metadata(file_io: FileIO, place: str) -> list[tuple[str, TableMetadata]]:
     """Return the metadata of the highest version, with its path.
+
+    What is not whole is passed over: another process just writes it, or was killed.
 
     Args:
         file_io: The access to the table's files.
@@ -29,13 +32,22 @@ def newest_metadata(file_io: FileIO, place: str) -> list[tuple[str, TableMetadat
         OSError: It cannot be listed or read.
     """
     folder = f"{place}/metadata"
-    versions = list(_versions(Place(file_io, folder)))
-    highest = max((number for number, _ in versions), default=-1)
-    names = [f"{folder}/{found.path.rsplit('/', 1)[1]}"
-             for number, found in versions if number == highest]  # fmt: skip
-    return [
-        (name, FromInputFile.table_metadata(file_io.new_input(name))) for name in names
-    ]
+    named: dict[int, list[str]] = {}
+    for number, found in _versions(Place(file_io, folder)):
+        named.setdefault(number, []).append(f"{folder}/{found.path.rsplit('/', 1)[1]}")
+    for number in sorted(named, reverse=True):
+        read = [(name, _whole(file_io, name)) for name in named[number]]
+        whole = [(name, metadata) for name, metadata in read if metadata is not None]
+        if whole:
+            return whole
+    return []
+
+
+def _whole(file_io: FileIO, name: str) -> TableMetadata | None:
+    try:
+        return FromInputFile.table_metadata(file_io.new_input(name))
+    except ValidationError:
+        return None
 
 
 def _versions(place: Place) -> Iterator[tuple[int, Found]]:

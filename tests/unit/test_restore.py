@@ -1,5 +1,7 @@
 """A lost catalog is made anew, and the lake ends as if nothing had happened."""
 
+from pathlib import Path
+
 import pytest
 from structlog.testing import capture_logs
 
@@ -113,6 +115,25 @@ def test_a_table_whose_making_was_killed_is_made(settings, halves, undisturbed):
     with Lake(settings, create=True) as lake:
         lake.ensure_all()
     lose(settings)
+    assert ingest(settings, halves[2]) == undisturbed
+
+
+def test_metadata_that_is_not_whole_is_passed_over(settings, halves, undisturbed):
+    """Another process just writes it, or was killed as it did."""
+    ingest(settings, halves[0])
+    with Lake(settings) as lake:
+        newest = {t.name: lake.load(t).metadata_location for t in TABLES.values()}
+    for location in newest.values():
+        path = Path(location.removeprefix("file://"))
+        later = f"{int(path.name[:5]) + 1:05d}-torn.metadata.json"
+        path.with_name(later).write_text("")
+        path.with_name(later.replace("torn", "half")).write_bytes(
+            path.read_bytes()[:99]
+        )
+    lose(settings)
+    with Lake(settings, create=True) as lake:
+        done = restore(lake)
+    assert {name: each.metadata for name, each in done.items()} == newest
     assert ingest(settings, halves[2]) == undisturbed
 
 
