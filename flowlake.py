@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import json
 import logging
 import os
@@ -19,7 +18,7 @@ from typer.core import TyperGroup
 
 from lake.errors import FlowlakeError
 from lake.secrets import masked
-from lake.signals.run import UNFORESEEN, name_run, run_of
+from lake.signals.run import UNFORESEEN, name_run, run_of, version
 
 # name: module, function, and what --help says of it without importing them
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -218,10 +217,7 @@ def _is_asked(ctx: Any, name: str) -> bool:
 
 def _version(asked: bool) -> None:
     if asked:
-        try:
-            number = importlib.metadata.version("flowlake")
-        except importlib.metadata.PackageNotFoundError:
-            number = "(not installed: run from its source)"
+        number = version("(not installed: run from its source)")
         typer.echo(f"flowlake {number}")
         raise typer.Exit
 

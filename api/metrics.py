@@ -19,7 +19,7 @@ from api.declared import guarded
 from api.guards import guards, takes
 from api.service import Service
 from lake.errors import LakeError
-from lake.signals.families import Told
+from lake.signals.families import registry_of
 from lake.signals.metrics import Values
 from lake.signals.run import version
 from queries.gauges import values_of
@@ -91,8 +91,7 @@ def metrics_routes(service: Service) -> APIRouter:
     ) -> Response:
         """Return the metrics in Prometheus' text format."""
         unlimited_only(principal)  # it counts what everybody sent
-        gauges = CollectorRegistry()
-        gauges.register(Told({**_own(service), **lake_values()}, also))
+        gauges = registry_of({**_own(service), **lake_values()}, also)
         registries = (service.requested.registry, processes, gauges)
         text = b"".join(generate_latest(registry) for registry in registries)
         return Response(text, media_type=CONTENT_TYPE_PLAIN_0_0_4)

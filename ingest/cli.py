@@ -16,7 +16,15 @@ from rich.console import Console
 from ingest.job import Ingest, Request
 from ingest.job import dry_run as plan_only
 from ingest.memory import settle_memory
-from ingest.options import parse_shard, parse_span, parse_window
+from ingest.options import (
+    DaysOption,
+    ShardOption,
+    SinceOption,
+    UntilOption,
+    parse_shard,
+    parse_span,
+    parse_window,
+)
 from ingest.plan import Plan
 from ingest.progress import ProgressBar
 from ingest.rollup.follower import roll_up, stopped
@@ -48,22 +56,13 @@ def ingest(
     until_empty: Annotated[
         bool, typer.Option("--until-empty", help="Follow it only until it is empty")
     ] = False,
-    since: Annotated[
-        str | None, typer.Option(help="Objects by key time from here: 24h, 2026-01-31")
-    ] = None,
-    until: Annotated[
-        str | None, typer.Option(help="Objects by key time before here")
-    ] = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
     slack: Annotated[
         str, typer.Option(help="Widens --since/--until: keys do not bound records")
     ] = "1d",
-    days: Annotated[
-        int | None,
-        typer.Option(min=0, help="List only the prefixes of the last days; 0: all"),
-    ] = None,
-    shard: Annotated[
-        str | None, typer.Option(metavar="I/N", help="Only the I-th of N parts")
-    ] = None,
+    days: DaysOption = None,
+    shard: ShardOption = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Read rewritten objects again")
     ] = False,

@@ -1,13 +1,30 @@
-"""What the values of the command's options mean: times, spans, parts, tables."""
+"""Options that commands share, and what values mean: times, spans, parts, tables."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
 
 from lake.errors import UsageError
 from lake.job_settings import TableName
 from lake.tables import SOURCES, TABLES, Table
+
+SinceOption = Annotated[
+    str | None, typer.Option(help="Objects by key time from here: 24h, 2026-01-31")
+]
+UntilOption = Annotated[
+    str | None, typer.Option(help="Objects by key time before here")
+]
+DaysOption = Annotated[
+    int | None,
+    typer.Option(min=0, help="List only the prefixes of the last days; 0: all"),
+]
+ShardOption = Annotated[
+    str | None, typer.Option(metavar="I/N", help="Only the I-th of N parts")
+]
 
 LONGEST_SPAN = timedelta(days=36_500)  # beyond that no calendar can follow
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}

@@ -13,12 +13,13 @@ from typing import Any
 
 from lake.datafiles import HOUR
 from lake.settings import Settings
-from lake.tables import COVERAGE_HOURLY, SOURCES
+from lake.tables import COVERAGE_HOURLY
 from queries.engine import Engine, Pinned
 from queries.hours import hours_of
 from queries.limits import UNLIMITED
+from queries.meta import share_of
+from queries.rolled import begin_of_hour
 from queries.spelling import iso
-from queries.statements import statement
 from queries.values import Window
 
 FIRST_HOURS = 2 * HOUR  # of a new lake, in which none can be whole
@@ -45,10 +46,16 @@ class Objective:
     do: str
 
 
+def window_since(settings: Settings, now: datetime) -> datetime:
+    """Return where the objectives' window begins."""
+    return now - timedelta(hours=settings.slo_window_hours)
+
+
 def health_of(
     engine: Engine,
     pinned: Mapping[str, Pinned],
     objects: Mapping[str, Any],
+    fresh: Mapping[str, Any],
     followers: Mapping[str, int | None],
     *,
     heard: datetime | None,
@@ -60,20 +67,20 @@ def health_of(
         engine: Over the lake.
         pinned: Its tables.
         objects: What ``meta/objects`` says of all that was read.
+        fresh: What ``meta/fresh`` says of those of the window.
         followers: What each has still to absorb; None: it has stopped.
         heard: End of the newest record, silences too; None: there is none.
         now: The end of the window; UTC.
     """
     settings = engine.settings
-    since = now - timedelta(hours=settings.slo_window_hours)
-    fresh = _fresh(engine, pinned[SOURCES.name], since)
+    since = window_since(settings, now)
     hours = _hours(engine, pinned[COVERAGE_HOURLY.name], since, now)
     found = {
         "since": iso(since),
         **fresh,
-        "completeness": _share(hours, "heard", "expected"),
-        "unsettled": _share(hours, "unsettled", "records"),
-        "attributed": _share(hours, "attributed", "sides"),
+        "completeness": share_of(hours, "heard", "expected"),
+        "unsettled": share_of(hours, "unsettled", "records"),
+        "attributed": share_of(hours, "attributed", "sides"),
         "skipped": hours.get("skipped", 0),
     }
     is_new = _is_new(objects, settings, now)
@@ -108,28 +115,17 @@ def objective_lines(status: Mapping[str, Any]) -> Iterator[str]:
         yield line if each["met"] is not False else f"{line}: {each['do']}"
 
 
-def _fresh(engine: Engine, sources: Pinned, since: datetime) -> dict[str, Any]:
-    with engine.session([engine.plan(sources)]) as session:
-        return dict(
-            session.few(statement("meta/fresh"), {"since": since}).to_pylist()[0]
-        )
-
-
 def _hours(
     engine: Engine, coverage: Pinned, since: datetime, now: datetime
 ) -> dict[str, int]:
     """Return the sums of the whole hours within a window that are old enough."""
     lateness = timedelta(minutes=engine.settings.lateness_minutes)
-    first = _hour(since) + HOUR
-    last = _hour(now - lateness)
+    first = begin_of_hour(since) + HOUR
+    last = begin_of_hour(now - lateness)
     if last <= first:
         return {}
     window = Window(first, last)
     return hours_of(engine, coverage, window, UNLIMITED).sums(window)
-
-
-def _hour(moment: datetime) -> datetime:
-    return moment.replace(minute=0, second=0, microsecond=0)
 
 
 def _has_rows(pinned: Pinned) -> bool:
@@ -189,7 +185,3 @@ def _at_most(
     if value is None:
         return None if may_be_unknown else False
     return value <= target
-
-
-def _share(counts: Mapping[str, int], part: str, whole: str) -> float | None:
-    return round(counts.get(part, 0) / counts[whole], 4) if counts.get(whole) else None

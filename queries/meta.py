@@ -133,17 +133,18 @@ def _unknown(facts: Facts, limits: Limits) -> str:
 
 
 def _completeness(facts: Facts, limits: Limits) -> dict[str, Any]:
-    share = _share(facts.coverage, "heard", "expected")
+    share = share_of(facts.coverage, "heard", "expected")
     return {
         "share": share,
         "reason": _unknown(facts, limits) if share is None else None,
         "skipdata": facts.skipped,
-        "unsettled": _share(facts.coverage, "unsettled", "records"),
+        "unsettled": share_of(facts.coverage, "unsettled", "records"),
         "unmatched": facts.coverage.get("unmatched"),
     }
 
 
-def _share(counts: Mapping[str, int], part: str, whole: str) -> float | None:
+def share_of(counts: Mapping[str, int], part: str, whole: str) -> float | None:
+    """Return a count as a share of another; None of nothing."""
     if not counts.get(whole):
         return None
     return round(counts.get(part, 0) / counts[whole], 4)
@@ -173,7 +174,7 @@ def meta_of(
         "table": read[0].table.name,
         "data_through": _plain(facts.data_through),
         "completeness": _completeness(facts, question.limits),
-        "attributed": _share(facts.coverage, "attributed", "sides"),
+        "attributed": share_of(facts.coverage, "attributed", "sides"),
         "files": sum(len(p.files) for p in read) if all_of_it else None,
         "rows_read": sum(p.rows for p in read) if all_of_it else None,
         "warnings": _warnings(question, read, facts),
@@ -217,7 +218,7 @@ def _of_completeness(facts: Facts, limits: Limits) -> Iterator[str]:
             f"of {facts.coverage['undecided']} records nobody knows the direction, so "
             "they may be counted twice or not at all: see `flowlake doctor`"
         )
-    unsettled = _share(facts.coverage, "unsettled", "records")
+    unsettled = share_of(facts.coverage, "unsettled", "records")
     if unsettled:
         many = f"{unsettled:.1%}" if unsettled >= 0.001 else "fewer than 0.1%"
         yield (

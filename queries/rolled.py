@@ -94,7 +94,7 @@ def _cut_hours(question: Question) -> tuple[datetime, ...]:
     if window is None or reach is None:
         return ()
     ends = reach.since, window.since, window.until
-    return tuple(sorted({_begin_of_hour(m) for m in ends if m != _begin_of_hour(m)}))
+    return tuple(sorted({begin_of_hour(m) for m in ends if m != begin_of_hour(m)}))
 
 
 def _without(
@@ -188,5 +188,6 @@ def _begin(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
-def _begin_of_hour(moment: datetime) -> datetime:
+def begin_of_hour(moment: datetime) -> datetime:
+    """Return when the hour of a moment begins."""
     return moment.replace(minute=0, second=0, microsecond=0)

@@ -18,7 +18,7 @@ from lake.snapshots import ancestry, mark_of
 from lake.tables import FLOWS, HEADS, LEDGERS, ROLLUPS, TABLES, Table
 from queries.engine import Engine, Pinned
 from queries.gauges import values_of
-from queries.health import health_of, missed, objective_lines
+from queries.health import health_of, missed, objective_lines, window_since
 from queries.says import counted
 from queries.spelling import iso
 from queries.statements import statement
@@ -48,10 +48,12 @@ def lake_status(engine: Engine, *, now: datetime) -> dict[str, Any]:
         objects = session.few(statement("meta/objects")).to_pylist()[0]
         silences = session.few(statement("meta/silences"), {"now": now}).to_pylist()
         reasons = session.few(statement("meta/quarantine")).to_pylist()
+        since = {"since": window_since(engine.settings, now)}
+        fresh = session.few(statement("meta/fresh"), since).to_pylist()[0]
     followers = _followers(pinned)
     times = [objects.pop("heard_through"), *(row["heard_through"] for row in silences)]
     heard = max((time for time in times if time), default=None)
-    health = health_of(engine, pinned, objects, followers, heard=heard, now=now)
+    health = health_of(engine, pinned, objects, fresh, followers, heard=heard, now=now)
     through: datetime | None = objects.pop("data_through")
     return {
         "lake": engine.lake.where,

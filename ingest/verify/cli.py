@@ -12,7 +12,15 @@ from rich.console import Console
 
 from ingest.job import Request
 from ingest.memory import settle_memory
-from ingest.options import parse_shard, parse_span, parse_window
+from ingest.options import (
+    DaysOption,
+    ShardOption,
+    SinceOption,
+    UntilOption,
+    parse_shard,
+    parse_span,
+    parse_window,
+)
 from ingest.progress import ProgressBar
 from ingest.verify.compare import Checked
 from ingest.verify.report import OUTCOMES, Report, described
@@ -30,20 +38,11 @@ def verify(
         typer.Argument(metavar="SOURCE...", help="As for ingest"),
     ],
     *,
-    since: Annotated[
-        str | None, typer.Option(help="Objects by key time from here: 24h, 2026-01-31")
-    ] = None,
-    until: Annotated[
-        str | None, typer.Option(help="Objects by key time before here")
-    ] = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
     slack: Annotated[str, typer.Option(help="Widens --since/--until")] = "1d",
-    days: Annotated[
-        int | None,
-        typer.Option(min=0, help="List only the prefixes of the last days; 0: all"),
-    ] = None,
-    shard: Annotated[
-        str | None, typer.Option(metavar="I/N", help="Only the I-th of N parts")
-    ] = None,
+    days: DaysOption = None,
+    shard: ShardOption = None,
     sample: Annotated[
         str | None,
         typer.Option(metavar="N|PART", help="Read only 500 objects, 0.01 or 1% of all"),

@@ -118,12 +118,12 @@ def name_run(
     return event
 
 
-def version() -> str:
-    """Return the version that runs, as far as it is installed."""
+def version(otherwise: str = "source") -> str:
+    """Return the version that runs; what to say where it is not installed."""
     try:
         return importlib.metadata.version("flowlake")
     except importlib.metadata.PackageNotFoundError:
-        return "source"
+        return otherwise
 
 
 def peak_memory() -> int:
