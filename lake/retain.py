@@ -59,12 +59,12 @@ def retain(
         follow(lake)
     done: dict[str, Rewritten] = {}
     for table in sorted(kept_from, key=lambda t: t not in HEADS):
-        before = kept_from[table] - DAY if table in INVENTORY else kept_from[table]
-        done[table.name] = drop_days(lake, table, before, dry_run=dry_run)
+        first = _first_kept(table, kept_from)
+        done[table.name] = drop_days(lake, table, first, dry_run=dry_run)
     if not dry_run:
         follow(lake)
         for table in kept_from:
-            _forget(lake, table, kept_from[table])
+            _forget(lake, table, _first_kept(table, kept_from))
     return done
 
 
@@ -100,11 +100,13 @@ def drop_days(
     raise AssertionError("unreachable")
 
 
+def _first_kept(table: Table, kept_from: Mapping[Table, date]) -> date:
+    return kept_from[table] - DAY if table in INVENTORY else kept_from[table]
+
+
 def _forget(lake: Lake, table: Table, before: date) -> None:
     """Forget the snapshots that may still hold what was dropped, now or before."""
-    if retained_from(lake.load(table)) < (
-        before - DAY if table in INVENTORY else before
-    ):
+    if retained_from(lake.load(table)) < before:
         return
     for _ in range(ATTEMPTS):  # it is postponed where another writer is faster
         expire(lake, table, keep=1, slack=0)
